@@ -1,0 +1,9 @@
+"""A login and session service for instant messaging: who may be online, how often, and who has to leave."""
+
+from tim.backend import Backend
+from tim.errors import IMError
+from tim.events import EVENT, TYPES, Event
+from tim.rules import Client, Instance, Message
+from tim.sdk import TIM, IMResponse
+
+__all__ = ["EVENT", "TIM", "TYPES", "Backend", "Client", "Event", "IMError", "IMResponse", "Instance", "Message"]

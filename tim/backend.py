@@ -1,0 +1,218 @@
+"""The service of one app: rules, store and hub put together.
+
+Each method decides in the store, by one of its verbs, and tells the hub afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tim import usersig
+from tim.attempts import Attempts
+from tim.errors import IMError, InstanceGone, UnknownApp, UserSigRefused
+from tim.events import AWAY, LOGGED_OUT, UNKNOWN
+from tim.hub import Changed, Hub, Stream
+from tim.keys import kept_secret
+from tim.rules import Client, Gone, Instance, Message, check_text, check_user_id
+from tim.sdk import TIM
+from tim.store import open_store
+
+DEMO_APP: Final = 1400000000
+DETACH_GRACE: Final = 60.0
+"""Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
+RENEWAL_PERIOD: Final = 10.0
+"""Seconds within which a node learns what it was not told. It asks twice in that time."""
+
+log = logging.getLogger("tim")
+
+
+class Backend:
+    """The login and session service of one app on one store.
+
+    Args:
+        url: the store, as `tim.store.open_store` takes it.
+        sdk_app_id: the app.
+        secret_key: the app's key, which signs its UserSigs. Without one, a random key is made and kept beside
+            the store's file, for as long as the process where the store is in memory.
+        online_web_instances: how many instances one account may have at a time, 1 to 10.
+        detach_grace: seconds a detached instance keeps its seat.
+        clock: unix seconds. The only door by which time enters.
+
+    Raises:
+        SettingError: the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        sdk_app_id: int = DEMO_APP,
+        secret_key: str | None = None,
+        online_web_instances: int = 1,
+        detach_grace: float = DETACH_GRACE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.sdk_app_id = sdk_app_id
+        self.online_web_instances = online_web_instances
+        self.detach_grace = detach_grace
+        self.clock = clock
+        self.hub = Hub()
+        self.store = open_store(url, grace=detach_grace, clock=clock)
+        self._key = secret_key or _key_beside(url)
+        self._attempts = Attempts()
+        self._node = secrets.token_hex(8)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
+
+    def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
+        """One SDK instance, as `TIM.create({SDKAppID})` makes one in a page."""
+        return TIM(self, sdk_app_id, client or Client("Python", "this machine"))
+
+    def user_sig(self, user_id: str, expire: int = 7 * 86400) -> str:
+        """A UserSig for `user_id` that lives `expire` seconds; for tests and trying things out.
+
+        Raises:
+            BadParameter: no such UserID can be.
+        """
+        return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
+
+    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client) -> Instance:
+        """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
+
+        Raises:
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+        """
+        check_user_id(user_id)
+        if sdk_app_id != self.sdk_app_id:
+            raise UnknownApp(sdk_app_id)
+        self._attempts.check(sdk_app_id, user_id, client.address)
+        now = self.clock()
+        try:
+            ticket = usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=now)
+        except UserSigRefused:
+            self._attempts.failed(sdk_app_id, user_id, client.address)
+            raise
+        newcomer = Instance(secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
+        instance, evicted = self.store.admit(newcomer, self.online_web_instances)
+        self._say_goodbye(evicted)
+        self.hub.post(instance.app, instance.user, Changed())
+        return instance
+
+    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream]:
+        """Open the stream of an instance; an older one of the same instance learns that it has moved.
+
+        Args:
+            wake: called, from any thread, when something waits in the stream.
+
+        Raises:
+            InstanceGone: it has ended; why is in the error.
+        """
+        before = self.get(id, or_away=True)
+        # In the hub first: whoever ends the instance from here on finds the stream.
+        stream = self.hub.open(before.app, before.user, id, wake)
+        try:
+            instance = self.store.attach(id, self._node, self.online_web_instances)
+        except IMError:
+            self.hub.close(stream)
+            raise
+        stream.number = instance.stream
+        self.hub.attached(id, instance.stream)
+        self.hub.post(instance.app, instance.user, Changed())
+        return instance, stream
+
+    def detach(self, stream: Stream) -> None:
+        """The stream's line is closed. Its instance keeps the seat for the grace time."""
+        self.hub.close(stream)
+        if stream.number is not None and self.store.detach(stream.instance, stream.number):
+            self.hub.post(stream.app, stream.user, Changed())
+
+    def get(self, id: str, *, or_away: bool = False) -> Instance:
+        """The live instance with this id; with `or_away` also one that may still come back.
+
+        Raises:
+            InstanceGone: it has ended; why is in the error.
+        """
+        instance = self.store.get(id)
+        if instance.gone is None or (or_away and instance.gone.reason == AWAY):
+            return instance
+        raise InstanceGone(instance.gone)
+
+    def instances(self, instance: Instance) -> list[Instance]:
+        """All live instances of the same account, oldest first."""
+        return self.store.instances(instance.app, instance.user)
+
+    def logout(self, id: str) -> None:
+        """End one instance; twice is once."""
+        self._say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
+
+    def sign_out(self, id: str, other: str) -> None:
+        """End another instance of the same account; one that has ended already stays as it is.
+
+        Raises:
+            InstanceGone: the caller has ended itself, or `other` is not of its account.
+        """
+        instance = self.get(id)
+        target = self.store.get(other)
+        if (target.app, target.user) != (instance.app, instance.user):
+            raise InstanceGone(target.gone or Gone(UNKNOWN, 0))
+        self._say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
+
+    def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
+        """Write a text message into both logs and tell all streams of both accounts.
+
+        Args:
+            message_id: the same one again is the same message again.
+
+        Raises:
+            BadParameter, MessageTooLong, NoSuchAccount, NotReady, InstanceGone, StoreUnavailable.
+        """
+        sent, received = self.store.append(
+            id, check_user_id(to, "to"), check_text(text), message_id or secrets.token_hex(16)
+        )
+        self.hub.post(self.sdk_app_id, sent.sender, sent)
+        if received is not None:
+            self.hub.post(self.sdk_app_id, to, received)
+        return sent
+
+    def renew(self) -> None:
+        """Tell the store that this node lives, and learn from it what no hint has said."""
+        for instance in self.store.renew(self._node):
+            if instance.gone is not None:
+                self.hub.end(instance.id, instance.gone)
+        self._say_goodbye(self.store.sweep())
+
+    def drain(self) -> None:
+        """This process is about to stop: all streams are to come back elsewhere, or later."""
+        self.hub.drain()
+
+    def close(self) -> None:
+        """Stop the renewal and let go of the store."""
+        self._stopped.set()
+        self.store.close()
+
+    def _say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+        for instance in ended:
+            if instance is not None and instance.gone is not None:
+                self.hub.end(instance.id, instance.gone)
+                self.hub.post(instance.app, instance.user, Changed())
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(RENEWAL_PERIOD / 2):
+            try:
+                self.renew()
+            except IMError as error:
+                log.warning("renewal: %s", error)
+            except Exception:
+                if not self._stopped.is_set():
+                    log.exception("renewal failed")
+
+
+def _key_beside(url: str) -> str:
+    path = url.partition("://")[2][1:]
+    return kept_secret(Path(path).parent / "sdk_secret_key") if path else secrets.token_hex(32)

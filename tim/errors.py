@@ -1,0 +1,159 @@
+"""Everything that can go wrong, as one tree whose errors carry their evidence.
+
+    IMError                     code, message: what the vendor's SDK calls an IMError
+    ├── UserSigRefused          70001 … 70014: this ticket does not open this account
+    ├── UnknownApp              70020: no such SDKAppID here
+    ├── TooManyFailures         70050: .retry_after, seconds
+    ├── BadParameter            70402: .name, the parameter that is malformed
+    ├── NoSuchAccount           20003: .user_id
+    ├── MessageTooLong          80002: .size and .limit, bytes
+    ├── NotLoggedIn             2024
+    │   └── InstanceGone        2024: .gone, what ended the instance
+    ├── NotReady                2999
+    └── StoreUnavailable        60008: nothing was changed; the same call may be made again later
+    SettingError (ValueError)   .name, the setting that has a bad value; stops the start
+
+The code tells a client what to do: below 10000 it is the client's own state (log in, wait for ready); 20000
+to 29999 and 80000 to 89999 the message is refused for what it is; 60000 to 69999 try again later; 70000 to
+79999 the login is refused and needs other credentials or other parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tim.rules import Gone
+
+NOT_LOGGED_IN: Final = 2024
+NOT_READY: Final = 2999
+NO_SUCH_ACCOUNT: Final = 20003
+STORE_UNAVAILABLE: Final = 60008
+USERSIG_EXPIRED: Final = 70001
+USERSIG_EMPTY: Final = 70002
+USERSIG_MALFORMED: Final = 70003
+USERSIG_FORGED: Final = 70009
+USERSIG_OTHER_USER: Final = 70013
+USERSIG_OTHER_APP: Final = 70014
+UNKNOWN_APP: Final = 70020
+TOO_MANY_FAILURES: Final = 70050
+BAD_PARAMETER: Final = 70402
+MESSAGE_TOO_LONG: Final = 80002
+
+
+class IMError(Exception):
+    """A refused call.
+
+    Attributes:
+        code: one of the numbers above.
+        message: what is wrong and what to do, for a person.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class UserSigRefused(IMError):
+    """The UserSig does not open this account now."""
+
+
+class UnknownApp(IMError):
+    """No app with this SDKAppID is served here."""
+
+    def __init__(self, sdk_app_id: int) -> None:
+        super().__init__(UNKNOWN_APP, f"no app with SDKAppID {sdk_app_id} is served here")
+
+
+class TooManyFailures(IMError):
+    """UserSigs of this account or from this address failed too often; only time helps.
+
+    Attributes:
+        retry_after: seconds until the next attempt is looked at.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            TOO_MANY_FAILURES, f"UserSig verification failed too often; try again in {retry_after} seconds"
+        )
+        self.retry_after = retry_after
+
+
+class BadParameter(IMError):
+    """A parameter breaks its rule.
+
+    Attributes:
+        name: the parameter.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(BAD_PARAMETER, message)
+        self.name = name
+
+
+class NoSuchAccount(IMError):
+    """The account has never logged in and was not imported."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in")
+        self.user_id = user_id
+
+
+class MessageTooLong(IMError):
+    """The text does not fit into one message.
+
+    Attributes:
+        size: bytes of the text as UTF-8.
+        limit: bytes that fit.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(MESSAGE_TOO_LONG, f"the text has {size} bytes, a message holds {limit}; send it in parts")
+        self.size = size
+        self.limit = limit
+
+
+class NotLoggedIn(IMError):
+    """The call needs a login first."""
+
+    def __init__(self, message: str = "not logged in; call login first") -> None:
+        super().__init__(NOT_LOGGED_IN, message)
+
+
+class InstanceGone(NotLoggedIn):
+    """The instance has ended, or was never known.
+
+    Attributes:
+        gone: why, when and by whom.
+    """
+
+    def __init__(self, gone: Gone) -> None:
+        super().__init__(f"this instance has ended ({gone.reason}); log in again")
+        self.gone = gone
+
+
+class NotReady(IMError):
+    """The call needs SDK_READY first."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_READY, "the SDK is not ready; wait for SDK_READY")
+
+
+class StoreUnavailable(IMError):
+    """The store did not answer. Nothing was changed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(STORE_UNAVAILABLE, f"the store is not available ({why}); try again later")
+
+
+class SettingError(ValueError):
+    """A setting has a value that cannot be used.
+
+    Attributes:
+        name: the setting, as its owner spells it.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name

@@ -1,0 +1,147 @@
+"""Who is admitted, who leaves, and in which order: decided from values alone.
+
+No clock, socket, lock or Flask here. Every store decides by these functions, or by a script that the tests
+compare with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tim.errors import BadParameter, MessageTooLong
+from tim.events import AWAY, TYPES
+
+USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+MAX_TEXT: Final = 12 * 1024
+"""Bytes of UTF-8 in one message, the figure the vendor documents."""
+MAX_INSTANCES: Final = 10
+"""The largest "Online Web Instances" an app may have."""
+REMEMBERED: Final = 7 * 86400
+"""Seconds that the end of an instance, and a message, are kept: the vendor's default life of a message, and
+the longest that a tab's cookie goes on living without being renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is at the other end: browser and system in words, and the network address."""
+
+    browser: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The end of an instance.
+
+    Attributes:
+        reason: one of TYPES, or LOGGED_OUT, AWAY, UNKNOWN of `tim.events`.
+        at: unix seconds.
+        by: who displaced it or logged it out from elsewhere, if anybody did.
+    """
+
+    reason: str
+    at: float
+    by: Client | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One logged-in SDK of one account.
+
+    Attributes:
+        id: 128 random bits as 32 hex digits; says who it is, opens nothing.
+        since: unix seconds of its login.
+        expires: unix seconds; the end of its UserSig.
+        generation: grows with every admission of the whole store; the order of eviction and of every fence.
+        stream: the number of its newest stream; grows with every attach, 0 before the first.
+        detached_at: unix seconds since when its stream is closed; None while it is open.
+        gone: None while it is logged in.
+    """
+
+    id: str
+    app: int
+    user: str
+    client: Client
+    since: float
+    expires: float
+    generation: int = 0
+    stream: int = 0
+    detached_at: float | None = None
+    gone: Gone | None = None
+
+    @property
+    def online(self) -> bool:
+        return self.gone is None and self.detached_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One text from one account to another, as it stands in the log of one of the two.
+
+    Attributes:
+        seq: its number in that account's log: 1, 2, 3, … without gaps.
+        time: unix seconds.
+        instance: the id of the instance that sent it.
+    """
+
+    seq: int
+    id: str
+    sender: str
+    to: str
+    text: str
+    time: float
+    instance: str
+
+
+def leaving(live: Iterable[Instance], limit: int) -> list[Instance]:
+    """The instances that must leave so that one more fits under `limit`, in the order of leaving.
+
+    Detached ones go first, as a closed or sleeping tab must never outrank a live one; then the oldest
+    generation. The newcomer is not among them: it is always in.
+    """
+    order = sorted(live, key=lambda instance: (instance.detached_at is None, instance.generation))
+    return order[: max(0, len(order) + 1 - limit)]
+
+
+def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
+    """What has become of an instance by `now`, even where nobody has written it down yet.
+
+    `grace` is how many seconds a detached instance keeps its seat.
+    """
+    if instance.gone is not None:
+        return instance.gone
+    away_at = float("inf") if instance.detached_at is None else instance.detached_at + grace
+    if min(instance.expires, away_at) > now:
+        return None
+    if instance.expires <= away_at:
+        return Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+    return Gone(AWAY, away_at)
+
+
+def displaced_by(live: Sequence[Instance]) -> Gone:
+    """Why an instance that was away finds no seat left: the newest of `live` has it."""
+    newest = max(live, key=lambda instance: instance.generation)
+    return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, newest.since, newest.client)
+
+
+def check_user_id(user_id: str, name: str = "userID") -> str:
+    """`user_id`, if it may be a UserID; raises BadParameter otherwise."""
+    if not USER_ID.fullmatch(user_id):
+        raise BadParameter(name, f"{name} must be 1 to 32 of the characters A-Z a-z 0-9 _ -")
+    return user_id
+
+
+def check_text(text: str) -> str:
+    """`text`, if it fits into a message; raises BadParameter or MessageTooLong otherwise."""
+    if not text.strip():
+        raise BadParameter("text", "the text is empty; write something")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadParameter("text", "the text has half of a surrogate pair, which is no character") from None
+    if size > MAX_TEXT:
+        raise MessageTooLong(size, MAX_TEXT)
+    return text

@@ -1,0 +1,95 @@
+"""Where the truth about who is logged in lives: the verbs every store has, each one atomic promise.
+
+Time inside a verb is the store's own; a caller's clock decides nothing. A verb that raises StoreUnavailable
+changed nothing that the caller may not ask for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tim.errors import SettingError
+from tim.rules import Gone, Instance, Message
+from tim.store.sqlite import SQLiteStore
+
+
+class Store(Protocol):
+    """What `backend` asks of a store. `tests/test_store.py` holds each engine to it."""
+
+    def admit(self, newcomer: Instance, limit: int) -> tuple[Instance, list[Instance]]:
+        """Count, evict and admit in one step.
+
+        Returns the newcomer with its `since` and `generation`, and the evicted ones as `rules.leaving` orders
+        them. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nobody.
+        """
+
+    def attach(self, id: str, node: str, limit: int) -> Instance:
+        """Open a stream: the instance with a stream number larger than any it had; older streams are void.
+
+        An instance that was AWAY takes a seat again if its account has one free, as its newest generation;
+        it never evicts.
+
+        Raises:
+            InstanceGone: it has ended; the reason stays the same for ever after.
+        """
+
+    def detach(self, id: str, stream: int) -> bool:
+        """The stream is closed; the seat is kept for the grace time. False, and nothing done, for an older stream."""
+
+    def renew(self, node: str) -> list[Instance]:
+        """The node lives. Returns those of its attached instances that have ended, until each is detached."""
+
+    def remove(self, id: str, gone: Gone) -> Instance | None:
+        """End an instance. Returns it, or None where it had ended before: the first reason stays."""
+
+    def sweep(self) -> list[Instance]:
+        """End what has expired or stayed away, forget what nobody can ask for any more. Returns the ended."""
+
+    def get(self, id: str) -> Instance:
+        """The instance, ended or not; with reason UNKNOWN where the store does not have it."""
+
+    def instances(self, app: int, user: str) -> list[Instance]:
+        """The live instances of an account, oldest generation first."""
+
+    def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+        """Write a message into the logs of its sender and its receiver, if the sender's instance still holds.
+
+        Returns the sender's copy and the receiver's (None where somebody writes to himself). Idempotent by
+        instance and `message_id`.
+
+        Raises:
+            InstanceGone: the sender's instance has ended.
+            NotReady: its stream is not open.
+            NoSuchAccount: the receiver does not exist.
+        """
+
+    def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
+        """The newest `limit` messages of an account's log that are numbered above `after`, oldest first."""
+
+    def read_up_to(self, app: int, user: str) -> int:
+        """The number of the newest message the account has been shown."""
+
+    def mark_read(self, app: int, user: str, seq: int) -> None:
+        """The account has been shown its messages up to `seq`."""
+
+    def close(self) -> None:
+        """Let go of files, locks and connections."""
+
+
+def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
+    """The store at `url`: `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
+
+    Args:
+        grace: seconds a detached instance keeps its seat.
+        clock: unix seconds; the time inside the verbs of an embedded store.
+
+    Raises:
+        SettingError: the address names no store, or the store cannot be opened.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and separator and (not rest or rest.startswith("/")):
+        return SQLiteStore(rest[1:], grace=grace, clock=clock)
+    if scheme in ("redis", "rediss"):
+        raise SettingError("TIM_STORE", "redis:// is not served by this version; use sqlite:///instance/tim.db")
+    raise SettingError("TIM_STORE", f"{url!r} names no store; use sqlite:///path/to/file, or sqlite:// for memory")

@@ -1,0 +1,38 @@
+"""The lock beside a SQLite file that makes one process its owner."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from tim.errors import SettingError
+
+
+def take(path: str) -> IO[str]:
+    """The lock of the store file at `path`, held until it is closed or this process ends, however it ends.
+
+    Raises:
+        SettingError: another process holds it, or no file can be made there.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        lock = open(f"{path}.lock", "a+", encoding="ascii")  # noqa: SIM115 - held as long as the store
+    except OSError as error:
+        raise SettingError("TIM_STORE", f"{path} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise SettingError(
+            "TIM_STORE",
+            f"{path} is in use by process {owner}, and SQLite serves one process; "
+            "stop that one, or use Redis (redis://...) for many",
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock

@@ -1,0 +1,47 @@
+-- An instance; once it has a reason, a tombstone that says what became of it.
+CREATE TABLE instances (
+    generation  INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice, also after a deletion
+    id          TEXT    NOT NULL UNIQUE,
+    app         INTEGER NOT NULL,
+    user        TEXT    NOT NULL,
+    browser     TEXT    NOT NULL,
+    address     TEXT    NOT NULL,
+    since       REAL    NOT NULL,
+    expires     REAL    NOT NULL,
+    stream      INTEGER NOT NULL,
+    node        TEXT    NOT NULL,                   -- who has its stream open; '' for nobody
+    detached_at REAL,
+    reason      TEXT,
+    gone_at     REAL,
+    by_browser  TEXT,
+    by_address  TEXT
+);
+CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
+CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
+CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
+CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
+
+-- An account exists once it has logged in.
+CREATE TABLE accounts (
+    app  INTEGER NOT NULL,
+    user TEXT    NOT NULL,
+    seq  INTEGER NOT NULL DEFAULT 0,                -- number of the newest message in its log
+    shown INTEGER NOT NULL DEFAULT 0,               -- number of the newest message it has been shown
+    PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+
+-- Each account has its own log; a message stands in the sender's and in the receiver's.
+CREATE TABLE messages (
+    app      INTEGER NOT NULL,
+    user     TEXT    NOT NULL,
+    seq      INTEGER NOT NULL,
+    id       TEXT    NOT NULL,
+    sender   TEXT    NOT NULL,
+    receiver TEXT    NOT NULL,
+    text     TEXT    NOT NULL,
+    time     REAL    NOT NULL,
+    instance TEXT    NOT NULL,
+    PRIMARY KEY (app, user, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX messages_once ON messages (app, user, id);
+CREATE INDEX messages_old ON messages (time);

@@ -1,0 +1,83 @@
+"""A tab: one instance with its stream open. Every face, a script, a page or a socket, is a reader of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tim.events import EVENT, KICKS, Event
+from tim.hub import MAILBOX, End, Item
+from tim.rules import Message
+
+if TYPE_CHECKING:
+    from tim.backend import Backend
+
+HISTORY: Final = 100
+"""Messages of its account's log that a tab is shown when it opens."""
+
+
+class Tab:
+    """The stream of the instance `id`, read by one reader.
+
+    Args:
+        wake: called, from any thread, when `read` has something.
+
+    Raises:
+        InstanceGone: it has ended; why is in the error.
+    """
+
+    def __init__(self, backend: Backend, id: str, wake: Callable[[], None]) -> None:
+        self._backend = backend
+        self.instance, self._stream = backend.attach(id, wake)
+        self._seen = 0  # number of the newest message handed to the reader; owned by the reader
+        self.ready = False
+
+    def waiting(self) -> tuple[list[Message], list[Message]]:
+        """What waited for this tab: the newest messages of its account, and those of them not shown before.
+
+        To be delivered before `become_ready` is called.
+        """
+        app, user = self.instance.app, self.instance.user
+        messages = self._backend.store.history(app, user, 0, HISTORY)
+        shown = self._backend.store.read_up_to(app, user)
+        self._seen = messages[-1].seq if messages else 0
+        return messages, [m for m in messages if m.seq > shown and m.sender != user]
+
+    def become_ready(self) -> None:
+        """What waited has been delivered."""
+        self._backend.store.mark_read(self.instance.app, self.instance.user, self._seen)
+        self.ready = True
+
+    def read(self) -> list[Item]:
+        """What has come since the last call; messages in the order of the log, each once, none missing."""
+        items: list[Item] = []
+        for item in self._stream.take():
+            if not isinstance(item, Message):
+                items.append(item)
+            elif item.seq > self._seen:
+                items += self._up_to(item)
+                self._seen = item.seq
+        if items and isinstance(items[-1], End):
+            self.ready = False
+        return items
+
+    def _up_to(self, message: Message) -> list[Message]:
+        if message.seq == self._seen + 1:
+            return [message]
+        # Two senders' hints may overtake each other; the numbers show it, and the log has what is missing.
+        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MAILBOX)
+        return [m for m in log if m.seq <= message.seq]
+
+    def events(self, item: Item) -> list[Event]:
+        """What the SDK tells its page of an item that was read."""
+        if isinstance(item, Message) and item.instance != self.instance.id:
+            return [Event(EVENT.MESSAGE_RECEIVED, [item])]
+        if isinstance(item, End) and item.gone is not None:
+            kick = [Event(EVENT.KICKED_OUT, {"type": item.gone.reason})] if item.gone.reason in KICKS else []
+            return [*kick, Event(EVENT.SDK_NOT_READY)]
+        return []
+
+    def close(self) -> None:
+        """The reader is gone. The instance keeps its seat for the grace time."""
+        self.ready = False
+        self._backend.detach(self._stream)

@@ -1,0 +1,157 @@
+"""UserSig, the vendor's HMAC-SHA256 ticket ("TLSSigAPIv2"): make one, verify one.
+
+A ticket is a JSON object, deflated with zlib, in base64 with `+ / =` written `* - _`.
+Source of the rules: CONTRACT.md section 3, and the vendor's own generator on PyPI, `tls-sig-api-v2`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tim.errors import (
+    USERSIG_EMPTY,
+    USERSIG_EXPIRED,
+    USERSIG_FORGED,
+    USERSIG_MALFORMED,
+    USERSIG_OTHER_APP,
+    USERSIG_OTHER_USER,
+    UserSigRefused,
+)
+
+MAX_SIZE: Final = 4096
+"""Bytes; of the ticket as it comes and of what it inflates to. A real one has about 200."""
+MAX_CLOCK_LEAD: Final = 60
+"""Seconds the clock of the ticket's maker may be ahead of ours."""
+MAX_NUMBER: Final = 2**53
+"""The vendor's generators run in languages whose numbers are doubles; a larger one is no time."""
+
+_TO_BASE64 = str.maketrans("*-_", "+/=")
+_FROM_BASE64 = str.maketrans("+/=", "*-_")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a UserSig says, once it has been verified.
+
+    Attributes:
+        made: unix seconds, `TLS.time`.
+        expires: unix seconds, `TLS.time + TLS.expire`.
+    """
+
+    user_id: str
+    sdk_app_id: int
+    made: int
+    expires: int
+
+
+def make(key: str, sdk_app_id: int, user_id: str, *, now: float, expire: int = 7 * 86400) -> str:
+    """A UserSig that opens `user_id` for `expire` seconds from `now` (unix seconds)."""
+    claims: dict[str, Any] = {
+        "TLS.ver": "2.0",
+        "TLS.identifier": user_id,
+        "TLS.sdkappid": sdk_app_id,
+        "TLS.time": int(now),
+        "TLS.expire": expire,
+    }
+    claims["TLS.sig"] = _sign(key, claims).decode()
+    packed = zlib.compress(json.dumps(claims).encode())
+    return base64.b64encode(packed).decode().translate(_FROM_BASE64)
+
+
+def verify(user_sig: str, key: str, sdk_app_id: int, user_id: str, *, now: float) -> Ticket:
+    """What the ticket says, if it opens `user_id` of `sdk_app_id` at `now` (unix seconds).
+
+    Raises:
+        UserSigRefused: with the code of the table in CONTRACT.md section 3.
+    """
+    if not user_sig:
+        raise UserSigRefused(USERSIG_EMPTY, "the UserSig is empty")
+    claims = _parse(user_sig)
+    if claims["TLS.sdkappid"] != sdk_app_id:
+        raise UserSigRefused(
+            USERSIG_OTHER_APP, f"this UserSig was made for SDKAppID {claims['TLS.sdkappid']}, not {sdk_app_id}"
+        )
+    if claims["TLS.identifier"] != user_id:
+        raise UserSigRefused(USERSIG_OTHER_USER, "this UserSig was made for another UserID")
+    if not hmac.compare_digest(_sign(key, claims), _bytes(claims["TLS.sig"])):
+        raise UserSigRefused(USERSIG_FORGED, "the signature does not verify: it was made with another secret key")
+    made, expires = claims["TLS.time"], claims["TLS.time"] + claims["TLS.expire"]
+    if made > now + MAX_CLOCK_LEAD:
+        raise UserSigRefused(
+            USERSIG_EXPIRED, f"this UserSig is dated {made - now:.0f} seconds in the future; set its maker's clock"
+        )
+    if expires <= now:
+        raise UserSigRefused(USERSIG_EXPIRED, f"this UserSig expired {now - expires:.0f} seconds ago; get a new one")
+    return Ticket(user_id, sdk_app_id, made, expires)
+
+
+def _sign(key: str, claims: dict[str, Any]) -> bytes:
+    names = ["TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire"]
+    if "TLS.userbuf" in claims:
+        names.append("TLS.userbuf")
+    lines = "".join(f"{name}:{claims[name]}\n" for name in names)
+    return base64.b64encode(hmac.digest(key.encode(), _bytes(lines), hashlib.sha256))
+
+
+def _bytes(text: str) -> bytes:
+    # JSON can spell half a surrogate pair; such a ticket is to fail its check, not to raise from inside it.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _parse(user_sig: str) -> dict[str, Any]:
+    if len(user_sig) > MAX_SIZE:
+        raise _malformed(f"it is longer than {MAX_SIZE} bytes")
+    try:
+        packed = base64.b64decode(user_sig.translate(_TO_BASE64), validate=True)
+        text = _inflate(packed)
+        claims = json.loads(text)
+    except (binascii.Error, ValueError, zlib.error, RecursionError):
+        raise _malformed("it is truncated or damaged") from None
+    if base64.b64encode(packed).decode().translate(_FROM_BASE64) != user_sig:
+        raise _malformed("it is not written as the vendor's generators write it")
+    if not _is_ticket(claims):
+        raise _malformed("it is not the JSON object that the vendor's generators make")
+    return dict(claims)
+
+
+def _inflate(packed: bytes) -> bytes:
+    """The one text that `packed` stands for; never more than MAX_SIZE bytes of it are made."""
+    stream = zlib.decompressobj()
+    text = stream.decompress(packed, MAX_SIZE)
+    if not stream.eof or stream.unused_data:
+        raise ValueError("not one whole zlib stream of a ticket's size")
+    # The last byte before the check sum is filled up with bits that mean nothing. If the highest one that is
+    # set there can be cleared with no effect, it is such a bit, and somebody has altered the ticket.
+    last = packed[-5]
+    if last:
+        cleared = packed[:-5] + bytes([last - (1 << (last.bit_length() - 1))]) + packed[-4:]
+        twin = zlib.decompressobj()
+        try:
+            same = twin.decompress(cleared, MAX_SIZE) == text and twin.eof and not twin.unused_data
+        except zlib.error:
+            same = False
+        if same:
+            raise ValueError("bits set that mean nothing")
+    return text
+
+
+def _is_ticket(claims: object) -> bool:
+    if not isinstance(claims, dict) or claims.get("TLS.ver") != "2.0":
+        return False
+    strings = all(isinstance(claims.get(name), str) for name in ("TLS.identifier", "TLS.sig"))
+    numbers = all(
+        type(claims.get(name)) is int and 0 < claims[name] < MAX_NUMBER
+        for name in ("TLS.sdkappid", "TLS.time", "TLS.expire")
+    )
+    return strings and numbers and isinstance(claims.get("TLS.userbuf", ""), str)
+
+
+def _malformed(why: str) -> UserSigRefused:
+    return UserSigRefused(USERSIG_MALFORMED, f"the UserSig cannot be read: {why}; get a new one")

@@ -1,0 +1,1 @@
+"""The web faces of the service; the only folder that knows Flask."""

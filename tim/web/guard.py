@@ -1,0 +1,79 @@
+"""What every request passes before a page sees it: who may post, which sockets may open, which headers go out.
+
+flask-sock upgrades a connection before its handler runs, so each refusal of a socket happens here, where it is
+still a plain answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Flask, Response, abort, request
+
+from tim.web.service import service
+from tim.web.sockets import prepare
+
+POLICY: Final = (
+    # data: is what a tab shows while its line is dead and nothing can be fetched; no script can come by it.
+    "default-src 'self'; connect-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'"
+)
+MAX_REQUEST: Final = 64 * 1024
+"""Bytes of a request's body. The largest honest one is a message of 12 KiB, written in percent signs."""
+
+
+def install(app: Flask) -> None:
+    """Put the guard in front of every route of `app`."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
+    app.before_request(check_method)
+    app.before_request(check_socket)
+    app.after_request(set_headers)
+
+
+def check_method() -> None:
+    """An unsafe method from a browser must come from our own pages. What is no browser may post."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            abort(403, "this form was sent from another site; open the page of this server and send it from there")
+    elif "Origin" in request.headers and not _own_origin():
+        abort(403, "the Origin of this request is another site; open the page of this server and send it from there")
+
+
+def check_socket() -> None:
+    """A socket is taken while there is room for it."""
+    if not is_socket():
+        return
+    prepare(request.environ)
+    if service().backend.hub.full:
+        abort(Response("too many tabs are open on this server; try again soon\n", 503, {"Retry-After": "5"}))
+
+
+def check_page_socket() -> None:
+    """A page's socket carries a cookie, so its Origin must be ours, and must be there."""
+    if is_socket() and not _own_origin():
+        abort(403, "a page socket needs the Origin of this server")
+
+
+def is_socket() -> bool:
+    """Whether the request asks to become a WebSocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def set_headers(response: Response) -> Response:
+    """What every answer tells the browser about itself."""
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
+    return response
+
+
+def _own_origin() -> bool:
+    return request.headers.get("Origin") == f"{request.scheme}://{request.host}"

@@ -1,0 +1,96 @@
+"""Who a tab is: cookies signed with itsdangerous, each good for one instance and one purpose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from flask import Request, Response
+from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from tim.rules import REMEMBERED
+
+TAB: Final = "tab"
+NOTICE_LIFE: Final = 600
+"""Seconds that the login page goes on saying what happened to a tab."""
+MAX_LEAD: Final = 60
+"""Seconds the clock of the node that signed may be ahead of this one's."""
+
+
+class Identity:
+    """Signs and reads the cookies.
+
+    Args:
+        keys: oldest first; the last one signs, all verify.
+        clock: unix seconds.
+    """
+
+    def __init__(self, keys: list[str], clock: Callable[[], float]) -> None:
+        self._tab = _Signer(keys, "tim.tab", clock)
+        self._notice = _Signer(keys, "tim.notice", clock)
+
+    def set_tab(self, response: Response, instance: str, *, secure: bool) -> None:
+        """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone."""
+        response.set_cookie(
+            TAB,
+            self._tab.sign(instance),
+            path=f"/im/{instance}",
+            max_age=REMEMBERED,
+            httponly=True,
+            samesite="Strict",
+            secure=secure,
+        )
+
+    def clear_tab(self, response: Response, instance: str) -> None:
+        """The browser forgets that tab."""
+        response.delete_cookie(TAB, path=f"/im/{instance}", httponly=True, samesite="Strict")
+
+    def is_tab(self, request: Request, instance: str) -> bool:
+        """Whether the request comes from the tab of `instance`."""
+        return self._tab.says(request.cookies.get(TAB), instance, life=REMEMBERED)
+
+    def set_notice(self, response: Response, instance: str, *, secure: bool) -> None:
+        """Let the browser that gets `response` read on the login page what became of `instance`."""
+        response.set_cookie(
+            _notice(instance),
+            self._notice.sign(instance),
+            path="/login",
+            max_age=NOTICE_LIFE,
+            httponly=True,
+            samesite="Strict",
+            secure=secure,
+        )
+
+    def may_read_notice(self, request: Request, instance: str) -> bool:
+        """Whether the request may see what became of `instance`."""
+        return self._notice.says(request.cookies.get(_notice(instance)), instance, life=NOTICE_LIFE)
+
+
+def _notice(instance: str) -> str:
+    return f"notice-{instance}"
+
+
+class _Signer:
+    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._signer = TimestampSigner(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
+        self._signer.get_timestamp = lambda: int(clock())  # type: ignore[method-assign]
+
+    def sign(self, value: str) -> str:
+        return self._signer.sign(value).decode()
+
+    def says(self, signed: str | None, value: str, *, life: int) -> bool:
+        """Whether `signed` says `value`, was signed in the last `life` seconds, and is not altered in any bit."""
+        if not signed or not signed.isascii():
+            return False
+        try:
+            said, made = self._signer.unsign(signed, return_timestamp=True)
+            signature = signed.rpartition(".")[2].encode()
+            # base64 has bits at its end that say nothing; itsdangerous lets them be anything.
+            whole = base64_encode(base64_decode(signature)) == signature
+        except BadSignature:
+            return False
+        age = self._clock() - made.timestamp()
+        return whole and said.decode() == value and -MAX_LEAD <= age <= life

@@ -1,0 +1,129 @@
+"""The settings of a server, from the environment: `TIM_…`, as CONTRACT.md section 7 names them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from flask import Config
+
+from tim.backend import DEMO_APP, DETACH_GRACE
+from tim.errors import SettingError
+from tim.keys import kept_secret
+from tim.rules import MAX_INSTANCES
+
+SHORTEST_SECRET: Final = 16
+"""Characters. A shorter secret can be guessed."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server runs with.
+
+    Attributes:
+        secret_keys: itsdangerous keys, oldest first; the last one signs.
+        test_usersig: whether the login page makes UserSigs for whoever asks.
+        trusted_proxies: how many proxies in front of this server set X-Forwarded-…
+    """
+
+    store: str
+    sdk_app_id: int
+    sdk_secret_key: str
+    secret_keys: list[str]
+    online_web_instances: int
+    detach_grace: float
+    test_usersig: bool
+    trusted_proxies: int
+
+
+def read_settings(config: Config, instance_path: Path) -> Settings:
+    """The settings in `config`, each a string as the environment has it, with a default for what is not there.
+
+    Raises:
+        SettingError: a value cannot be used; the error names the variable.
+    """
+    configured = "SDK_SECRET_KEY" in config
+    app_id = _read(config, "SDK_APP_ID", DEMO_APP, _whole(1, 2**32 - 1))
+    if not configured and app_id != DEMO_APP:
+        raise SettingError("TIM_SDK_SECRET_KEY", f"is needed, as TIM_SDK_APP_ID is {app_id} and not the demo app")
+    if configured:
+        sdk_key = _read(config, "SDK_SECRET_KEY", "", _secret)
+    else:
+        sdk_key = kept_secret(instance_path / "sdk_secret_key")
+    if config.get("SECRET_KEY") is None:
+        newest = kept_secret(instance_path / "secret_key")
+    else:
+        newest = _read(config, "SECRET_KEY", "", _secret)
+    return Settings(
+        store=_read(config, "STORE", f"sqlite:///{instance_path / 'tim.db'}", _text),
+        sdk_app_id=app_id,
+        sdk_secret_key=sdk_key,
+        secret_keys=[*_read(config, "SECRET_KEY_FALLBACKS", list[str](), _secrets), newest],
+        online_web_instances=_read(config, "ONLINE_WEB_INSTANCES", 1, _whole(1, MAX_INSTANCES)),
+        detach_grace=_read(config, "DETACH_GRACE", DETACH_GRACE, _seconds),
+        test_usersig=_read(config, "TEST_USERSIG", not configured, _yes_or_no),
+        trusted_proxies=_read(config, "TRUSTED_PROXIES", 0, _whole(0, 10)),
+    )
+
+
+def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
+    """The setting `name`, by its rule. The rule says in a ValueError what a value has to be."""
+    if config.get(name) is None:
+        return default
+    try:
+        return rule(config[name])
+    except ValueError as error:
+        raise SettingError(f"TIM_{name}", str(error)) from None
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def rule(value: Any) -> int:
+        if not (str(value).isdecimal() and least <= int(value) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return rule
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= 86400:
+        raise ValueError("must be a number of seconds above 0, at most 86400")
+    return seconds
+
+
+def _yes_or_no(value: Any) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return answers[str(value).lower()]
+    except KeyError:
+        raise ValueError("must be 1 or 0") from None
+
+
+def _text(value: Any) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return str(value)
+
+
+def _secret(value: Any) -> str:
+    if len(str(value)) < SHORTEST_SECRET:
+        raise ValueError(f"must be a secret of at least {SHORTEST_SECRET} characters")
+    return str(value)
+
+
+def _secrets(value: Any) -> list[str]:
+    try:
+        secrets = json.loads(value)
+    except ValueError:
+        secrets = None
+    if not isinstance(secrets, list):
+        raise ValueError('must be a JSON list of the older secrets, the oldest first: ["...", "..."]')
+    return [_secret(secret) for secret in secrets]

@@ -1,0 +1,83 @@
+"""A tab's stream: what happens to its instance, as fragments of its page that htmx puts into place."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import Final
+
+from flask import render_template
+from simple_websocket import ConnectionClosed, Server
+
+from tim.backend import Backend
+from tim.errors import InstanceGone
+from tim.events import CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
+from tim.hub import Changed, End, Item
+from tim.rules import Gone, Instance, Message
+from tim.tab import Tab
+from tim.web.sockets import PING_PERIOD, hang_up, wait
+
+HEARTBEAT: Final = "{}"
+"""A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""
+
+
+def run(ws: Server, backend: Backend, id: str) -> None:
+    """Serve the stream of instance `id` on `ws`, until either ends. The one writer of this socket."""
+    code = 0
+    with suppress(ConnectionClosed, OSError):
+        try:
+            with closing(Tab(backend, id, ws.event.set)) as tab:
+                code = _serve(ws, backend, tab)
+        except InstanceGone as error:
+            ws.send(_ended(backend.store.get(id), error.gone, []))
+            code = CLOSE_CODES[error.gone.reason]
+    hang_up(ws, code or 1011)
+
+
+def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
+    """Write until the stream ends; the code to close with."""
+    messages, unread = tab.waiting()
+    events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
+    waiting = render_template("_waiting.html", this=tab.instance, messages=messages, unread=unread, events=events)
+    ws.send(_list(backend, tab) + waiting)
+    tab.become_ready()
+    ws.send(_state("ready", tab, [Event(EVENT.SDK_READY)]))
+    while ws.connected:
+        happened = wait(ws, PING_PERIOD)
+        ws.input_buffer.clear()  # a page says nothing on its stream
+        items = tab.read()
+        frame = "".join(_fragment(backend, tab, item) for item in items)
+        if frame or not happened:
+            ws.send(frame or HEARTBEAT)
+        if items and isinstance(items[-1], End):
+            return items[-1].code
+    raise ConnectionClosed
+
+
+def _fragment(backend: Backend, tab: Tab, item: Item) -> str:
+    events = tab.events(item)
+    if isinstance(item, Changed):
+        return _list(backend, tab)
+    if isinstance(item, Message):
+        return render_template("_arrived.html", this=tab.instance, message=item, events=events)
+    if item.gone is not None:
+        return _ended(tab.instance, item.gone, events)
+    return _state("moved" if item.code == CLOSE_MOVED else "reconnecting", tab, events)
+
+
+def _list(backend: Backend, tab: Tab) -> str:
+    return render_template(
+        "_instances.html",
+        this=tab.instance,
+        instances=backend.instances(tab.instance),
+        seats=backend.online_web_instances,
+        oob=True,
+    )
+
+
+def _state(state: str, tab: Tab, events: list[Event]) -> str:
+    return render_template("_changed.html", state=state, this=tab.instance, events=events)
+
+
+def _ended(instance: Instance, gone: Gone, events: list[Event]) -> str:
+    state = "kicked-out" if gone.reason in KICKS else "not-ready"
+    return render_template("_ended.html", this=instance, state=state, events=events)

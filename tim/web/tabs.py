@@ -1,0 +1,112 @@
+"""A tab's own routes, all below `/im/<instance>`, where its cookie reaches and nobody else's does."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
+from flask_sock import Sock
+from simple_websocket import Server
+from werkzeug.wrappers import Response as BaseResponse
+
+from tim.errors import (
+    BAD_PARAMETER,
+    MESSAGE_TOO_LONG,
+    NO_SUCH_ACCOUNT,
+    NOT_READY,
+    STORE_UNAVAILABLE,
+    IMError,
+    InstanceGone,
+)
+from tim.tab import HISTORY
+from tim.web import stream
+from tim.web.guard import check_page_socket, is_socket
+from tim.web.login import farewell, go
+from tim.web.service import service
+
+blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
+sock = Sock()
+
+STATUS = {BAD_PARAMETER: 400, NO_SUCH_ACCOUNT: 404, NOT_READY: 409, MESSAGE_TOO_LONG: 413, STORE_UNAVAILABLE: 503}
+"""HTTP status of a message that was not sent, by its code."""
+
+
+@blueprint.url_value_preprocessor
+def take_instance(_endpoint: str | None, values: dict[str, str] | None) -> None:
+    g.instance = values.pop("instance") if values else ""
+
+
+@blueprint.url_defaults
+def give_instance(_endpoint: str, values: dict[str, str]) -> None:
+    values.setdefault("instance", g.get("instance", ""))
+
+
+@blueprint.before_request
+def check_tab() -> BaseResponse | None:
+    """Only the tab itself gets further; its cookie says who it is."""
+    check_page_socket()
+    if service().identity.is_tab(request, g.instance):
+        return None
+    if is_socket():
+        abort(403, "this socket has no cookie of its tab; log in again")
+    return go(url_for("login.page"))
+
+
+@blueprint.errorhandler(InstanceGone)
+def say_why(_error: InstanceGone) -> BaseResponse:
+    return farewell(service().backend.store.get(g.instance))
+
+
+@blueprint.get("/")
+def page() -> BaseResponse:
+    backend = service().backend
+    instance = backend.get(g.instance, or_away=True)
+    response = make_response(
+        render_template(
+            "tab.html",
+            this=instance,
+            instances=backend.instances(instance),
+            seats=backend.online_web_instances,
+            messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
+            state="not-ready",
+        )
+    )
+    # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does.
+    service().identity.set_tab(response, g.instance, secure=request.is_secure)
+    return response
+
+
+@sock.route("/events", bp=blueprint)  # type: ignore[untyped-decorator]
+def events(ws: Server) -> None:
+    stream.run(ws, service().backend, g.instance)
+
+
+@blueprint.post("/logout")
+def log_out() -> Response:
+    backend = service().backend
+    user = backend.store.get(g.instance).user
+    backend.logout(g.instance)
+    response = go(url_for("login.page", userID=user or None))
+    service().identity.clear_tab(response, g.instance)
+    return response
+
+
+@blueprint.post("/messages")
+def send() -> BaseResponse | tuple[str, int]:
+    to, text = request.form.get("to", ""), request.form.get("text", "").replace("\r\n", "\n")
+    service().backend.get(g.instance)
+    try:
+        service().backend.send(g.instance, to, text)
+    except InstanceGone:
+        raise
+    except IMError as error:
+        return render_template("_composer.html", to=to, text=text, error=error), STATUS[error.code]
+    if "HX-Request" not in request.headers:
+        return go(url_for("tabs.page"))
+    return make_response(render_template("_composer.html", to=to, text="", error=None))
+
+
+@blueprint.post("/instances/<other>/logout")
+def sign_out(other: str) -> BaseResponse:
+    service().backend.sign_out(g.instance, other)
+    if "HX-Request" not in request.headers:
+        return go(url_for("tabs.page"))
+    return Response(status=204)
