@@ -10,7 +10,7 @@ from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
 from tim.errors import InstanceGone
-from tim.events import CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
+from tim.events import CLOSE_BEHIND, CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
 from tim.hub import Changed, End, Item
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
@@ -22,19 +22,24 @@ HEARTBEAT: Final = "{}"
 
 def run(ws: Server, backend: Backend, id: str) -> None:
     """Serve the stream of instance `id` on `ws`, until either ends. The one writer of this socket."""
-    code = 0
-    with suppress(ConnectionClosed, OSError):
-        try:
-            with closing(Tab(backend, id, ws.event.set)) as tab:
-                code = _serve(ws, backend, tab)
-        except InstanceGone as error:
+    try:
+        # The socket closes before the tab does: a server that stops waits for its tabs.
+        with closing(Tab(backend, id, ws.event.set)) as tab:
+            hang_up(ws, _serve(ws, backend, tab))
+    except InstanceGone as error:
+        with suppress(ConnectionClosed, OSError):
             ws.send(_ended(backend.store.get(id), error.gone, []))
-            code = CLOSE_CODES[error.gone.reason]
-    hang_up(ws, code or 1011)
+        hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
 def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
-    """Write until the stream ends; the code to close with."""
+    """Write until the stream or the line ends; the code to close with."""
+    with suppress(ConnectionClosed, OSError):
+        return _write(ws, backend, tab)
+    return CLOSE_BEHIND  # the line is dead, or so slow that it was given up
+
+
+def _write(ws: Server, backend: Backend, tab: Tab) -> int:
     messages, unread = tab.waiting()
     events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
     waiting = render_template("_waiting.html", this=tab.instance, messages=messages, unread=unread, events=events)
