@@ -70,5 +70,6 @@ CLOSE_MOVED: Final = 4008
 """Another page of the same tab has the stream now. The instance lives, this page must not fight for it."""
 CLOSE_RESTART: Final = 1012
 """This server stops. 1000 to 1999 says: come back, with a pause."""
-CLOSE_BEHIND: Final = 1013
-"""This reader does not keep up with what it is sent. It may come back and get the whole state anew."""
+CLOSE_LATER: Final = 1013
+"""Try again later: the reader does not keep up, or the store does not answer. Who comes back gets the whole
+state anew."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tim.events import CLOSE_BEHIND, CLOSE_CODES, CLOSE_MOVED, CLOSE_RESTART
+from tim.events import CLOSE_LATER, CLOSE_CODES, CLOSE_MOVED, CLOSE_RESTART
 from tim.rules import Gone, Message
 
 MAILBOX: Final = 1000
@@ -66,7 +66,7 @@ class Stream:
             if self._ended or (isinstance(item, Changed) and item in self._items):
                 return
             if len(self._items) >= MAILBOX and not isinstance(item, End):
-                item = End(CLOSE_BEHIND)
+                item = End(CLOSE_LATER)
             if isinstance(item, End):
                 self._ended = True
             if isinstance(item, End) and item.code != CLOSE_RESTART:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing, suppress
 from typing import Final
 
@@ -9,12 +10,14 @@ from flask import render_template
 from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
-from tim.errors import InstanceGone
-from tim.events import CLOSE_BEHIND, CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
+from tim.errors import InstanceGone, StoreUnavailable
+from tim.events import CLOSE_LATER, CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
 from tim.hub import Changed, End, Item
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import PING_PERIOD, hang_up, wait
+
+log = logging.getLogger("tim")
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""
@@ -30,13 +33,17 @@ def run(ws: Server, backend: Backend, id: str) -> None:
         with suppress(ConnectionClosed, OSError):
             ws.send(_ended(backend.store.get(id), error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
+    except StoreUnavailable as error:
+        log.warning("stream: %s", error)
+        hang_up(ws, CLOSE_LATER)
 
 
 def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
     """Write until the stream or the line ends; the code to close with."""
-    with suppress(ConnectionClosed, OSError):
+    try:
         return _write(ws, backend, tab)
-    return CLOSE_BEHIND  # the line is dead, or so slow that it was given up
+    except (ConnectionClosed, OSError):
+        return CLOSE_LATER  # the line is dead, or so slow that it was given up
 
 
 def _write(ws: Server, backend: Backend, tab: Tab) -> int:
