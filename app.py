@@ -13,14 +13,14 @@ from types import FrameType
 from typing import Any
 
 import click
-from flask import Flask
+from flask import Flask, Response
 from flask.helpers import get_debug_flag
 from flask_babel import Babel, get_locale
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import is_running_from_reloader
 
 from tim import Backend
-from tim.errors import SettingError
+from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, tabs
 from tim.web.identity import Identity
@@ -45,9 +45,14 @@ def create_app() -> Flask:
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.register_error_handler(StoreUnavailable, _say_later)
     if _serves():
         _open(app)
     return app
+
+
+def _say_later(error: StoreUnavailable) -> Response:
+    return Response(f"{error.message}\n", 503, {"Retry-After": "5"}, mimetype="text/plain")
 
 
 def _open(app: Flask) -> None:

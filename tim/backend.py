@@ -15,8 +15,8 @@ from typing import Final
 
 from tim import usersig
 from tim.attempts import Attempts
-from tim.errors import IMError, InstanceGone, UnknownApp, UserSigRefused
-from tim.events import AWAY, LOGGED_OUT, UNKNOWN
+from tim.errors import BadParameter, IMError, InstanceGone, UnknownApp, UserSigRefused
+from tim.events import AWAY, LOGGED_OUT
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
 from tim.rules import Client, Gone, Instance, Message, check_text, check_user_id
@@ -155,12 +155,13 @@ class Backend:
         """End another instance of the same account; one that has ended already stays as it is.
 
         Raises:
-            InstanceGone: the caller has ended itself, or `other` is not of its account.
+            InstanceGone: the caller has ended itself.
+            BadParameter: `other` is no instance of its account.
         """
         instance = self.get(id)
         target = self.store.get(other)
         if (target.app, target.user) != (instance.app, instance.user):
-            raise InstanceGone(target.gone or Gone(UNKNOWN, 0))
+            raise BadParameter("instance", "this account has no such instance; reload the page")
         self._say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
