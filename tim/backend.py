@@ -28,6 +28,8 @@ DETACH_GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
 RENEWAL_PERIOD: Final = 10.0
 """Seconds within which a node learns what it was not told. It asks twice in that time."""
+GOODBYE: Final = 1.0
+"""Seconds that readers have to let go of their streams when a backend closes."""
 
 log = logging.getLogger("tim")
 
@@ -193,8 +195,12 @@ class Backend:
         self.hub.drain()
 
     def close(self) -> None:
-        """Stop the renewal and let go of the store."""
+        """Send all streams away, stop the renewal and let go of the store."""
         self._stopped.set()
+        self.drain()
+        deadline = time.monotonic() + GOODBYE
+        while len(self.hub) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.store.close()
 
     def _say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
