@@ -106,8 +106,11 @@ class Backend:
         self.hub.post(instance.app, instance.user, Changed())
         return instance
 
-    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream]:
+    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
         """Open the stream of an instance; an older one of the same instance learns that it has moved.
+
+        Returns the instance, its stream, and the number of the newest message that its account had been shown
+        before: from here on, whatever comes counts as shown.
 
         Args:
             wake: called, from any thread, when something waits in the stream.
@@ -119,6 +122,7 @@ class Backend:
         # In the hub first: whoever ends the instance from here on finds the stream.
         stream = self.hub.open(before.app, before.user, id, wake)
         try:
+            shown = self.store.read_up_to(before.app, before.user)
             instance = self.store.attach(id, self._node, self.online_web_instances)
         except IMError:
             self.hub.close(stream)
@@ -126,7 +130,7 @@ class Backend:
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)
         self.hub.post(instance.app, instance.user, Changed())
-        return instance, stream
+        return instance, stream, shown
 
     def detach(self, stream: Stream) -> None:
         """The stream's line is closed. Its instance keeps the seat for the grace time."""
