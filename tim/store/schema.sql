@@ -43,5 +43,5 @@ CREATE TABLE messages (
     instance TEXT    NOT NULL,
     PRIMARY KEY (app, user, seq)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX messages_once ON messages (app, user, id);
+CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);

@@ -35,15 +35,16 @@ class SQLiteStore:
         self._clock = clock
         self._lock = threading.Lock()  # owns self._db: whoever holds it is inside a verb
         self._file_lock = take(path) if path else None
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
         try:
-            self._open(path)
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._open()
         except (sqlite3.Error, StoreUnavailable) as error:
-            self.close()
+            if self._file_lock is not None:
+                self._file_lock.close()
             raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}") from None
 
-    def _open(self, path: str) -> None:
+    def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")  # a message that was acknowledged survives a power cut
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -51,8 +52,7 @@ class SQLiteStore:
             schema = resources.files("tim.store").joinpath("schema.sql").read_text()
             self._db.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
-            self.close()
-            raise SettingError("TIM_STORE", f"{path} was made by another version of this server (schema {version})")
+            raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
         # No stream outlives its process. Whoever was logged in gets a whole grace time to come back.
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
@@ -82,13 +82,12 @@ class SQLiteStore:
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
                 self._end(old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
-                for old in leaving(self._live(newcomer.app, newcomer.user, now), limit)
+                for old in leaving(self._settle(newcomer.app, newcomer.user, now), limit)
             ]
             self._db.execute("INSERT OR IGNORE INTO accounts (app, user) VALUES (?, ?)", (instance.app, instance.user))
             return self._insert(instance, node=""), evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
-        lost: Gone | None = None
         with self._transaction() as now:
             instance = self._find(id)
             if instance is None:
@@ -100,14 +99,15 @@ class SQLiteStore:
                 )
                 return replace(instance, stream=instance.stream + 1, detached_at=None)
             lost = gone
-            if gone.reason == AWAY:
-                live = self._live(instance.app, instance.user, now)
-                if len(live) < limit and instance.expires > now:
+            if gone.reason == AWAY and instance.expires <= now:
+                lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+            elif gone.reason == AWAY:
+                live = self._settle(instance.app, instance.user, now)
+                if len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
                     return self._insert(back, node)
-                if live:
-                    lost = displaced_by(live)
+                lost = displaced_by(live, gone.at)
             self._end(instance, lost)
         raise InstanceGone(lost)
 
@@ -168,9 +168,9 @@ class SQLiteStore:
             app, user = sender.app, sender.user
             if self._account(app, to) is None:
                 raise NoSuchAccount(to)
-            sent = self._by_id(app, user, message_id)
+            sent = self._by_id(app, user, id, message_id)
             if sent is not None:
-                return sent, None if to == user else self._by_id(app, to, message_id)
+                return sent, None if to == user else self._by_id(app, to, id, message_id)
             message = Message(0, message_id, user, to, text, now, id)
             return self._log(app, user, message, True), None if to == user else self._log(
                 app, to, message, any(instance.online for instance in self._live(app, to, now))
@@ -213,6 +213,15 @@ class SQLiteStore:
         rows = self._select("WHERE app = ? AND user = ? AND reason IS NULL ORDER BY generation", (app, user))
         return [instance for instance in rows if ended(instance, now=now, grace=self._grace) is None]
 
+    def _settle(self, app: int, user: str, now: float) -> list[Instance]:
+        """The live instances. Whoever has ended unnoticed is written down: somebody is about to take the seat."""
+        live = self._live(app, user, now)
+        for instance in self._select("WHERE app = ? AND user = ? AND reason IS NULL", (app, user)):
+            gone = ended(instance, now=now, grace=self._grace)
+            if gone is not None:
+                self._end(instance, gone)
+        return live
+
     def _insert(self, instance: Instance, node: str) -> Instance:
         generation = self._db.execute(
             "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
@@ -223,10 +232,10 @@ class SQLiteStore:
         return replace(instance, generation=generation or 0)
 
     def _end(self, instance: Instance, gone: Gone) -> Instance:
-        by = gone.by or Client("", "")
+        by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
         self._db.execute(
             "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
-            (gone.reason, gone.at, by.browser, by.address, instance.id),
+            (gone.reason, gone.at, *by, instance.id),
         )
         return replace(instance, gone=gone)
 
@@ -236,9 +245,10 @@ class SQLiteStore:
         ).fetchone()
         return row
 
-    def _by_id(self, app: int, user: str, message_id: str) -> Message | None:
+    def _by_id(self, app: int, user: str, instance: str, message_id: str) -> Message | None:
         row = self._db.execute(
-            "SELECT * FROM messages WHERE app = ? AND user = ? AND id = ?", (app, user, message_id)
+            "SELECT * FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ?",
+            (app, user, instance, message_id),
         ).fetchone()
         return None if row is None else _message(row)
 
@@ -256,7 +266,7 @@ class SQLiteStore:
 
 
 def _instance(row: sqlite3.Row) -> Instance:
-    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] else None
+    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] is not None else None
     return Instance(
         id=row["id"],
         app=row["app"],
