@@ -16,11 +16,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from simple_websocket import ConnectionClosed, Server
+from wsproto.utilities import LocalProtocolError
 
 PING_PERIOD: Final = 25
 """Seconds between pings. A peer that has not answered one when the next is due is gone."""
 LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
+DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
+"""What writing to a socket raises that is closed, or that its reader is just closing, or whose line is cut."""
 
 log = logging.getLogger("tim")
 
@@ -88,7 +91,7 @@ def hang_up(ws: Server, code: int) -> None:
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
     """
-    with suppress(ConnectionClosed, OSError):
+    with suppress(*DEAD_LINE):
         ws.close(code)
         ws.sock.shutdown(socket.SHUT_WR)
     ws.thread.join(LINGER)
