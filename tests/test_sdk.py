@@ -14,7 +14,7 @@ from tim.errors import StoreUnavailable
 from tim.events import LOGGED_OUT
 from tim.hub import MAILBOX, End
 from tim.rules import Gone, Message
-from tim.tab import Tab
+from tim.tab import HISTORY, Tab
 
 Persons = Callable[[str], Person]
 MULT_ACCOUNT = TYPES.KICKED_OUT_MULT_ACCOUNT
@@ -390,6 +390,16 @@ def test_what_came_meanwhile_is_told_before_the_tab_is_ready_and_only_once(perso
     back.reads("one", "two", "three")
     back.sdk.logout()
     assert bob.logs_in("D").texts() == []
+
+
+def test_more_may_wait_than_a_page_shows(person: Persons) -> None:
+    alice, bob = person("alice"), person("bob")
+    bob.logs_in("B").sdk.logout()
+    here = alice.logs_in("A")
+    texts = [str(n) for n in range(HISTORY + 50)]
+    for text in texts:
+        here.says("bob", text)
+    bob.logs_in("C").reads(*texts)
 
 
 def test_what_one_wrote_oneself_is_not_unread(person: Persons) -> None:

@@ -299,7 +299,7 @@ def test_redis_is_refused_with_what_to_use_instead(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "tim.db", "/var/lib/tim.db", "sqlite", "sqlite:", "sqlite:/tim.db", "sqlite://tim.db", "mysql://host/db",
+    ["", "tim.db", "/var/lib/tim.db", "sqlite", "sqlite:", "sqlite:/tim.db", "sqlite://tim.db", "sqlite:///", "mysql://host/db",
      "SQLITE//x", "://", "http://127.0.0.1/"],
 )  # fmt: skip
 def test_an_address_that_names_no_store_is_refused_and_quoted(url: str) -> None:

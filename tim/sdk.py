@@ -38,7 +38,8 @@ class TIM:
     """One SDK instance; made by `Backend.create`.
 
     A promise of the vendor's SDK that resolves is a call that returns, one that rejects is a call that raises.
-    Handlers are called on a thread of this object, one at a time, in the order of the events.
+    Handlers are called on a thread of this object, one at a time, in the order of the events; the ERROR of a
+    refused call alone is told by the caller itself, before the call raises.
     """
 
     def __init__(self, backend: Backend, sdk_app_id: int, client: Client) -> None:
