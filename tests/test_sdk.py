@@ -750,20 +750,26 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
 def test_sixty_who_log_in_at_once_are_all_accepted_and_never_more_than_three_are_live(
     person: Persons, backend: Backend, rounds: int
 ) -> None:
-    alice = person("alice")
     for each in range(rounds):
+        # A new account each time: those who are ready stay while others are still on their way to their streams.
+        alice = person(f"alice-{each}")
         tabs = [alice.opens(f"{each}-{n}") for n in range(60)]
         sig = alice.user_sig()
         together, most, stop = threading.Barrier(61), [0], threading.Event()
 
-        def come(tab: ATab, together: threading.Barrier = together, sig: str = sig) -> int:
+        def come(tab: ATab, alice: Person = alice, together: threading.Barrier = together, sig: str = sig) -> int:
             together.wait(PATIENCE)
             try:
-                return tab.sdk.login("alice", sig).code
+                return tab.sdk.login(alice.user_id, sig).code
             except IMError as refused:
                 return refused.code
 
-        def look(together: threading.Barrier = together, most: list[int] = most, stop: threading.Event = stop) -> None:
+        def look(
+            alice: Person = alice,
+            together: threading.Barrier = together,
+            most: list[int] = most,
+            stop: threading.Event = stop,
+        ) -> None:
             together.wait(PATIENCE)
             while not stop.is_set():
                 most[0] = max(most[0], len(alice.instances()))

@@ -162,8 +162,8 @@ def test_what_we_make_we_accept_to_the_last_second_of_its_life(user: str, expire
         pytest.param(70003, ticket(expire=1e2), id="a life that is a fraction"),
         pytest.param(70003, ticket(expire=float("inf")), id="a life without end"),
         pytest.param(70003, ticket(expire=True), id="a life that is true"),
-        pytest.param(70003, ticket(expire=0), id="no life"),
-        pytest.param(70003, ticket(expire=-1), id="a negative life"),
+        pytest.param(70001, ticket(expire=0), id="no life"),
+        pytest.param(70001, ticket(expire=-1), id="a negative life"),
         pytest.param(70003, ticket(expire=2**60), id="a life longer than any number in JavaScript"),
         pytest.param(70003, ticket(time=None), id="no time"),
         pytest.param(70003, ticket(identifier=["alice"]), id="a list for a name"),
@@ -269,7 +269,7 @@ def real_tickets(number: int) -> list[tuple[str, str]]:
     for each in range(number):
         user = "".join(chance.choices(ALPHABET[:62], k=chance.randint(1, 32)))
         if each % 3:
-            found.append((user, make(KEY, APP, user, now=NOW - each, expire=chance.randint(100, 10**7))))
+            found.append((user, make(KEY, APP, user, now=NOW - each % 90, expire=chance.randint(100, 10**7))))
         else:
             found.append((user, vendor().gen_sig_with_userbuf(user, 10**6, chance.randbytes(each % 50))))
     return found

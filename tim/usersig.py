@@ -31,6 +31,8 @@ MAX_CLOCK_LEAD: Final = 60
 """Seconds the clock of the ticket's maker may be ahead of ours."""
 MAX_NUMBER: Final = 2**53
 """The vendor's generators run in languages whose numbers are doubles; a larger one is no time."""
+LEVELS: Final = (6, 9, 1, 0, 2, 3, 4, 5, 7, 8)
+"""zlib's levels of compression, those first that generators use."""
 
 _TO_BASE64 = str.maketrans("*-_", "+/=")
 _FROM_BASE64 = str.maketrans("+/=", "*-_")
@@ -122,24 +124,31 @@ def _parse(user_sig: str) -> dict[str, Any]:
 
 
 def _inflate(packed: bytes) -> bytes:
-    """The one text that `packed` stands for; never more than MAX_SIZE bytes of it are made."""
+    """The text that `packed` stands for; never more than MAX_SIZE bytes of it are made."""
     stream = zlib.decompressobj()
     text = stream.decompress(packed, MAX_SIZE)
     if not stream.eof or stream.unused_data:
         raise ValueError("not one whole zlib stream of a ticket's size")
-    # The last byte before the check sum is filled up with bits that mean nothing. If the highest one that is
-    # set there can be cleared with no effect, it is such a bit, and somebody has altered the ticket.
-    last = packed[-5]
-    if last:
-        cleared = packed[:-5] + bytes([last - (1 << (last.bit_length() - 1))]) + packed[-4:]
-        twin = zlib.decompressobj()
-        try:
-            same = twin.decompress(cleared, MAX_SIZE) == text and twin.eof and not twin.unused_data
-        except zlib.error:
-            same = False
-        if same:
-            raise ValueError("bits set that mean nothing")
+    if _is_altered(packed, text):
+        raise ValueError("not as zlib packed it")
     return text
+
+
+def _is_altered(packed: bytes, text: bytes) -> bool:
+    """Whether `packed` is what zlib makes of `text`, but for a character somebody has replaced.
+
+    Deflate can say one thing in several ways: there are bits it fills up with, and repetitions that can be
+    taken from here or from there. A ticket that another packer has made is far from what zlib makes.
+    """
+    altered = False
+    for level in LEVELS:
+        ours = zlib.compress(text, level)
+        if ours == packed:
+            return False
+        if len(ours) == len(packed):
+            # One character of base64 has bits of two bytes at most.
+            altered |= sum(a != b for a, b in zip(ours, packed, strict=True)) <= 2
+    return altered
 
 
 def _is_ticket(claims: object) -> bool:
@@ -147,7 +156,7 @@ def _is_ticket(claims: object) -> bool:
         return False
     strings = all(isinstance(claims.get(name), str) for name in ("TLS.identifier", "TLS.sig"))
     numbers = all(
-        type(claims.get(name)) is int and 0 < claims[name] < MAX_NUMBER
+        type(claims.get(name)) is int and abs(claims[name]) < MAX_NUMBER
         for name in ("TLS.sdkappid", "TLS.time", "TLS.expire")
     )
     return strings and numbers and isinstance(claims.get("TLS.userbuf", ""), str)
