@@ -22,7 +22,7 @@ from werkzeug.serving import is_running_from_reloader
 from tim import Backend
 from tim.errors import SettingError
 from tim.events import EVENT_WORDS
-from tim.web import guard, login, ops, tabs
+from tim.web import guard, login, ops, sdk_gateway, tabs
 from tim.web.identity import Identity
 from tim.web.service import Service
 from tim.web.settings import read_settings
@@ -44,6 +44,7 @@ def create_app() -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
+    app.register_blueprint(sdk_gateway.blueprint)
     app.register_blueprint(ops.blueprint)
     if _serves():
         _open(app)

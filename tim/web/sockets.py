@@ -21,6 +21,11 @@ PING_PERIOD: Final = 25
 """Seconds between pings. A peer that has not answered one when the next is due is gone."""
 LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
+INBOX: Final = 4
+"""Frames of the largest size that may wait for an answer; or as many bytes of smaller ones."""
+INBOX_FRAMES: Final = 256
+LARGEST: Final = "tim.largest_frame"
+"""Where in the environ of its request a socket's limit stands."""
 
 log = logging.getLogger("tim")
 
@@ -43,18 +48,36 @@ class WholeSocket:
         return getattr(self._sock, name)
 
 
+class Inbox(list[bytes | str]):
+    """The frames that have come and were not looked at yet. One too many, or too large a heap, ends the socket."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def append(self, frame: bytes | str) -> None:
+        super().append(frame)
+        if len(self) > INBOX_FRAMES or sum(map(len, list(self))) > self._limit:
+            raise OverflowError("it sends faster than it can be answered")
+
+
 class Reader(threading.Thread):
     """The thread that reads a socket. However it ends, whoever waits for the socket hears of it."""
 
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
+        # Here, as no frame is read before this thread runs.
+        self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
+        self._ws.input_buffer = Inbox(INBOX * self._ws.max_message_size)
 
     def run(self) -> None:
         try:
             super().run()
         except Exception as error:  # what a peer sends must not end up as a traceback
             log.info("a socket was given up: %s", error)
+            with suppress(ConnectionClosed, OSError):
+                self._ws.close(1008)
         finally:
             self._ws.connected = False
             self._ws.event.set()
@@ -62,6 +85,11 @@ class Reader(threading.Thread):
 
 OPTIONS: Final[dict[str, Any]] = {"ping_interval": PING_PERIOD, "max_message_size": 4096, "thread_class": Reader}
 """What flask-sock makes each socket with."""
+
+
+def limit_frames(environ: dict[str, Any], size: int) -> None:
+    """Let the socket of this request take frames of up to `size` bytes."""
+    environ[LARGEST] = size
 
 
 def prepare(environ: dict[str, Any]) -> None:
@@ -82,14 +110,14 @@ def wait(ws: Server, seconds: float) -> bool:
     return happened
 
 
-def hang_up(ws: Server, code: int) -> None:
-    """Close `ws` with `code`, and see to it that nothing is written after the close frame.
+def hang_up(ws: Server, code: int, why: str = "") -> None:
+    """Close `ws` with `code` and a few words, and see to it that nothing is written after the close frame.
 
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
     """
     with suppress(ConnectionClosed, OSError):
-        ws.close(code)
+        ws.close(code, why)
         ws.sock.shutdown(socket.SHUT_WR)
     ws.thread.join(LINGER)
     with suppress(OSError):
