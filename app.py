@@ -10,22 +10,22 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
-from flask import Flask
+from babel.dates import LOCALTZ
+from flask import Flask, Response
 from flask.helpers import get_debug_flag
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, format_datetime, get_locale
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import is_running_from_reloader
 
 from tim import Backend
-from tim.errors import SettingError
+from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, sdk_gateway, tabs
 from tim.web.identity import Identity
 from tim.web.service import Service
-from tim.web.settings import read_settings
+from tim.web.settings import read_settings, warn_of_unknown
 from tim.web.sockets import OPTIONS
 
 PATIENCE = 3
@@ -37,22 +37,29 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.config.from_prefixed_env("TIM", loads=str)
     app.config["SOCK_SERVER_OPTIONS"] = OPTIONS
-    Babel(app)
+    Babel(app, timezone_selector=lambda: LOCALTZ)
     guard.install(app)
     app.add_template_filter(_clock, "clock")
+    app.add_template_filter(_iso, "iso")
     app.jinja_env.globals.update(now=time.time, get_locale=get_locale, event_words=EVENT_WORDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
     app.register_blueprint(sdk_gateway.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.register_error_handler(StoreUnavailable, _say_later)
     if _serves():
         _open(app)
     return app
 
 
+def _say_later(error: StoreUnavailable) -> Response:
+    return Response(f"{error.message}\n", 503, {"Retry-After": "5"}, mimetype="text/plain")
+
+
 def _open(app: Flask) -> None:
     try:
+        warn_of_unknown(os.environ)
         settings = read_settings(app.config, Path(app.instance_path))
         backend = Backend(
             settings.store,
@@ -89,27 +96,33 @@ def _serves() -> bool:
 def _drain_on_sigterm(backend: Backend) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
-    def drain(number: int, frame: FrameType | None) -> Any:
-        backend.drain()
+    def stop(number: int, frame: FrameType | None) -> None:
+        # On a thread: whoever was interrupted here may hold the very lock that draining needs.
+        threading.Thread(target=_leave, args=(backend, not callable(before)), daemon=True).start()
         if callable(before):
-            return before(number, frame)
-        threading.Thread(target=_leave, args=(backend,), daemon=True).start()
-        return None
+            before(number, frame)
 
-    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGTERM, stop)
 
 
-def _leave(backend: Backend) -> None:
-    """Stop as soon as all streams have said goodbye, and in any case soon."""
+def _leave(backend: Backend, alone: bool) -> None:
+    """Send all streams away. Where nobody else ends this process, end it when they have said goodbye."""
+    backend.drain()
     deadline = time.monotonic() + PATIENCE
-    while len(backend.hub) and time.monotonic() < deadline:
+    while alone and len(backend.hub) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os._exit(0)
+    if alone:
+        os._exit(0)
 
 
-def _clock(seconds: float, form: str = "%d %b %Y, %H:%M:%S %Z") -> str:
+def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:
     """Unix seconds in words, in the time zone of the server."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime(form)
+    return str(format_datetime(datetime.fromtimestamp(seconds, UTC), form))
+
+
+def _iso(seconds: float) -> str:
+    """Unix seconds as a machine reads them."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 app = create_app()

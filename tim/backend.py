@@ -15,8 +15,8 @@ from typing import Final
 
 from tim import usersig
 from tim.attempts import Attempts
-from tim.errors import IMError, InstanceGone, UnknownApp, UserSigRefused
-from tim.events import AWAY, LOGGED_OUT, UNKNOWN
+from tim.errors import BadParameter, IMError, InstanceGone, UnknownApp, UserSigRefused
+from tim.events import AWAY, LOGGED_OUT
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
 from tim.rules import Client, Gone, Instance, Message, check_text, check_user_id
@@ -28,6 +28,8 @@ DETACH_GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
 RENEWAL_PERIOD: Final = 10.0
 """Seconds within which a node learns what it was not told. It asks twice in that time."""
+GOODBYE: Final = 1.0
+"""Seconds that readers have to let go of their streams when a backend closes."""
 
 log = logging.getLogger("tim")
 
@@ -104,8 +106,11 @@ class Backend:
         self.hub.post(instance.app, instance.user, Changed())
         return instance
 
-    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream]:
+    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
         """Open the stream of an instance; an older one of the same instance learns that it has moved.
+
+        Returns the instance, its stream, and the number of the newest message that its account had been shown
+        before: from here on, whatever comes counts as shown.
 
         Args:
             wake: called, from any thread, when something waits in the stream.
@@ -117,6 +122,7 @@ class Backend:
         # In the hub first: whoever ends the instance from here on finds the stream.
         stream = self.hub.open(before.app, before.user, id, wake)
         try:
+            shown = self.store.read_up_to(before.app, before.user)
             instance = self.store.attach(id, self._node, self.online_web_instances)
         except IMError:
             self.hub.close(stream)
@@ -124,7 +130,7 @@ class Backend:
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)
         self.hub.post(instance.app, instance.user, Changed())
-        return instance, stream
+        return instance, stream, shown
 
     def detach(self, stream: Stream) -> None:
         """The stream's line is closed. Its instance keeps the seat for the grace time."""
@@ -155,12 +161,13 @@ class Backend:
         """End another instance of the same account; one that has ended already stays as it is.
 
         Raises:
-            InstanceGone: the caller has ended itself, or `other` is not of its account.
+            InstanceGone: the caller has ended itself.
+            BadParameter: `other` is no instance of its account.
         """
         instance = self.get(id)
         target = self.store.get(other)
         if (target.app, target.user) != (instance.app, instance.user):
-            raise InstanceGone(target.gone or Gone(UNKNOWN, 0))
+            raise BadParameter("instance", "this account has no such instance; reload the page")
         self._say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
@@ -192,8 +199,12 @@ class Backend:
         self.hub.drain()
 
     def close(self) -> None:
-        """Stop the renewal and let go of the store."""
+        """Send all streams away, stop the renewal and let go of the store."""
         self._stopped.set()
+        self.drain()
+        deadline = time.monotonic() + GOODBYE
+        while len(self.hub) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.store.close()
 
     def _say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:

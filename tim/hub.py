@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tim.events import CLOSE_LATER, CLOSE_CODES, CLOSE_MOVED, CLOSE_RESTART
+from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART
 from tim.rules import Gone, Message
 
 MAILBOX: Final = 1000

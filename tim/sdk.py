@@ -6,11 +6,11 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tim.errors import IMError, NotLoggedIn, NotReady
+from tim.errors import IMError, NotLoggedIn, NotReady, StoreUnavailable
 from tim.events import EVENT, Event
 from tim.hub import End
 from tim.rules import Client, Message, check_text, check_user_id
@@ -157,7 +157,8 @@ class TIM:
             log.warning("%s: %s", tab.instance.user, error)
             self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
         finally:
-            tab.close()
+            with suppress(StoreUnavailable):
+                tab.close()
 
     def _ended(self, tab: Tab, end: End) -> None:
         with self._lock:

@@ -28,7 +28,7 @@ class Tab:
 
     def __init__(self, backend: Backend, id: str, wake: Callable[[], None]) -> None:
         self._backend = backend
-        self.instance, self._stream = backend.attach(id, wake)
+        self.instance, self._stream, self._shown = backend.attach(id, wake)
         self._seen = 0  # number of the newest message handed to the reader; owned by the reader
         self.ready = False
 
@@ -39,9 +39,8 @@ class Tab:
         """
         app, user = self.instance.app, self.instance.user
         messages = self._backend.store.history(app, user, 0, HISTORY)
-        shown = self._backend.store.read_up_to(app, user)
         self._seen = messages[-1].seq if messages else 0
-        return messages, [m for m in messages if m.seq > shown and m.sender != user]
+        return messages, [m for m in messages if m.seq > self._shown and m.sender != user]
 
     def become_ready(self) -> None:
         """What waited has been delivered."""

@@ -59,8 +59,8 @@ class Store(Protocol):
         instance and `message_id`.
 
         Raises:
-            InstanceGone: the sender's instance has ended.
-            NotReady: its stream is not open.
+            InstanceGone: the sender's instance has ended for good.
+            NotReady: its stream is not open; it may come back.
             NoSuchAccount: the receiver does not exist.
         """
 

@@ -158,10 +158,12 @@ class SQLiteStore:
     def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
             sender = self._find(id)
-            gone = Gone(UNKNOWN, now) if sender is None else ended(sender, now=now, grace=self._grace)
-            if sender is None or gone is not None:
-                raise InstanceGone(gone or Gone(UNKNOWN, now))
-            if not sender.online:
+            if sender is None:
+                raise InstanceGone(Gone(UNKNOWN, now))
+            gone = ended(sender, now=now, grace=self._grace)
+            if gone is not None and gone.reason != AWAY:
+                raise InstanceGone(gone)
+            if gone is not None or not sender.online:
                 raise NotReady
             app, user = sender.app, sender.user
             if self._account(app, to) is None:

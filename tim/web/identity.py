@@ -34,12 +34,14 @@ class Identity:
         self._session = _Signer(keys, "tim.session", clock)
 
     def set_tab(self, response: Response, instance: str, *, secure: bool) -> None:
-        """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone."""
+        """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone.
+
+        The browser forgets it when it is closed; the signature ends after REMEMBERED seconds in any case.
+        """
         response.set_cookie(
             TAB,
             self._tab.sign(instance),
             path=f"/im/{instance}",
-            max_age=REMEMBERED,
             httponly=True,
             samesite="Strict",
             secure=secure,

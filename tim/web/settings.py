@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,6 +18,22 @@ from tim.rules import MAX_INSTANCES
 
 SHORTEST_SECRET: Final = 16
 """Characters. A shorter secret can be guessed."""
+KNOWN: Final = frozenset(
+    {
+        "DETACH_GRACE",
+        "ONLINE_WEB_INSTANCES",
+        "SDK_APP_ID",
+        "SDK_SECRET_KEY",
+        "SECRET_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "STORE",
+        "TEST_USERSIG",
+        "TRUSTED_PROXIES",
+    }
+)
+"""What may follow `TIM_`; anything else is likely a slip of the pen."""
+
+log = logging.getLogger("tim")
 T = TypeVar("T")
 
 
@@ -38,6 +55,13 @@ class Settings:
     detach_grace: float
     test_usersig: bool
     trusted_proxies: int
+
+
+def warn_of_unknown(environ: Mapping[str, str]) -> None:
+    """Say which variables nobody reads."""
+    for name in sorted(environ):
+        if name.startswith("TIM_") and name.removeprefix("TIM_") not in KNOWN:
+            log.warning("%s is no setting of this server; there are TIM_%s", name, ", TIM_".join(sorted(KNOWN)))
 
 
 def read_settings(config: Config, instance_path: Path) -> Settings:

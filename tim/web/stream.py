@@ -11,7 +11,7 @@ from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
 from tim.errors import InstanceGone, StoreUnavailable
-from tim.events import CLOSE_LATER, CLOSE_CODES, CLOSE_MOVED, EVENT, KICKS, Event
+from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Event
 from tim.hub import Changed, End, Item
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab

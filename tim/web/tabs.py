@@ -13,6 +13,7 @@ from tim.errors import (
     NO_SUCH_ACCOUNT,
     NOT_READY,
     STORE_UNAVAILABLE,
+    BadParameter,
     IMError,
     InstanceGone,
 )
@@ -92,7 +93,6 @@ def log_out() -> Response:
 @blueprint.post("/messages")
 def send() -> BaseResponse | tuple[str, int]:
     to, text = request.form.get("to", ""), request.form.get("text", "").replace("\r\n", "\n")
-    service().backend.get(g.instance)
     try:
         service().backend.send(g.instance, to, text)
     except InstanceGone:
@@ -106,7 +106,10 @@ def send() -> BaseResponse | tuple[str, int]:
 
 @blueprint.post("/instances/<other>/logout")
 def sign_out(other: str) -> BaseResponse:
-    service().backend.sign_out(g.instance, other)
+    try:
+        service().backend.sign_out(g.instance, other)
+    except BadParameter as error:
+        abort(404, error.message)
     if "HX-Request" not in request.headers:
         return go(url_for("tabs.page"))
     return Response(status=204)

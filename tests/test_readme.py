@@ -1,0 +1,77 @@
+"""The README is true: its bounds are the code's, its example runs, its table of settings is whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tim import attempts, backend, hub, rules
+from tim.web import identity, settings, sockets
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def bound(promise: str) -> str:
+    """The right-hand cell of the promise that begins with these words."""
+    row = next(line for line in README.splitlines() if line.startswith(f"| {promise}"))
+    return row.split("|")[2]
+
+
+@pytest.mark.parametrize(
+    ("promise", "words"),
+    [
+        ("Instances of one account", f"1 to {rules.MAX_INSTANCES}, 1 by default"),
+        ("An evicted tab is told", f"within {backend.RENEWAL_PERIOD:.0f} s"),
+        ("Why and by whom", f"for {rules.REMEMBERED // 86400} days"),
+        ("Why and by whom", f"for {identity.NOTICE_LIFE // 60} minutes"),
+        ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
+        ("A tab stays logged in", f"told within {backend.RENEWAL_PERIOD:.0f} s"),
+        ("A tab stays logged in", f"lives {rules.REMEMBERED // 86400} days"),
+        ("A peer that says nothing", f"detached within {2 * sockets.PING_PERIOD} s"),
+        ("A peer that says nothing", f"`reconnecting` within {2 * sockets.PING_PERIOD} s"),
+        ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
+        ("A message", f"kept for {rules.REMEMBERED // 86400} days"),
+        ("Failed UserSigs", f"more than {attempts.PER_ACCOUNT.amount} in a minute for one account"),
+        ("Failed UserSigs", f"or {attempts.PER_ADDRESS.amount} from one address"),
+        ("Failed UserSigs", f"waits {attempts.PAUSE} s"),
+        ("Tabs in one process", f"{hub.MAX_STREAMS};"),
+        ("A slow reader", f"{hub.MAILBOX} items"),
+    ],
+)
+def test_each_bound_of_the_table_is_the_one_in_the_code(promise: str, words: str) -> None:
+    assert words in bound(promise)
+
+
+def test_the_page_looks_after_its_line_for_as_long_as_the_table_says() -> None:
+    page = (ROOT / "templates" / "tab.html").read_text(encoding="utf-8")
+    assert set(re.findall(r"delay:(\d+)s", page)) == {str(2 * sockets.PING_PERIOD)}
+
+
+def test_the_example_prints_what_the_readme_says() -> None:
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    output = re.search(r"It prints\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    assert output is not None
+    run = subprocess.run(
+        [sys.executable, "-c", example[1]], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (run.stdout, run.stderr) == (output[1], "")
+
+
+def test_each_setting_has_a_row_and_each_row_is_a_setting() -> None:
+    rows = re.findall(r"^\| `TIM_(\w+)` \|", README, re.MULTILINE)
+    assert sorted(rows) == sorted(settings.KNOWN)
+
+
+def test_each_file_of_the_map_exists_and_each_module_is_on_the_map() -> None:
+    plan = re.search(r"## Find your way\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert plan is not None
+    named = set(re.findall(r"\b(\w+\.py)\b", plan[1]))
+    there = {path.name for path in [ROOT / "app.py", *(ROOT / "tim").rglob("*.py")]}
+    assert named <= there
+    assert there - named == {"__init__.py"}
