@@ -84,8 +84,11 @@ class Backend:
         """
         return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
 
-    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client) -> Instance:
+    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
         """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
+
+        Args:
+            id: of the instance; the same one again is the same login again. Made at random where none is given.
 
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
@@ -100,7 +103,7 @@ class Backend:
         except UserSigRefused:
             self._attempts.failed(sdk_app_id, user_id, client.address)
             raise
-        newcomer = Instance(secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
+        newcomer = Instance(id or secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
         instance, evicted = self.store.admit(newcomer, self.online_web_instances)
         self._say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())

@@ -27,7 +27,6 @@ LISTS: Final[dict[str, dict[str, Any]]] = {
         "TopStartIndex": 0,
     },
     "recentcontact.get_contact_group": {"CompleteFlag": 1, "NextStartIndex": 0, "GroupItem": [], "ContactItem": []},
-    "openim.getmsg": {"Cookie": "", "SyncFlag": 2, "MsgList": []},
     "openim.get_c2c_peer_mute_notifications": {"MuteNotificationsList": [], "UpdateSeq": 0},
     "group_open_http_svc.get_joined_group_list": {"TotalCount": 0, "GroupIdList": []},
     "million_group_open_http_svc.get_joined_group_list": {"TotalCount": 0, "GroupIdList": []},

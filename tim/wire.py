@@ -145,8 +145,8 @@ def kick(kick_type: int) -> str:
     return _frame("im_open_status.stat_forceoffline", 0, {"EventArray": [{"Event": 10, "C2cNotifyMsgArray": [notify]}]})
 
 
-def arrival(message: Message, user: str) -> str:
-    """The push that makes the SDK of `user` fire MESSAGE_RECEIVED.
+def arrival(message: Message, app: int, user: str) -> str:
+    """The push that makes the SDK of `user` fire MESSAGE_RECEIVED; once, however often it comes.
 
     A message of the user's own, sent from another of his instances, goes out with its two ends swapped; the SDK
     swaps them back.
@@ -156,6 +156,7 @@ def arrival(message: Message, user: str) -> str:
     row = {
         "From_Account": message.to if own else message.sender,
         "To_Account": user,
+        "TinyId": tiny_id(app, message.sender),  # with it the message's ID is the same in every page
         "MsgSeq": seq,
         "MsgRandom": random,
         "MsgTimeStamp": int(message.time),

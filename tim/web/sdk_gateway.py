@@ -19,6 +19,7 @@ from tim import wire
 from tim.errors import BadFrame, StoreUnavailable
 from tim.events import CLOSE_LATER
 from tim.web.browser import client_of
+from tim.web.sdk_commands import Commands
 from tim.web.sdk_page import Page
 from tim.web.service import service
 from tim.web.sockets import PING_PERIOD, hang_up, limit_frames, wait
@@ -70,10 +71,12 @@ def text(ws: Server) -> None:
 def _run(ws: Server, form: Form) -> None:
     """Serve one connection of the SDK until either side ends it. The one writer of this socket."""
     parts = service()
-    page = Page(parts.backend, parts.identity, client_of(request), ws.event.set)
+    page = Page(parts.backend, ws.event.set)
+    page_id = request.args.get("instanceid", "")
+    commands = Commands(parts.backend, parts.identity, page, client_of(request), page_id)
     code, why = CLOSE_LATER, ""
     try:
-        code, why = _serve(ws, page, form)
+        code, why = _serve(ws, page, commands, form)
     finally:
         # The socket closes before the page does: a server that stops waits for its pages.
         hang_up(ws, code, why)
@@ -83,7 +86,7 @@ def _run(ws: Server, form: Form) -> None:
             log.warning("an SDK page was closed: %s", error)
 
 
-def _serve(ws: Server, page: Page, form: Form) -> tuple[int, str]:
+def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int, str]:
     """Answer and tell until the line or the page ends; what to close with, and why in words."""
     allowance = Allowance()
     while True:
@@ -97,7 +100,7 @@ def _serve(ws: Server, page: Page, form: Form) -> tuple[int, str]:
                 asked = wire.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
                 return NOT_A_REQUEST, error.message
-            _write(ws, form, page.handle(asked))
+            _write(ws, form, commands.handle(asked))
             _write(ws, form, page.news())
         if page.goodbye is not None:
             return page.goodbye, ""
