@@ -93,19 +93,11 @@ class Backend:
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
         """
-        check_user_id(user_id)
-        if sdk_app_id != self.sdk_app_id:
-            raise UnknownApp(sdk_app_id)
-        self._attempts.check(sdk_app_id, user_id, client.address)
+        ticket = self.verify(sdk_app_id, user_id, user_sig, client.address)
         now = self.clock()
-        try:
-            ticket = usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=now)
-        except UserSigRefused:
-            self._attempts.failed(sdk_app_id, user_id, client.address)
-            raise
         newcomer = Instance(id or secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
-        instance, evicted = self.store.admit(newcomer, self.online_web_instances)
-        self._say_goodbye(evicted)
+        instance, evicted = self.store.admit(newcomer, self.online_web_instances, ticket.made)
+        self.say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())
         return instance
 
@@ -158,7 +150,7 @@ class Backend:
 
     def logout(self, id: str) -> None:
         """End one instance; twice is once."""
-        self._say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
+        self.say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
 
     def sign_out(self, id: str, other: str) -> None:
         """End another instance of the same account; one that has ended already stays as it is.
@@ -171,7 +163,7 @@ class Backend:
         target = self.store.get(other)
         if (target.app, target.user) != (instance.app, instance.user):
             raise BadParameter("instance", "this account has no such instance; reload the page")
-        self._say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
+        self.say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into both logs and tell all streams of both accounts.
@@ -195,7 +187,7 @@ class Backend:
         for instance in self.store.renew(self._node):
             if instance.gone is not None:
                 self.hub.end(instance.id, instance.gone)
-        self._say_goodbye(self.store.sweep())
+        self.say_goodbye(self.store.sweep())
 
     def drain(self) -> None:
         """This process is about to stop: all streams are to come back elsewhere, or later."""
@@ -210,7 +202,8 @@ class Backend:
             time.sleep(0.01)
         self.store.close()
 
-    def _say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+    def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+        """Tell the streams of instances that the store has just ended; None is one that had ended before."""
         for instance in ended:
             if instance is not None and instance.gone is not None:
                 self.hub.end(instance.id, instance.gone)

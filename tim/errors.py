@@ -2,6 +2,7 @@
 
     IMError                     code, message: what the vendor's SDK calls an IMError
     ├── UserSigRefused          70001 … 70014: this ticket does not open this account
+    │   └── UserSigVoid         70001: an administrator's kick has made it void
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
@@ -71,6 +72,14 @@ class IMError(Exception):
 
 class UserSigRefused(IMError):
     """The UserSig does not open this account now."""
+
+
+class UserSigVoid(UserSigRefused):
+    """An administrator has kicked the account since this UserSig was made."""
+
+    def __init__(self) -> None:
+        # The vendor: after a kick, "all previous UserSig values for that user will expire".
+        super().__init__(USERSIG_EXPIRED, "an administrator's kick has made this UserSig void; get a new one")
 
 
 class UnknownApp(IMError):

@@ -7,20 +7,22 @@ What each verb promises stands in `tim.store.Store`.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
 from typing import Final
 
-from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable
+from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
 from tim.events import AWAY, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Message, displaced_by, ended, leaving
+from tim.store import accounts, messages
 from tim.store.filelock import take
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class SQLiteStore:
@@ -74,17 +76,19 @@ class SQLiteStore:
             except sqlite3.Error as error:
                 raise StoreUnavailable(str(error)) from error
 
-    def admit(self, newcomer: Instance, limit: int) -> tuple[Instance, list[Instance]]:
+    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
             known = self._find(newcomer.id)
             if known is not None:
                 return known, []
+            if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
+                raise UserSigVoid
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
                 self._end(old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
                 for old in leaving(self._live(newcomer.app, newcomer.user, now), limit)
             ]
-            self._db.execute("INSERT OR IGNORE INTO accounts (app, user) VALUES (?, ?)", (instance.app, instance.user))
+            accounts.create(self._db, instance.app, instance.user)
             return self._insert(instance, node=""), evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
@@ -139,7 +143,7 @@ class SQLiteStore:
             self._db.execute(
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
-            self._db.execute("DELETE FROM messages WHERE time < ?", (now - REMEMBERED,))
+            messages.forget(self._db, now - REMEMBERED)
             due = self._select("WHERE reason IS NULL AND (expires <= ? OR detached_at <= ?)", (now, now - self._grace))
             fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in due]
             return [self._end(instance, gone) for instance, gone in fates if gone is not None]
@@ -166,34 +170,55 @@ class SQLiteStore:
             if gone is not None or not sender.online:
                 raise NotReady
             app, user = sender.app, sender.user
-            if self._account(app, to) is None:
-                raise NoSuchAccount(to)
-            sent = self._by_id(app, user, message_id)
-            if sent is not None:
-                return sent, None if to == user else self._by_id(app, to, message_id)
+            self._require(app, to)
             message = Message(0, message_id, user, to, text, now, id)
-            return self._log(app, user, message, True), None if to == user else self._log(
-                app, to, message, any(instance.online for instance in self._live(app, to, now))
-            )
+            return self._log(app, user, message), None if to == user else self._log(app, to, message)
+
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        with self._transaction() as now:
+            self._require(app, to)
+            message = Message(0, message_id, sender, to, text, now, "")
+            own = to == sender or (copy and accounts.exists(self._db, app, sender))
+            sent = self._log(app, sender, message) if own else None
+            return sent, None if to == sender else self._log(app, to, message)
 
     def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
         with self._transaction():
-            rows = self._db.execute(
-                "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
-                (app, user, after, limit),
-            )
-            return [_message(row) for row in rows][::-1]
+            return messages.newest(self._db, app, user, after, limit)
 
     def read_up_to(self, app: int, user: str) -> int:
         with self._transaction():
-            account = self._account(app, user)
-            return 0 if account is None else int(account["shown"])
+            return accounts.shown(self._db, app, user)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         with self._transaction():
-            self._db.execute(
-                "UPDATE accounts SET shown = max(shown, min(seq, ?)) WHERE app = ? AND user = ?", (seq, app, user)
-            )
+            accounts.show(self._db, app, user, seq)
+
+    def import_account(self, app: int, user: str) -> None:
+        with self._transaction():
+            accounts.create(self._db, app, user)
+
+    def accounts(self, app: int, users: Collection[str]) -> set[str]:
+        with self._transaction():
+            return {user for user in users if accounts.exists(self._db, app, user)}
+
+    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+        with self._transaction() as now:
+            before = math.floor(now) + 1
+            accounts.void(self._db, app, user, before)
+            return before, self._end_all(app, user, now)
+
+    def delete_account(self, app: int, user: str) -> list[Instance]:
+        with self._transaction() as now:
+            kicked = self._end_all(app, user, now)
+            accounts.forget(self._db, app, user)
+            return kicked
+
+    def voided_before(self, app: int, user: str) -> int:
+        with self._transaction():
+            return accounts.voided_before(self._db, app, user)
 
     def close(self) -> None:
         with self._lock:
@@ -230,29 +255,25 @@ class SQLiteStore:
         )
         return replace(instance, gone=gone)
 
-    def _account(self, app: int, user: str) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT * FROM accounts WHERE app = ? AND user = ?", (app, user)
-        ).fetchone()
-        return row
+    def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
+        """End what lives of an account by an administrator's hand, and what is away and could come back."""
+        self._require(app, user)
+        gone = Gone(TYPES.KICKED_OUT_REST_API, now)
+        mine = self._select("WHERE app = ? AND user = ? AND (reason IS NULL OR reason = ?)", (app, user, AWAY))
+        fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in mine]
+        return [self._end(instance, gone) for instance, fate in fates if fate is None or fate.reason == AWAY]
 
-    def _by_id(self, app: int, user: str, message_id: str) -> Message | None:
-        row = self._db.execute(
-            "SELECT * FROM messages WHERE app = ? AND user = ? AND id = ?", (app, user, message_id)
-        ).fetchone()
-        return None if row is None else _message(row)
+    def _log(self, app: int, user: str, message: Message) -> Message:
+        """The copy of `message` in the account's log, written there once."""
+        known = messages.find(self._db, app, user, message.id)
+        if known is not None:
+            return known
+        shown = user == message.sender or any(one.online for one in self._live(app, user, message.time))
+        return messages.write(self._db, app, user, message, shown=shown)
 
-    def _log(self, app: int, user: str, message: Message, shown: bool) -> Message:
-        seq = self._db.execute(
-            "UPDATE accounts SET seq = seq + 1, shown = iif(?, seq + 1, shown) WHERE app = ? AND user = ?"
-            " RETURNING seq",
-            (shown, app, user),
-        ).fetchone()[0]
-        self._db.execute(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (app, user, seq, message.id, message.sender, message.to, message.text, message.time, message.instance),
-        )
-        return replace(message, seq=seq)
+    def _require(self, app: int, user: str) -> None:
+        if not accounts.exists(self._db, app, user):
+            raise NoSuchAccount(user)
 
 
 def _instance(row: sqlite3.Row) -> Instance:
@@ -269,7 +290,3 @@ def _instance(row: sqlite3.Row) -> Instance:
         detached_at=row["detached_at"],
         gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
     )
-
-
-def _message(row: sqlite3.Row) -> Message:
-    return Message(row["seq"], row["id"], row["sender"], row["receiver"], row["text"], row["time"], row["instance"])

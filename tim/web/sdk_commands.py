@@ -35,8 +35,10 @@ SEND: Final = "openim.sendmsg"
 SYNC: Final = "openim.getmsg"
 ACK: Final = "openim.ws_msg_push_ack"
 REPORT: Final = "imopenstat.tim_web_report_v2"
-HELLO_INTERVAL: Final = 20
-"""Seconds between the SDK's hellos. While the server is away it is a hello that makes the SDK try again."""
+HELLO_INTERVAL: Final = 10
+"""Seconds between the SDK's hellos. With the server away it is a hello that makes the SDK try again, and with many
+messages under way it is a hello that hears of a UserSig that has run out. As many frames as without: each hello
+takes the place of a ping."""
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 COOKIE: Final = re.compile(r"[0-9]{1,18}")
 
@@ -108,7 +110,8 @@ class Commands:
             self._client,
             self._id_for(request),
         )
-        self._page.log_out()
+        if not self._page.serves(instance.id):
+            self._page.log_out()  # nobody is left who could come back to what this page was before
         waited = self._page.serve(instance.id)
         return [self._welcome(request, instance, self._identity.session_token(instance), instance.generation), *waited]
 

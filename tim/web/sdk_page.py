@@ -43,7 +43,10 @@ class Page:
         self.goodbye: int | None = None
 
     def serves(self, id: str) -> Instance | None:
-        """The instance, if it is this one that is served here."""
+        """The instance, if it is this one that is served here, and its UserSig has not run out."""
+        tab = self._tab
+        if tab is not None and tab.instance.expires <= self._backend.clock():
+            self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.expires)))
         return self._tab.instance if self._tab is not None and self._tab.instance.id == id else None
 
     def serve(self, id: str) -> list[str]:
@@ -95,11 +98,8 @@ class Page:
         return frames
 
     def has_expired(self, id: str) -> bool:
-        """Whether the UserSig of this instance ran out while it was served here; told once, at the next ping."""
-        tab = self._tab
-        if tab is not None and tab.instance.expires <= self._backend.clock():
-            self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.expires)))
-        if not id or self._untold != id:
+        """Whether the UserSig of this instance ran out while it was served here; says so once."""
+        if self.serves(id) or not id or self._untold != id:
             return False
         self._untold = ""
         return True
