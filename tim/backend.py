@@ -84,6 +84,22 @@ class Backend:
         """
         return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
 
+    def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> usersig.Ticket:
+        """What the UserSig says, if it opens the account now: its signer's word, not yet the store's.
+
+        Raises:
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures.
+        """
+        check_user_id(user_id)
+        if sdk_app_id != self.sdk_app_id:
+            raise UnknownApp(sdk_app_id)
+        self._attempts.check(sdk_app_id, user_id, address)
+        try:
+            return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock())
+        except UserSigRefused:
+            self._attempts.failed(sdk_app_id, user_id, address)
+            raise
+
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
         """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
 

@@ -121,10 +121,10 @@ def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
     return Gone(AWAY, away_at)
 
 
-def displaced_by(live: Sequence[Instance]) -> Gone:
-    """Why an instance that was away finds no seat left: the newest of `live` has it."""
+def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
+    """Why an instance that gave up its seat at `away_at` finds none now: the newest of `live` has it."""
     newest = max(live, key=lambda instance: instance.generation)
-    return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, newest.since, newest.client)
+    return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
 
 
 def check_user_id(user_id: str, name: str = "userID") -> str:

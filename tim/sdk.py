@@ -6,18 +6,21 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tim.errors import IMError, NotLoggedIn, NotReady, StoreUnavailable
-from tim.events import EVENT, Event
+from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
+from tim.events import CLOSE_CODES, CLOSE_LATER, EVENT, Event
 from tim.hub import End
-from tim.rules import Client, Message, check_text, check_user_id
-from tim.tab import Tab
+from tim.rules import Client, Instance, Message, check_text, check_user_id
+from tim.tab import Tab, events_of
 
 if TYPE_CHECKING:
     from tim.backend import Backend
+
+RETRY: Final = 1.0
+"""Seconds before a stream that was sent away for later is opened again."""
 
 log = logging.getLogger("tim")
 Handler = Callable[[Event], object]
@@ -43,8 +46,10 @@ class TIM:
         self._app = sdk_app_id
         self._client = client
         self._handlers: dict[str, list[Handler]] = {}
-        self._lock = threading.RLock()  # owns _tab; held over a whole login or logout, so that each is one step
-        self._tab: Tab | None = None
+        self._lock = threading.RLock()  # owns the three below; held over a whole login or logout, so each is one step
+        self._instance: Instance | None = None  # who is logged in
+        self._tab: Tab | None = None  # its stream, while it is open
+        self._runner: threading.Thread | None = None  # calls the handlers, from a login to the end of its instance
 
     def on(self, name: str, handler: Handler) -> None:
         """Call `handler(event)` for each event of this name."""
@@ -65,14 +70,16 @@ class TIM:
         """
         ok = {"actionStatus": "OK", "errorCode": 0, "errorInfo": ""}
         with self._reporting(), self._lock:
-            if self.get_login_user() == user_id != "":
+            if self._instance is not None and self._instance.user == user_id:
                 return IMResponse(data={**ok, "repeatLogin": True})
-            if self._tab is not None:
+            if self._instance is not None:
                 self.logout()
             instance = self._backend.login(self._app, user_id, user_sig, self._client)
-            work = threading.Event()
-            tab = self._tab = Tab(self._backend, instance.id, work.set)
-            threading.Thread(target=self._run, args=(tab, work), name=f"tim-{user_id}", daemon=True).start()
+            self._instance = instance
+            self._runner = threading.Thread(
+                target=self._run, args=(instance, self._runner), name=f"tim-{user_id}", daemon=True
+            )
+            self._runner.start()
         return IMResponse(data={**ok, "instanceID": instance.generation, "timeStamp": int(self._backend.clock())})
 
     def logout(self) -> IMResponse:
@@ -82,28 +89,27 @@ class TIM:
             NotLoggedIn: it is not logged in.
         """
         with self._reporting(), self._lock:
-            tab = self._require()
-            self._backend.logout(tab.instance.id)
-            tab.ready = False
-            self._tab = None
+            instance = self._require()
+            self._backend.logout(instance.id)
+            self._instance = None
         return IMResponse()
 
     def destroy(self) -> None:
         """Log out where logged in, and call no handler any more."""
         self._handlers.clear()
         with self._lock:
-            if self._tab is not None:
+            if self._instance is not None:
                 self.logout()
 
     def is_ready(self) -> bool:
         """Whether messages can be sent now."""
-        tab = self._tab
-        return tab is not None and tab.ready
+        instance, tab = self._instance, self._tab
+        return instance is not None and tab is not None and tab.ready and tab.instance.id == instance.id
 
     def get_login_user(self) -> str:
         """The UserID that is logged in, or an empty string."""
-        tab = self._tab
-        return "" if tab is None else tab.instance.user
+        instance = self._instance
+        return "" if instance is None else instance.user
 
     def get_server_time(self) -> int:
         """The server's clock, in milliseconds of unix time."""
@@ -126,46 +132,62 @@ class TIM:
             NotLoggedIn, NotReady, NoSuchAccount, StoreUnavailable: it was not sent.
         """
         with self._reporting():
-            tab = self._require()
-            if not tab.ready:
+            instance = self._require()
+            if not self.is_ready():
                 raise NotReady
-            sent = self._backend.send(tab.instance.id, message.to, message.text, message.id)
+            sent = self._backend.send(instance.id, message.to, message.text, message.id)
         return IMResponse(data={"message": sent})
 
-    def _require(self) -> Tab:
-        if self._tab is None:
+    def _require(self) -> Instance:
+        instance = self._instance
+        if instance is None:
             raise NotLoggedIn
-        return self._tab
+        return instance
 
-    def _run(self, tab: Tab, work: threading.Event) -> None:
-        """Deliver to the handlers, from attach to the end of the stream."""
+    def _run(self, instance: Instance, before: threading.Thread | None) -> None:
+        """Deliver to the handlers what happens to `instance`, after all that happened to the one before it."""
+        if before is not None:
+            before.join()
+        work = threading.Event()
+        while True:
+            end = self._listen(instance, work)
+            if end.code != CLOSE_LATER:
+                with self._lock:
+                    if self._instance is instance:
+                        self._instance = None
+            for event in events_of(end):
+                self._emit(event)
+            if end.code != CLOSE_LATER:
+                return
+            work.wait(RETRY)
+
+    def _listen(self, instance: Instance, work: threading.Event) -> End:
+        """Open the stream and deliver what comes, until it ends; or why it cannot be opened."""
         try:
-            _, unread = tab.waiting()
-            if unread:
-                self._emit(Event(EVENT.MESSAGE_RECEIVED, list(unread)))
-            tab.become_ready()
-            self._emit(Event(EVENT.SDK_READY))
-            while True:
-                work.wait()
-                work.clear()
-                for item in tab.read():
-                    if isinstance(item, End):
-                        return self._ended(tab, item)
-                    for event in tab.events(item):
-                        self._emit(event)
-        except IMError as error:
-            log.warning("%s: %s", tab.instance.user, error)
+            with closing(Tab(self._backend, instance.id, work.set)) as tab:
+                self._tab = tab
+                _, unread = tab.waiting()
+                if unread:
+                    self._emit(Event(EVENT.MESSAGE_RECEIVED, list(unread)))
+                tab.become_ready()
+                if self._instance is instance:
+                    self._emit(Event(EVENT.SDK_READY))
+                return self._deliver(tab, work)
+        except InstanceGone as error:
+            return End(CLOSE_CODES[error.gone.reason], error.gone)
+        except StoreUnavailable as error:
             self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
-        finally:
-            with suppress(StoreUnavailable):
-                tab.close()
+            return End(CLOSE_LATER)
 
-    def _ended(self, tab: Tab, end: End) -> None:
-        with self._lock:
-            if self._tab is tab:
-                self._tab = None
-        for event in tab.events(end):
-            self._emit(event)
+    def _deliver(self, tab: Tab, work: threading.Event) -> End:
+        while True:
+            work.wait()
+            work.clear()
+            for item in tab.read():
+                if isinstance(item, End):
+                    return item
+                for event in tab.events(item):
+                    self._emit(event)
 
     def _emit(self, event: Event) -> None:
         for handler in list(self._handlers.get(event.name, ())):

@@ -76,12 +76,17 @@ class Tab:
         """What the SDK tells its page of an item that was read."""
         if isinstance(item, Message) and item.instance != self.instance.id:
             return [Event(EVENT.MESSAGE_RECEIVED, [item])]
-        if isinstance(item, End) and item.gone is not None:
-            kick = [Event(EVENT.KICKED_OUT, {"type": item.gone.reason})] if item.gone.reason in KICKS else []
-            return [*kick, Event(EVENT.SDK_NOT_READY)]
-        return []
+        return events_of(item) if isinstance(item, End) else []
 
     def close(self) -> None:
         """The reader is gone. The instance keeps its seat for the grace time."""
         self.ready = False
         self._backend.detach(self._stream)
+
+
+def events_of(end: End) -> list[Event]:
+    """What the SDK tells its page of the end of its stream."""
+    not_ready = Event(EVENT.SDK_NOT_READY)
+    if end.gone is None or end.gone.reason not in KICKS:
+        return [not_ready]
+    return [Event(EVENT.KICKED_OUT, {"type": end.gone.reason}), not_ready]

@@ -21,8 +21,9 @@ class Store(Protocol):
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit in one step.
 
-        `made`, in unix seconds, says when the UserSig was made that asks for it. Returns the newcomer with its `since` and `generation`, and the evicted ones as `rules.leaving` orders
-        them. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nobody.
+        Returns the newcomer with its `since` and `generation`, and the evicted ones as `rules.leaving` orders
+        them. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nobody. `made`, in unix
+        seconds, says when the UserSig was made that asks for it.
 
         Raises:
             UserSigVoid: an administrator has kicked the account since that UserSig was made.

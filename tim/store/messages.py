@@ -11,9 +11,12 @@ from dataclasses import replace
 from tim.rules import Message
 
 
-def find(db: sqlite3.Connection, app: int, user: str, message_id: str) -> Message | None:
-    """The message with this id in the account's log."""
-    row = db.execute("SELECT * FROM messages WHERE app = ? AND user = ? AND id = ?", (app, user, message_id)).fetchone()
+def find(db: sqlite3.Connection, app: int, user: str, instance: str, message_id: str) -> Message | None:
+    """The message in the account's log that this instance has sent under this id."""
+    row = db.execute(
+        "SELECT * FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ?",
+        (app, user, instance, message_id),
+    ).fetchone()
     return None if row is None else _message(row)
 
 

@@ -17,6 +17,7 @@ CREATE TABLE instances (
     by_address  TEXT
 );
 CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
+CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
 CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
 CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
@@ -51,5 +52,5 @@ CREATE TABLE messages (
     instance TEXT    NOT NULL,
     PRIMARY KEY (app, user, seq)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX messages_once ON messages (app, user, id);
+CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);

@@ -19,7 +19,7 @@ from typing import Final
 from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
 from tim.events import AWAY, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Message, displaced_by, ended, leaving
-from tim.store import accounts, messages
+from tim.store import accounts, instances, messages
 from tim.store.filelock import take
 
 SCHEMA_VERSION: Final = 2
@@ -37,15 +37,16 @@ class SQLiteStore:
         self._clock = clock
         self._lock = threading.Lock()  # owns self._db: whoever holds it is inside a verb
         self._file_lock = take(path) if path else None
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
         try:
-            self._open(path)
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._open()
         except (sqlite3.Error, StoreUnavailable) as error:
-            self.close()
+            if self._file_lock is not None:
+                self._file_lock.close()
             raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}") from None
 
-    def _open(self, path: str) -> None:
+    def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")  # a message that was acknowledged survives a power cut
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -53,8 +54,7 @@ class SQLiteStore:
             schema = resources.files("tim.store").joinpath("schema.sql").read_text()
             self._db.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
-            self.close()
-            raise SettingError("TIM_STORE", f"{path} was made by another version of this server (schema {version})")
+            raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
         # No stream outlives its process. Whoever was logged in gets a whole grace time to come back.
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
@@ -78,23 +78,22 @@ class SQLiteStore:
 
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
-            known = self._find(newcomer.id)
+            known = instances.find(self._db, newcomer.id)
             if known is not None:
                 return known, []
             if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
                 raise UserSigVoid
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
-                self._end(old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
-                for old in leaving(self._live(newcomer.app, newcomer.user, now), limit)
+                instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
+                for old in leaving(self._settle(newcomer.app, newcomer.user, now), limit)
             ]
             accounts.create(self._db, instance.app, instance.user)
-            return self._insert(instance, node=""), evicted
+            return instances.insert(self._db, instance, node=""), evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
-        lost: Gone | None = None
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             if instance is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(instance, now=now, grace=self._grace)
@@ -104,15 +103,16 @@ class SQLiteStore:
                 )
                 return replace(instance, stream=instance.stream + 1, detached_at=None)
             lost = gone
-            if gone.reason == AWAY:
-                live = self._live(instance.app, instance.user, now)
-                if len(live) < limit and instance.expires > now:
+            if gone.reason == AWAY and instance.expires <= now:
+                lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+            elif gone.reason == AWAY:
+                live = self._settle(instance.app, instance.user, now)
+                if len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
-                    return self._insert(back, node)
-                if live:
-                    lost = displaced_by(live)
-            self._end(instance, lost)
+                    return instances.insert(self._db, back, node=node)
+                lost = displaced_by(live, gone.at)
+            instances.end(self._db, instance, lost)
         raise InstanceGone(lost)
 
     def detach(self, id: str, stream: int) -> bool:
@@ -127,16 +127,20 @@ class SQLiteStore:
 
     def renew(self, node: str) -> list[Instance]:
         with self._transaction():
-            return self._select("WHERE node = ? AND node <> '' AND reason IS NOT NULL", (node,))
+            return instances.select(
+                self._db,
+                "node = ? AND node <> '' AND reason IS NOT NULL",
+                node,
+            )
 
     def remove(self, id: str, gone: Gone) -> Instance | None:
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             before = None if instance is None else ended(instance, now=now, grace=self._grace)
             # One that is away could come back, so it can still be ended for good.
             if instance is None or (before is not None and before.reason != AWAY):
                 return None
-            return self._end(instance, replace(gone, at=now))
+            return instances.end(self._db, instance, replace(gone, at=now))
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:
@@ -144,13 +148,15 @@ class SQLiteStore:
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
             messages.forget(self._db, now - REMEMBERED)
-            due = self._select("WHERE reason IS NULL AND (expires <= ? OR detached_at <= ?)", (now, now - self._grace))
+            due = instances.select(
+                self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
+            )
             fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in due]
-            return [self._end(instance, gone) for instance, gone in fates if gone is not None]
+            return [instances.end(self._db, instance, gone) for instance, gone in fates if gone is not None]
 
     def get(self, id: str) -> Instance:
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             if instance is None:
                 return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, now))
             return replace(instance, gone=ended(instance, now=now, grace=self._grace))
@@ -161,7 +167,7 @@ class SQLiteStore:
 
     def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
-            sender = self._find(id)
+            sender = instances.find(self._db, id)
             if sender is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(sender, now=now, grace=self._grace)
@@ -228,44 +234,30 @@ class SQLiteStore:
 
     # What follows runs inside a verb's transaction.
 
-    def _select(self, where: str, values: tuple[object, ...]) -> list[Instance]:
-        return [_instance(row) for row in self._db.execute(f"SELECT * FROM instances {where}", values)]
-
-    def _find(self, id: str) -> Instance | None:
-        return next(iter(self._select("WHERE id = ?", (id,))), None)
-
     def _live(self, app: int, user: str, now: float) -> list[Instance]:
-        rows = self._select("WHERE app = ? AND user = ? AND reason IS NULL ORDER BY generation", (app, user))
+        rows = instances.select(self._db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
         return [instance for instance in rows if ended(instance, now=now, grace=self._grace) is None]
 
-    def _insert(self, instance: Instance, node: str) -> Instance:
-        generation = self._db.execute(
-            "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (instance.id, instance.app, instance.user, instance.client.browser, instance.client.address,
-             instance.since, instance.expires, instance.stream, node, instance.detached_at),
-        ).lastrowid  # fmt: skip
-        return replace(instance, generation=generation or 0)
-
-    def _end(self, instance: Instance, gone: Gone) -> Instance:
-        by = gone.by or Client("", "")
-        self._db.execute(
-            "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
-            (gone.reason, gone.at, by.browser, by.address, instance.id),
-        )
-        return replace(instance, gone=gone)
+    def _settle(self, app: int, user: str, now: float) -> list[Instance]:
+        """The live instances. Whoever has ended unnoticed is written down: somebody is about to take the seat."""
+        live = self._live(app, user, now)
+        for instance in instances.select(self._db, "app = ? AND user = ? AND reason IS NULL", app, user):
+            gone = ended(instance, now=now, grace=self._grace)
+            if gone is not None:
+                instances.end(self._db, instance, gone)
+        return live
 
     def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
         """End what lives of an account by an administrator's hand, and what is away and could come back."""
         self._require(app, user)
         gone = Gone(TYPES.KICKED_OUT_REST_API, now)
-        mine = self._select("WHERE app = ? AND user = ? AND (reason IS NULL OR reason = ?)", (app, user, AWAY))
-        fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in mine]
-        return [self._end(instance, gone) for instance, fate in fates if fate is None or fate.reason == AWAY]
+        live = self._settle(app, user, now)
+        away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
+        return [instances.end(self._db, instance, gone) for instance in live + away]
 
     def _log(self, app: int, user: str, message: Message) -> Message:
         """The copy of `message` in the account's log, written there once."""
-        known = messages.find(self._db, app, user, message.id)
+        known = messages.find(self._db, app, user, message.instance, message.id)
         if known is not None:
             return known
         shown = user == message.sender or any(one.online for one in self._live(app, user, message.time))
@@ -274,19 +266,3 @@ class SQLiteStore:
     def _require(self, app: int, user: str) -> None:
         if not accounts.exists(self._db, app, user):
             raise NoSuchAccount(user)
-
-
-def _instance(row: sqlite3.Row) -> Instance:
-    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] else None
-    return Instance(
-        id=row["id"],
-        app=row["app"],
-        user=row["user"],
-        client=Client(row["browser"], row["address"]),
-        since=row["since"],
-        expires=row["expires"],
-        generation=row["generation"],
-        stream=row["stream"],
-        detached_at=row["detached_at"],
-        gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
-    )

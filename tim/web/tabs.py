@@ -70,8 +70,10 @@ def page() -> BaseResponse:
             state="not-ready",
         )
     )
-    # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does.
-    service().identity.set_tab(response, g.instance, secure=request.is_secure)
+    if instance.gone is None:
+        # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does, and
+        # not longer than the store remembers what became of it.
+        service().identity.set_tab(response, g.instance, secure=request.is_secure)
     return response
 
 
