@@ -9,7 +9,7 @@ from typing import Final
 
 from tim.backend import Backend
 from tim.errors import NotAdministrator, UserSigVoid
-from tim.rules import Instance, Message, check_text, check_user_id
+from tim.rules import USER_ID, Instance, Message, check_text, check_user_id
 
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig opens this; the vendor's default name."""
@@ -28,11 +28,11 @@ class Admin:
 
         Raises:
             NotAdministrator: `identifier` is none.
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable: as for a login.
+            UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable: as for a login.
         """
-        ticket = self._backend.verify(sdk_app_id, identifier, user_sig, address)
         if identifier != ADMINISTRATOR:
-            raise NotAdministrator(identifier, ADMINISTRATOR)
+            raise NotAdministrator(ADMINISTRATOR)
+        ticket = self._backend.verify(sdk_app_id, identifier, user_sig, address)
         if ticket.made < self._store.voided_before(self._app, identifier):
             raise UserSigVoid
 
@@ -53,16 +53,16 @@ class Admin:
         self._store.import_account(self._app, check_user_id(user_id, "UserID"))
 
     def imported(self, user_ids: Collection[str]) -> set[str]:
-        """Those of the accounts that exist."""
-        return self._store.accounts(self._app, user_ids)
+        """Those of the accounts that exist; what can be no UserID is none."""
+        return self._store.accounts(self._app, [id for id in user_ids if USER_ID.fullmatch(id)])
 
     def delete(self, user_id: str) -> None:
         """End every instance of the account, and forget it and its messages.
 
         Raises:
-            NoSuchAccount, StoreUnavailable.
+            BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        self._backend.say_goodbye(self._store.delete_account(self._app, user_id))
+        self._backend.say_goodbye(self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
 
     def instances(self, user_id: str) -> list[Instance]:
         """The live instances of the account."""

@@ -32,7 +32,9 @@ NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999
 BAD_FRAME: Final = 20001
 NO_SUCH_ACCOUNT: Final = 20003
+UNREADABLE_JSON: Final = 60003
 STORE_UNAVAILABLE: Final = 60008
+NO_SUCH_COMMAND: Final = 60009
 USERSIG_EXPIRED: Final = 70001
 USERSIG_EMPTY: Final = 70002
 USERSIG_MALFORMED: Final = 70003
@@ -54,6 +56,7 @@ BAD_SENDER: Final = 90008
 BAD_ELEMENT: Final = 90010
 TOO_MANY_ACCOUNTS: Final = 90011
 BAD_SYNC: Final = 90031
+BODY_TOO_LARGE: Final = 93000
 
 
 class IMError(Exception):
@@ -125,8 +128,8 @@ class BadFrame(IMError):
 class NotAdministrator(IMError):
     """The account that asks is no administrator of the app."""
 
-    def __init__(self, user_id: str, administrator: str) -> None:
-        super().__init__(NOT_ADMINISTRATOR, f"{user_id!r} is no administrator of this app; {administrator!r} is")
+    def __init__(self, administrator: str) -> None:
+        super().__init__(NOT_ADMINISTRATOR, f"only the account {administrator} may ask for this")
 
 
 class NoSuchAccount(IMError):
