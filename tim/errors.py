@@ -136,7 +136,9 @@ class NoSuchAccount(IMError):
     """The account has never logged in and was not imported."""
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in")
+        super().__init__(
+            NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in or was imported"
+        )
         self.user_id = user_id
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from flask import Blueprint, request
 from flask_sock import Sock
-from simple_websocket import ConnectionClosed, Server
+from simple_websocket import Server
 
 from tim import wire
 from tim.errors import BadFrame, StoreUnavailable
@@ -22,7 +22,7 @@ from tim.web.browser import client_of
 from tim.web.sdk_commands import Commands
 from tim.web.sdk_page import Page
 from tim.web.service import service
-from tim.web.sockets import PING_PERIOD, hang_up, limit_frames, wait
+from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, limit_frames, wait
 
 blueprint = Blueprint("sdk", __name__)
 sock = Sock()
@@ -110,5 +110,5 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
 
 def _write(ws: Server, form: Form, frames: list[str]) -> None:
     for frame in frames:
-        with suppress(ConnectionClosed, OSError):  # a line that is dead is seen by whoever waits for it
+        with suppress(*DEAD_LINE):  # a line that is dead is seen by whoever waits for it
             ws.send(form(frame))

@@ -16,11 +16,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from simple_websocket import ConnectionClosed, Server
+from wsproto.utilities import LocalProtocolError
 
 PING_PERIOD: Final = 25
 """Seconds between pings. A peer that has not answered one when the next is due is gone."""
 LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
+DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
+"""What writing to a socket raises that is closed, or that its reader is just closing, or whose line is cut."""
 INBOX: Final = 4
 """Frames of the largest size that may wait for an answer; or as many bytes of smaller ones."""
 INBOX_FRAMES: Final = 256
@@ -76,7 +79,7 @@ class Reader(threading.Thread):
             super().run()
         except Exception as error:  # what a peer sends must not end up as a traceback
             log.info("a socket was given up: %s", error)
-            with suppress(ConnectionClosed, OSError):
+            with suppress(*DEAD_LINE):
                 self._ws.close(1008)
         finally:
             self._ws.connected = False
@@ -116,7 +119,7 @@ def hang_up(ws: Server, code: int, why: str = "") -> None:
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
     """
-    with suppress(ConnectionClosed, OSError):
+    with suppress(*DEAD_LINE):
         ws.close(code, why)
         ws.sock.shutdown(socket.SHUT_WR)
     ws.thread.join(LINGER)

@@ -15,7 +15,7 @@ from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Even
 from tim.hub import Changed, End, Item
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
-from tim.web.sockets import PING_PERIOD, hang_up, wait
+from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, wait
 
 log = logging.getLogger("tim")
 
@@ -30,7 +30,7 @@ def run(ws: Server, backend: Backend, id: str) -> None:
         with closing(Tab(backend, id, ws.event.set)) as tab:
             hang_up(ws, _serve(ws, backend, tab))
     except InstanceGone as error:
-        with suppress(ConnectionClosed, OSError):
+        with suppress(*DEAD_LINE):
             ws.send(_ended(backend.store.get(id), error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
     except StoreUnavailable as error:
@@ -42,7 +42,7 @@ def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
     """Write until the stream or the line ends; the code to close with."""
     try:
         return _write(ws, backend, tab)
-    except (ConnectionClosed, OSError):
+    except DEAD_LINE:
         return CLOSE_LATER  # the line is dead, or so slow that it was given up
 
 
