@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.sdk.page import SDKPage
+from tests.sdk.rest import Administrator
 from tests.sdk.site import NODE_MODULES, SDK, SDKS, Site
 from tests.web.conftest import (  # noqa: F401 - fixtures
     NewWindow,
@@ -57,3 +58,9 @@ def open_page(new_window: NewWindow, site: Site, server: Server) -> OpenPage:  #
 def account() -> Callable[[str], str]:
     """`account("alice")`: the UserID of somebody no other test knows."""
     return lambda name: f"{name}-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def admin(server: Server) -> Administrator:  # noqa: F811
+    """Who may call the REST API of `server`."""
+    return Administrator(server)

@@ -40,7 +40,9 @@ class SDKPage:
         through: the port of a proxy in front of the server, for a line that is to fail.
     """
 
-    def __init__(self, window: BrowserContext, site: Site, sdk: SDK, server: Server, through: int | None = None) -> None:
+    def __init__(
+        self, window: BrowserContext, site: Site, sdk: SDK, server: Server, through: int | None = None
+    ) -> None:
         self.server = server
         self.sdk = sdk
         self.page: Page = window.new_page()

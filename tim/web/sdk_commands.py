@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Final
 
 from tim import startup, wire
-from tim.backend import Backend
 from tim.errors import (
     BAD_SENDER,
     NOT_LOGGED_IN,
@@ -24,8 +24,8 @@ from tim.errors import (
 )
 from tim.events import CLOSE_LATER, LOGGED_OUT, TYPES, UNKNOWN
 from tim.rules import Client, Gone, Instance
-from tim.web.identity import Identity
 from tim.web.sdk_page import Page, kick_type_of
+from tim.web.service import Service
 from tim.wire import Request, answer, refusal
 
 ALIVE: Final = "heartbeat.alive"
@@ -48,23 +48,34 @@ class Commands:
 
     Args:
         page_id: what the SDK makes at random when its page is loaded, and keeps over reconnects.
+        follows: whether a frame with this command has come behind the one that is being answered, or does at once.
     """
 
-    def __init__(self, backend: Backend, identity: Identity, page: Page, client: Client, page_id: str) -> None:
-        self._backend = backend
-        self._identity = identity
+    def __init__(
+        self, parts: Service, page: Page, client: Client, page_id: str, follows: Callable[[str], bool]
+    ) -> None:
+        self._backend = parts.backend
+        self._identity = parts.identity
         self._page = page
         self._client = client
         self._page_id = page_id
+        self._follows = follows
+        self._new = True  # no login has come over this connection yet
 
     def handle(self, request: Request) -> list[str]:
         """The frames that answer the request, and what it has set free to be told."""
         try:
             return self._handle(request)
         except InstanceGone as error:
+            # Over a new line the SDK repeats what was not answered and then logs in again. One of the answers is
+            # to say why the instance has ended, or the page would be told of as many kicks.
+            if self._new and request.command != LOGIN and self._follows(LOGIN):
+                return [refusal(request, wire.KICKED, error.message)]
             return [_dead(request, error.gone)]
         except IMError as error:
             return [refusal(request, error.code, error.message)]
+        finally:
+            self._new = self._new and request.command != LOGIN
 
     def _handle(self, request: Request) -> list[str]:
         token = request.text("a2")

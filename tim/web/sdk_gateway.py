@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from flask import Blueprint, request
@@ -33,6 +34,8 @@ TOO_MANY: Final = 1008
 FRAMES_PER_SECOND: Final = 500
 """What one connection may send for long. An SDK sends about twenty frames when it starts, then a few a minute."""
 BURST: Final = 1000
+MOMENT: Final = 0.2
+"""Seconds within which an SDK has sent all that it sends as soon as it has a new line."""
 
 Form = Callable[[str], bytes | str]
 """What a frame is made of before it is sent: bytes make a binary one, a string makes a text one."""
@@ -73,7 +76,7 @@ def _run(ws: Server, form: Form) -> None:
     parts = service()
     page = Page(parts.backend, ws.event.set)
     page_id = request.args.get("instanceid", "")
-    commands = Commands(parts.backend, parts.identity, page, client_of(request), page_id)
+    commands = Commands(parts, page, client_of(request), page_id, partial(_follows, ws))
     code, why = CLOSE_LATER, ""
     try:
         code, why = _serve(ws, page, commands, form)
@@ -106,6 +109,17 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
             return page.goodbye, ""
         if not connected:
             return CLOSE_LATER, ""
+
+
+def _follows(ws: Server, command: str) -> bool:
+    """Whether a frame with this command waits for its answer, or comes in the next moment."""
+    deadline = time.monotonic() + MOMENT
+    while True:
+        if any(command in str(frame) for frame in list(ws.input_buffer)):
+            return True
+        if not ws.connected or time.monotonic() > deadline:
+            return False
+        time.sleep(MOMENT / 10)
 
 
 def _write(ws: Server, form: Form, frames: list[str]) -> None:
