@@ -15,7 +15,7 @@ from tim.errors import BAD_ELEMENT, BAD_MSG_BODY, BAD_MSG_RANDOM, BAD_MSG_SEQ, B
 from tim.rules import Message
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )

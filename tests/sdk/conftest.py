@@ -25,6 +25,7 @@ from tests.web.proxy import Proxy
 from tests.web.server import Server
 
 OpenPage = Callable[..., SDKPage]
+Account = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def open_page(new_window: NewWindow, site: Site, server: Server) -> OpenPage:  #
 
 
 @pytest.fixture
-def account() -> Callable[[str], str]:
+def account() -> Account:
     """`account("alice")`: the UserID of somebody no other test knows."""
     return lambda name: f"{name}-{secrets.token_hex(4)}"
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from tests.sdk.conftest import OpenPage
+from tests.sdk.conftest import Account, OpenPage
 from tests.sdk.page import KICKED_OUT
 from tests.sdk.rest import Administrator
 from tests.sdk.site import SDK, SDKS
@@ -15,7 +15,6 @@ from tests.web.conftest import NewWindow
 from tests.web.proxy import Proxy
 from tests.web.server import Server
 
-Account = Callable[[str], str]
 MakeProxy = Callable[[Server], Proxy]
 
 

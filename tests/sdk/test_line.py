@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.sdk.conftest import OpenPage
+from tests.sdk.conftest import Account, OpenPage
 from tests.sdk.page import NET_STATE, NOT_READY, SDKPage
 from tests.sdk.rest import Administrator
 from tests.sdk.site import SDK
@@ -12,7 +12,6 @@ from tests.web.conftest import MakeServer
 from tests.web.proxy import Proxy
 from tests.web.server import Server, until
 
-Account = Callable[[str], str]
 MakeProxy = Callable[[Server], Proxy]
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.sdk.conftest import OpenPage
+from tests.sdk.conftest import Account, OpenPage
 from tests.sdk.page import NOT_READY, READY
 from tests.sdk.rest import Administrator
 from tests.sdk.site import SDK
 from tests.web.server import APP, SDK_KEY, Server, until
 from tim import usersig
-
-Account = Callable[[str], str]
 
 
 def test_login_resolves_with_the_documented_data_and_the_sdk_is_ready(

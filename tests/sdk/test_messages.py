@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.sdk.conftest import OpenPage
+from tests.sdk.conftest import Account, OpenPage
 from tests.sdk.rest import Administrator
 from tests.sdk.script import text_message
 from tests.sdk.site import NEW, OLD, SDK
 from tests.web.browser import Person
 from tests.web.conftest import NewWindow
 from tests.web.server import Server
-
-Account = Callable[[str], str]
 
 
 def test_pages_of_both_versions_write_to_each_other(open_page: OpenPage, account: Account) -> None:
