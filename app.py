@@ -41,6 +41,7 @@ def create_app() -> Flask:
     guard.install(app)
     app.add_template_filter(_clock, "clock")
     app.add_template_filter(_iso, "iso")
+    app.add_template_filter(_moment, "moment")
     app.jinja_env.globals.update(now=time.time, get_locale=get_locale, event_words=EVENT_WORDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
@@ -119,6 +120,12 @@ def _leave(backend: Backend, alone: bool) -> None:
 def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:
     """Unix seconds in words, in the time zone of the server."""
     return str(format_datetime(datetime.fromtimestamp(seconds, UTC), form))
+
+
+def _moment(seconds: float) -> str:
+    """Unix seconds in few words: the time alone where it is today."""
+    today = _clock(time.time(), "y-MM-dd") == _clock(seconds, "y-MM-dd")
+    return _clock(seconds, "HH:mm:ss" if today else "d MMM, HH:mm")
 
 
 def _iso(seconds: float) -> str:

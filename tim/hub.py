@@ -88,8 +88,9 @@ class Hub:
     """All streams of this process, found by instance and by account."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # owns the three below
+        self._lock = threading.Lock()  # owns the four below
         self._by_instance: dict[str, set[Stream]] = {}
+        self._newest: dict[str, int] = {}  # the largest number of an instance, while any stream of it is open
         self._by_account: dict[tuple[int, str], set[Stream]] = {}
         self._draining = False
 
@@ -109,18 +110,23 @@ class Hub:
         with self._lock:
             _discard(self._by_instance, stream.instance, stream)
             _discard(self._by_account, (stream.app, stream.user), stream)
+            if stream.instance not in self._by_instance:
+                self._newest.pop(stream.instance, None)
 
     def attached(self, instance: str, number: int) -> None:
         """The store has given the number `number` to a stream of the instance: all older ones have moved.
 
-        Two streams may be attached in one order and told here in the other; so each call looks at both.
+        Two streams may be attached in one order and told here in the other, and the newer one may even be closed
+        by then; so what counts is the largest number so far.
         """
         with self._lock:
-            numbered = [(s.number, s) for s in self._by_instance.get(instance, ()) if s.number is not None]
-        newest = max((number, *(n for n, _ in numbered)))
-        for n, stream in numbered:
-            if n < newest:
-                stream.put(End(CLOSE_MOVED))
+            streams = self._by_instance.get(instance, set())
+            newest = max(number, self._newest.get(instance, 0))
+            if streams:
+                self._newest[instance] = newest
+            older = [stream for stream in streams if stream.number is not None and stream.number < newest]
+        for stream in older:
+            stream.put(End(CLOSE_MOVED))
 
     def end(self, instance: str, gone: Gone) -> None:
         """The instance has ended: so do its streams."""

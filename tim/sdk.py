@@ -38,7 +38,8 @@ class TIM:
     """One SDK instance; made by `Backend.create`.
 
     A promise of the vendor's SDK that resolves is a call that returns, one that rejects is a call that raises.
-    Handlers are called on a thread of this object, one at a time, in the order of the events.
+    Handlers are called on a thread of this object, one at a time, in the order of the events; the ERROR of a
+    refused call alone is told by the caller itself, before the call raises.
     """
 
     def __init__(self, backend: Backend, sdk_app_id: int, client: Client) -> None:
@@ -151,11 +152,12 @@ class TIM:
         work = threading.Event()
         while True:
             end = self._listen(instance, work)
-            if end.code != CLOSE_LATER:
-                with self._lock:
-                    if self._instance is instance:
-                        self._instance = None
-            for event in events_of(end):
+            with self._lock:
+                logged_in = self._instance is instance
+                if logged_in and end.code != CLOSE_LATER:
+                    self._instance = None
+            # After a logout has returned, nobody hears of a kick that came at the same time.
+            for event in events_of(end) if logged_in else [Event(EVENT.SDK_NOT_READY)]:
                 self._emit(event)
             if end.code != CLOSE_LATER:
                 return
@@ -172,21 +174,21 @@ class TIM:
                 tab.become_ready()
                 if self._instance is instance:
                     self._emit(Event(EVENT.SDK_READY))
-                return self._deliver(tab, work)
+                return self._deliver(tab, work, instance)
         except InstanceGone as error:
             return End(CLOSE_CODES[error.gone.reason], error.gone)
         except StoreUnavailable as error:
             self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
             return End(CLOSE_LATER)
 
-    def _deliver(self, tab: Tab, work: threading.Event) -> End:
+    def _deliver(self, tab: Tab, work: threading.Event, instance: Instance) -> End:
         while True:
             work.wait()
             work.clear()
             for item in tab.read():
                 if isinstance(item, End):
                     return item
-                for event in tab.events(item):
+                for event in tab.events(item) if self._instance is instance else []:
                     self._emit(event)
 
     def _emit(self, event: Event) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tim.backend import Backend
 
 HISTORY: Final = 100
-"""Messages of its account's log that a tab is shown when it opens."""
+"""Messages of its account's log that a page shows when it opens."""
 
 
 class Tab:
@@ -33,14 +33,17 @@ class Tab:
         self.ready = False
 
     def waiting(self) -> tuple[list[Message], list[Message]]:
-        """What waited for this tab: the newest messages of its account, and those of them not shown before.
+        """What waited for this tab: the newest messages of its account, and all that it was not shown before.
 
         To be delivered before `become_ready` is called.
         """
-        app, user = self.instance.app, self.instance.user
-        messages = self._backend.store.history(app, user, 0, HISTORY)
+        app, user, history = self.instance.app, self.instance.user, self._backend.store.history
+        messages = history(app, user, 0, HISTORY)
         self._seen = messages[-1].seq if messages else 0
-        return messages, [m for m in messages if m.seq > self._shown and m.sender != user]
+        new = [m for m in messages if m.seq > self._shown]
+        if len(new) == HISTORY:
+            new = [m for m in history(app, user, self._shown, MAILBOX) if m.seq <= self._seen]
+        return messages, [m for m in new if m.sender != user]
 
     def become_ready(self) -> None:
         """What waited has been delivered."""

@@ -130,7 +130,7 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
         SettingError: the address names no store, or the store cannot be opened.
     """
     scheme, separator, rest = url.partition("://")
-    if scheme == "sqlite" and separator and (not rest or rest.startswith("/")):
+    if scheme == "sqlite" and separator and (not rest or rest.strip("/")) and rest[:1] in ("", "/"):
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):
         raise SettingError("TIM_STORE", "redis:// is not served by this version; use sqlite:///instance/tim.db")

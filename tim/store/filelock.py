@@ -13,11 +13,14 @@ from tim.errors import SettingError
 def take(path: str) -> IO[str]:
     """The lock of the store file at `path`, held until it is closed or this process ends, however it ends.
 
+    Where there is no store yet, an empty file is made that only its owner can read: it will hold messages.
+
     Raises:
         SettingError: another process holds it, or no file can be made there.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch(mode=0o600)
         lock = open(f"{path}.lock", "a+", encoding="ascii")  # noqa: SIM115 - held as long as the store
     except OSError as error:
         raise SettingError("TIM_STORE", f"{path} cannot be opened: {error.strerror}") from None

@@ -6,6 +6,7 @@ still a plain answer.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flask import Flask, Response, abort, request
@@ -20,6 +21,9 @@ POLICY: Final = (
 )
 MAX_REQUEST: Final = 64 * 1024
 """Bytes of a request's body. The largest honest one is a message of 12 KiB, written in percent signs."""
+
+KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+"""What a Sec-WebSocket-Key looks like."""
 
 
 def install(app: Flask) -> None:
@@ -44,9 +48,13 @@ def check_method() -> None:
 
 
 def check_socket() -> None:
-    """A socket is taken while there is room for it."""
+    """A socket is taken where it asks as RFC 6455 says, section 4.2.1, and while there is room for it."""
     if not is_socket():
         return
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
+    if request.method != "GET" or not KEY.fullmatch(request.headers.get("Sec-WebSocket-Key", "")):
+        abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
     prepare(request.environ)
     if service().backend.hub.full:
         abort(Response("too many tabs are open on this server; try again soon\n", 503, {"Retry-After": "5"}))

@@ -47,9 +47,9 @@ class Identity:
             secure=secure,
         )
 
-    def clear_tab(self, response: Response, instance: str) -> None:
+    def clear_tab(self, response: Response, instance: str, *, secure: bool) -> None:
         """The browser forgets that tab."""
-        response.delete_cookie(TAB, path=f"/im/{instance}", httponly=True, samesite="Strict")
+        response.delete_cookie(TAB, path=f"/im/{instance}", httponly=True, samesite="Strict", secure=secure)
 
     def is_tab(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the tab of `instance`."""

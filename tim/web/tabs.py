@@ -17,6 +17,7 @@ from tim.errors import (
     IMError,
     InstanceGone,
 )
+from tim.rules import Instance
 from tim.tab import HISTORY
 from tim.web import stream
 from tim.web.guard import check_page_socket, is_socket
@@ -58,18 +59,8 @@ def say_why(_error: InstanceGone) -> BaseResponse:
 
 @blueprint.get("/")
 def page() -> BaseResponse:
-    backend = service().backend
-    instance = backend.get(g.instance, or_away=True)
-    response = make_response(
-        render_template(
-            "tab.html",
-            this=instance,
-            instances=backend.instances(instance),
-            seats=backend.online_web_instances,
-            messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
-            state="not-ready",
-        )
-    )
+    instance = service().backend.get(g.instance, or_away=True)
+    response = make_response(_render(instance))
     if instance.gone is None:
         # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does, and
         # not longer than the store remembers what became of it.
@@ -88,7 +79,7 @@ def log_out() -> Response:
     user = backend.store.get(g.instance).user
     backend.logout(g.instance)
     response = go(url_for("login.page", userID=user or None))
-    service().identity.clear_tab(response, g.instance)
+    service().identity.clear_tab(response, g.instance, secure=request.is_secure)
     return response
 
 
@@ -100,10 +91,12 @@ def send() -> BaseResponse | tuple[str, int]:
     except InstanceGone:
         raise
     except IMError as error:
-        return render_template("_composer.html", to=to, text=text, error=error), STATUS[error.code]
-    if "HX-Request" not in request.headers:
-        return go(url_for("tabs.page"))
-    return make_response(render_template("_composer.html", to=to, text="", error=None))
+        if "HX-Request" in request.headers:
+            return render_template("_composer.html", to=to, text=text, error=error), STATUS[error.code]
+        return _render(service().backend.get(g.instance), to=to, text=text, error=error), STATUS[error.code]
+    if "HX-Request" in request.headers:
+        return make_response(render_template("_composer.html", to=to))
+    return go(url_for("tabs.page"))
 
 
 @blueprint.post("/instances/<other>/logout")
@@ -115,3 +108,16 @@ def sign_out(other: str) -> BaseResponse:
     if "HX-Request" not in request.headers:
         return go(url_for("tabs.page"))
     return Response(status=204)
+
+
+def _render(instance: Instance, **composer: str | IMError) -> str:
+    backend = service().backend
+    return render_template(
+        "tab.html",
+        this=instance,
+        instances=backend.instances(instance),
+        seats=backend.online_web_instances,
+        messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
+        state="not-ready",
+        **composer,
+    )

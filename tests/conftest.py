@@ -1,0 +1,95 @@
+"""Fixtures for the core: a clock, a backend, its people, and each store under test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.actors import APP, ENGINES, GRACE, Clock, Engine, Person
+from tim import Backend
+from tim.store import Store
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rounds",
+        type=int,
+        default=int(os.environ.get("TIM_LONG", "1")),
+        help="how many times as many examples the properties and races are tried with; default TIM_LONG, or 1",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # No deadline for one example: a busy machine is no failure.
+    rounds: int = config.getoption("--rounds")
+    settings.register_profile("tim", max_examples=60 * rounds, deadline=None, database=None)
+    settings.load_profile("tim")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How many times as often as usual a race is to be run."""
+    number: int = request.config.getoption("--rounds")
+    return number
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Backend]]:
+    """Backends on the clock, in memory unless told otherwise, closed after the test.
+
+    They renew only when told to, or every `renewal` seconds of real time: a renewal that comes by itself would
+    hide that a hint was lost.
+    """
+    made: list[Backend] = []
+
+    def make(url: str = "sqlite://", *, limit: int = 1, renewal: float = 1e6) -> Backend:
+        monkeypatch.setattr("tim.backend.RENEWAL_PERIOD", renewal)
+        made.append(Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+@pytest.fixture
+def backend(make_backend: Callable[..., Backend], request: pytest.FixtureRequest) -> Backend:
+    """One tab for each account, as by default; more where the test is marked with `allows`."""
+    return make_backend(limit=getattr(request, "param", 1))
+
+
+@pytest.fixture
+def person(backend: Backend) -> Iterator[Callable[[str], Person]]:
+    """`alice = person("alice")`: somebody who can log in to `backend`; logged out of every tab afterwards."""
+    people: list[Person] = []
+
+    def make(user_id: str) -> Person:
+        people.append(Person(backend, user_id))
+        return people[-1]
+
+    yield make
+    for somebody in people:
+        somebody.leaves()
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    chosen: Engine = request.param
+    return chosen
+
+
+@pytest.fixture
+def store(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """Each store there is, empty, on the clock."""
+    opened = engine.open(tmp_path, clock)
+    yield opened
+    opened.close()

@@ -1,0 +1,221 @@
+"""Who leaves, what has become of an instance, and what a UserID or a text may be: properties of pure functions."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.actors import APP
+from tim.errors import BadParameter, MessageTooLong
+from tim.events import AWAY, LOGGED_OUT, TYPES
+from tim.rules import (
+    MAX_TEXT,
+    Client,
+    Gone,
+    Instance,
+    check_text,
+    check_user_id,
+    displaced_by,
+    ended,
+    leaving,
+)
+
+GRACE = 60.0
+SOMEBODY = Client("Firefox", "203.0.113.7")
+TIMES = st.floats(0, 2e9)
+
+
+def instance(generation: int = 1, *, detached_at: float | None = None, expires: float = 3e9) -> Instance:
+    return Instance(
+        f"{generation:032x}", APP, "alice", SOMEBODY, 0, expires, generation=generation, detached_at=detached_at
+    )
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> list[Instance]:
+    """The live instances of one account, in any order, some of them detached."""
+    generations = draw(st.lists(st.integers(1, 1000), unique=True, max_size=14))
+    return [instance(each, detached_at=draw(st.none() | TIMES)) for each in generations]
+
+
+# Admission
+
+
+@given(accounts(), st.integers(1, 10))
+def test_exactly_as_many_leave_as_the_newcomer_needs(live: list[Instance], limit: int) -> None:
+    out = leaving(live, limit)
+    assert len(out) == max(0, len(live) + 1 - limit)
+    assert len({each.id for each in out}) == len(out)
+    assert all(each in live for each in out), "nobody leaves who was not there, least of all the newcomer"
+
+
+@given(accounts(), st.integers(1, 10))
+def test_the_detached_leave_first_and_then_the_oldest(live: list[Instance], limit: int) -> None:
+    out = leaving(live, limit)
+    for stays in (each for each in live if each not in out):
+        for goes in out:
+            if goes.online == stays.online:
+                assert goes.generation < stays.generation
+            else:
+                assert not goes.online, "no live tab leaves while a closed one stays"
+
+
+@given(accounts(), st.integers(1, 10))
+def test_they_leave_in_an_order_that_one_more_place_only_shortens(live: list[Instance], limit: int) -> None:
+    assert leaving(live, limit + 1) == leaving(live, limit)[: len(leaving(live, limit + 1))]
+
+
+@given(accounts(), st.integers(1, 10))
+def test_the_order_they_are_looked_at_in_changes_nothing(live: list[Instance], limit: int) -> None:
+    assert leaving(reversed(live), limit) == leaving(live, limit) == leaving(iter(live), limit)
+
+
+@given(st.lists(st.sampled_from(["login", "detach", "logout"]), max_size=60), st.integers(1, 10), st.data())
+def test_nobody_is_lost_and_nobody_counted_twice(steps: list[str], limit: int, data: st.DataObject) -> None:
+    live: list[Instance] = []
+    logins = logouts = evictions = 0
+    for step in steps:
+        if step == "login":
+            out = leaving(live, limit)
+            logins, evictions = logins + 1, evictions + len(out)
+            live = [each for each in live if each not in out] + [instance(logins)]
+        elif live:
+            chosen = data.draw(st.integers(0, len(live) - 1))
+            if step == "logout":
+                logouts += 1
+                del live[chosen]
+            else:
+                live[chosen] = replace(live[chosen], detached_at=1.0)
+        assert len(live) <= limit
+        assert logins - logouts - evictions == len(live)
+
+
+# The end
+
+
+@given(TIMES, TIMES)
+def test_an_attached_instance_ends_when_its_user_sig_does(expires: float, now: float) -> None:
+    gone = ended(instance(expires=expires), now=now, grace=GRACE)
+    assert gone == (Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, expires) if expires <= now else None)
+
+
+@given(TIMES, TIMES, TIMES, st.floats(0, 1e6))
+def test_a_detached_instance_ends_by_what_comes_first(
+    detached_at: float, expires: float, now: float, grace: float
+) -> None:
+    gone = ended(instance(detached_at=detached_at, expires=expires), now=now, grace=grace)
+    away_at = detached_at + grace
+    if now < min(away_at, expires):
+        assert gone is None
+    elif expires <= away_at:
+        assert gone == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, expires)
+    else:
+        assert gone == Gone(AWAY, away_at)
+
+
+@given(TIMES, TIMES, TIMES, st.floats(0, 1e9))
+def test_what_has_ended_stays_ended_for_the_same_reason(
+    detached_at: float, expires: float, now: float, later: float
+) -> None:
+    one = instance(detached_at=detached_at, expires=expires)
+    gone = ended(one, now=now, grace=GRACE)
+    if gone is not None:
+        assert ended(one, now=now + later, grace=GRACE) == gone
+        assert ended(replace(one, gone=gone), now=now + later, grace=GRACE) == gone
+
+
+@given(TIMES)
+def test_an_end_that_was_written_down_is_the_end(now: float) -> None:
+    gone = Gone(LOGGED_OUT, 17.0, SOMEBODY)
+    assert ended(replace(instance(expires=0), gone=gone), now=now, grace=GRACE) == gone
+
+
+def test_the_bounds_belong_to_the_end() -> None:
+    detached = instance(detached_at=100.0)
+    assert ended(detached, now=math.nextafter(160.0, 0), grace=GRACE) is None
+    assert ended(detached, now=160.0, grace=GRACE) == Gone(AWAY, 160.0)
+    both = instance(detached_at=100.0, expires=160.0)
+    assert ended(both, now=160.0, grace=GRACE) == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, 160.0)
+
+
+@given(accounts(), TIMES, TIMES)
+def test_who_comes_back_too_late_was_displaced_by_the_newest(
+    live: list[Instance], since: float, away_at: float
+) -> None:
+    newest = replace(instance(2000), since=since, client=Client("Chrome", "198.51.100.1"))
+    gone = displaced_by([*live, newest], away_at)
+    assert (gone.reason, gone.by) == (TYPES.KICKED_OUT_MULT_ACCOUNT, newest.client)
+    assert gone.at >= away_at, "nobody loses a seat before giving it up"
+    assert displaced_by([newest, *live], away_at) == gone
+
+
+def test_online_is_who_has_a_stream_and_has_not_ended() -> None:
+    assert instance().online
+    assert not instance(detached_at=1.0).online
+    assert not replace(instance(), gone=Gone(LOGGED_OUT, 1.0)).online
+
+
+# A UserID
+
+
+ALLOWED = string.ascii_letters + string.digits + "_-"
+
+
+@given(st.text(ALLOWED, min_size=1, max_size=32))
+def test_a_user_id_is_up_to_32_letters_digits_lines_and_dashes(user_id: str) -> None:
+    assert check_user_id(user_id) == user_id
+
+
+@given(st.text(max_size=40))
+def test_nothing_else_is_a_user_id(text: str) -> None:
+    if not (0 < len(text) <= 32 and set(text) <= set(ALLOWED)):
+        with pytest.raises(BadParameter):
+            check_user_id(text)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "a" * 33, "a b", "alice\n", "\nalice", "ünal", "１", "²", "a.b", "a@b", "\0", "٣"]
+)
+def test_a_user_id_outside_the_rule_is_refused_and_the_parameter_named(wrong: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape("to must be 1 to 32")) as refused:
+        check_user_id(wrong, "to")
+    assert (refused.value.code, refused.value.name) == (70402, "to")
+
+
+def test_the_shortest_and_the_longest_user_id() -> None:
+    assert check_user_id("-") == "-"
+    assert check_user_id("Z" * 32) == "Z" * 32
+
+
+# A text
+
+
+@pytest.mark.parametrize("text", ["x" * MAX_TEXT, "é" * (MAX_TEXT // 2), "😀" * (MAX_TEXT // 4), "\0", "<b>", " x "])
+def test_a_text_that_fits_is_left_as_it_is(text: str) -> None:
+    assert check_text(text) == text
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "é" * (MAX_TEXT // 2) + "x", "😀" * (MAX_TEXT // 4) + "x"])
+def test_a_text_over_twelve_kibibytes_is_refused_with_its_size(text: str) -> None:
+    with pytest.raises(MessageTooLong) as refused:
+        check_text(text)
+    assert (refused.value.code, refused.value.size, refused.value.limit) == (80002, 12 * 1024 + 1, 12 * 1024)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000", "half a pair \ud800"])
+def test_a_text_that_says_nothing_or_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadParameter) as refused:
+        check_text(text)
+    assert (refused.value.code, refused.value.name) == (70402, "text")
+
+
+@given(st.text(max_size=MAX_TEXT))
+def test_any_text_is_taken_as_it_is_or_refused(text: str) -> None:
+    if text.strip():
+        assert check_text(text) == text

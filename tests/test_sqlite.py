@@ -1,0 +1,329 @@
+"""What only the SQLite store promises: its file outlives it, and one process at a time owns it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tim.errors import InstanceGone, SettingError
+from tim.events import AWAY, LOGGED_OUT, TYPES
+from tim.rules import Gone
+from tim.store import Store, open_store
+
+ROOT = Path(__file__).parents[1]
+NODE = "node-1"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "instance" / "tim.db"
+
+
+@contextmanager
+def opened(file: Path, clock: Clock) -> Iterator[Store]:
+    """The store in the file, from now to the end of the block."""
+    store = open_store(f"sqlite:///{file}", grace=GRACE, clock=clock)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+OTHER_PROCESS = """
+import sys
+from tim.rules import Client, Instance
+from tim.store import open_store
+
+file, now = sys.argv[1], float(sys.argv[2])
+store = open_store(f"sqlite:///{file}", grace=60, clock=lambda: now)
+store.admit(Instance("a" * 32, 1400000000, "alice", Client("Firefox", "203.0.113.7"), 0, now + 86400), 1)
+store.attach("a" * 32, "node-2", 1)
+print("open", flush=True)
+for n in range(1_000_000):
+    store.append("a" * 32, "alice", str(n), str(n))
+    print(n, flush=True)
+"""
+
+
+@contextmanager
+def another_process(file: Path, clock: Clock) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the file open, alice logged in and online, and writes one message after the other.
+
+    It prints the number of each message once the store has acknowledged it.
+    """
+    command = [sys.executable, "-c", OTHER_PROCESS, str(file), str(clock())]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            yield process
+        finally:
+            process.kill()
+
+
+# The file outlives the store
+
+
+def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        old, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+        tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+        evicted = store.get(old.id)
+        tab = store.attach(tab.id, NODE, 1)
+        store.append(tab.id, "alice", "hello", new_id())
+        store.mark_read(APP, "alice", 1)
+        log = store.history(APP, "alice", 0, 10)
+    with opened(file, clock) as store:
+        assert store.get(old.id) == evicted
+        assert [each.id for each in store.instances(APP, "alice")] == [tab.id]
+        assert store.history(APP, "alice", 0, 10) == log
+        assert store.read_up_to(APP, "alice") == 1
+        back = store.attach(tab.id, NODE, 1)
+        assert (back.generation, back.since) == (tab.generation, tab.since)
+        assert back.stream > tab.stream
+        assert store.detach(tab.id, tab.stream) is False, "the stream of the process before is void"
+        later, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+        assert later.generation > back.generation
+        assert store.append(store.attach(later.id, NODE, 1).id, "alice", "again", new_id())[0].seq == 2
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(file: Path, clock: Clock, rounds: int) -> None:
+    acknowledged = 0
+    for _ in range(3 * rounds):
+        file.unlink(missing_ok=True)
+        with another_process(file, clock) as process:
+            assert process.stdout is not None
+            for _ in range(20):
+                acknowledged = int(process.stdout.readline())
+            os.kill(process.pid, signal.SIGKILL)
+            rest = process.stdout.read().splitlines()
+            acknowledged = max([acknowledged, *(int(line) for line in rest if line.isdigit())])
+            assert process.wait() == -signal.SIGKILL
+        with opened(file, clock) as store:
+            [alice] = store.instances(APP, "alice")
+            assert not alice.online, "no stream outlives its process"
+            log = store.history(APP, "alice", 0, 1_000_000)
+            assert [each.seq for each in log] == list(range(1, len(log) + 1))
+            assert [each.text for each in log] == [str(n) for n in range(len(log))]
+            # The line of the last one may have been lost with the process that was to print it.
+            assert len(log) > acknowledged
+            assert store.attach(alice.id, NODE, 1).online
+
+
+def test_whoever_was_logged_in_has_a_whole_grace_time_to_come_back(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        detached, _ = store.admit(newcomer(expires=clock() + DAY), 10)
+        attached, _ = store.admit(newcomer(expires=clock() + DAY), 10)
+        store.attach(attached.id, NODE, 10)
+        clock.advance(GRACE - 1)
+    clock.advance(GRACE - 2)  # The server stands still for a while; nobody's fault.
+    with opened(file, clock) as store:
+        clock.advance(GRACE - 1)
+        assert [each.id for each in store.instances(APP, "alice")] == [detached.id, attached.id]
+        clock.advance(1)
+        assert store.instances(APP, "alice") == []
+
+
+def test_whose_user_sig_ran_out_meanwhile_has_ended_for_that_reason(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        tab, _ = store.admit(newcomer(expires=clock() + 100), 1)
+        store.attach(tab.id, NODE, 1)
+    clock.advance(100)
+    with opened(file, clock) as store:
+        assert store.get(tab.id).gone == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, clock())
+
+
+def test_a_restart_takes_no_end_back(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        out, _ = store.admit(newcomer(expires=clock() + DAY), 10)
+        store.remove(out.id, Gone(LOGGED_OUT, 0))
+        away, _ = store.admit(newcomer(expires=clock() + DAY), 10)
+        clock.advance(GRACE)
+        store.sweep()
+    with opened(file, clock) as store:
+        assert [store.get(each.id).gone for each in (out, away)] == [
+            Gone(LOGGED_OUT, clock() - GRACE),
+            Gone(AWAY, clock()),
+        ]
+
+
+def test_a_restart_gives_no_seat_to_who_had_lost_it_to_somebody_else(file: Path, clock: Clock) -> None:
+    # The first is away, which no sweep has written down yet; the second takes the only seat; then a restart.
+    with opened(file, clock) as store:
+        away, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+        clock.advance(GRACE)
+        second, evicted = store.admit(newcomer(expires=clock() + DAY), 1)
+        assert (away.id in [each.id for each in evicted]) or evicted == []
+        store.attach(second.id, NODE, 1)
+    with opened(file, clock) as store:
+        assert [each.id for each in store.instances(APP, "alice")] == [second.id]
+        with pytest.raises(InstanceGone):
+            store.attach(away.id, NODE, 1)
+
+
+def test_nobody_waits_for_a_detach_by_a_process_that_is_no_more(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+        store.attach(tab.id, NODE, 1)
+        store.remove(tab.id, Gone(LOGGED_OUT, 0))
+    with opened(file, clock) as store:
+        assert store.renew(NODE) == []
+        clock.advance(8 * DAY)
+        store.sweep()
+    assert rows(file)["instances"] == 0
+
+
+def rows(file: Path) -> dict[str, int]:
+    """How many rows each table has."""
+    with sqlite3.connect(file) as db:
+        return {
+            table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("instances", "messages", "accounts")
+        }
+
+
+def test_many_logins_and_messages_leave_one_row_for_each_account(file: Path, clock: Clock, rounds: int) -> None:
+    users = ("alice", "bob", "carol")
+    with opened(file, clock) as store:
+        for n in range(100 * rounds):
+            tab, _ = store.admit(newcomer(users[n % 3], expires=clock() + 100), 2)
+            tab = store.attach(tab.id, NODE, 2)
+            store.append(tab.id, users[n % 3], "hello", new_id())
+            store.detach(tab.id, tab.stream)
+            clock.advance(20)
+            store.sweep()
+        clock.advance(8 * DAY)
+        store.sweep()
+        clock.advance(8 * DAY)
+        store.sweep()
+    assert rows(file) == {"instances": 0, "messages": 0, "accounts": 3}
+
+
+# One process owns it
+
+
+def test_a_second_process_is_refused_with_one_line_that_says_what_to_do(file: Path, clock: Clock) -> None:
+    with opened(file, clock):
+        refused = subprocess.run(
+            [sys.executable, "-c", OTHER_PROCESS, str(file), "0"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert refused.returncode != 0
+        assert refused.stdout == ""
+        line = refused.stderr.strip().splitlines()[-1]
+        assert "SettingError: TIM_STORE: " in line
+        for word in (str(file), str(os.getpid()), "Redis"):
+            assert word in line
+
+
+def test_this_process_is_refused_while_another_has_the_file_and_not_afterwards(file: Path, clock: Clock) -> None:
+    with another_process(file, clock) as process:
+        with pytest.raises(SettingError, match=f"in use by process {process.pid}"), opened(file, clock):
+            pass
+        process.kill()
+        process.wait()
+    with opened(file, clock) as store:
+        assert len(store.instances(APP, "alice")) == 1, "and the refused one has spoilt nothing"
+
+
+def test_one_process_does_not_open_it_twice_either(file: Path, clock: Clock) -> None:
+    refused = pytest.raises(SettingError, match=f"in use by process {os.getpid()}")
+    with opened(file, clock), refused, opened(file, clock):
+        pass
+    with opened(file, clock):
+        pass
+
+
+# What cannot be a store is refused, and says so
+
+
+def refusal(url: str) -> str:
+    """The line the start is stopped with."""
+    with pytest.raises(SettingError) as refused:
+        open_store(url, grace=GRACE, clock=Clock())
+    assert refused.value.name == "TIM_STORE"
+    line = str(refused.value)
+    assert line.startswith("TIM_STORE: ")
+    assert "\n" not in line
+    return line
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("Dear diary, " * 1000)
+    assert str(file) in refusal(f"sqlite:///{file}")
+    assert file.read_text() == "Dear diary, " * 1000
+    file.unlink()
+    with opened(file, Clock()):  # and the lock was let go of
+        pass
+
+
+def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path, clock: Clock) -> None:
+    with opened(file, clock):
+        pass
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    assert "99" in refusal(f"sqlite:///{file}")
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_folder_in_place_of_the_file_is_refused(file: Path) -> None:
+    file.mkdir(parents=True)
+    assert str(file) in refusal(f"sqlite:///{file}")
+
+
+def test_a_file_in_place_of_the_folder_is_refused(file: Path) -> None:
+    file.parent.write_text("no folder")
+    assert str(file) in refusal(f"sqlite:///{file}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_cannot_be_written_is_refused(file: Path) -> None:
+    file.parent.mkdir(mode=0o555)
+    assert str(file) in refusal(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("url", ["redis://localhost:6379/0", "rediss://cache.example/1"])
+def test_redis_is_refused_with_what_to_use_instead(url: str) -> None:
+    assert "sqlite:///" in refusal(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "tim.db", "/var/lib/tim.db", "sqlite", "sqlite:", "sqlite:/tim.db", "sqlite://tim.db", "sqlite:///", "mysql://host/db",
+     "SQLITE//x", "://", "http://127.0.0.1/"],
+)  # fmt: skip
+def test_an_address_that_names_no_store_is_refused_and_quoted(url: str) -> None:
+    assert repr(url) in refusal(url)
+
+
+def test_a_store_in_memory_is_private_and_leaves_no_file(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, two = (open_store("sqlite://", grace=GRACE, clock=clock) for _ in range(2))
+    one.admit(newcomer(expires=clock() + DAY), 1)
+    assert two.instances(APP, "alice") == []
+    one.close()
+    two.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_and_an_absolute_address_name_the_same_file(
+    file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parents[1])
+    store = open_store("sqlite:///instance/tim.db", grace=GRACE, clock=clock)
+    tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+    store.close()
+    with opened(file, clock) as store:
+        assert store.get(tab.id).gone is None

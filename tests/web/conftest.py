@@ -1,0 +1,117 @@
+"""Fixtures for the web: servers, browsers and the people in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.web.browser import CHROMIUM, FLAGS, RECORDER, Person
+from tests.web.proxy import Proxy
+from tests.web.server import Server
+
+MakeServer = Callable[..., Server]
+NewWindow = Callable[..., BrowserContext]
+MakePerson = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Servers for tests that neither stop nor configure them: one for each number of places per account."""
+    running: dict[int, Server] = {}
+
+    def get(limit: int) -> Server:
+        if limit not in running:
+            home = tmp_path_factory.mktemp(f"server-{limit}")
+            running[limit] = Server(home, ONLINE_WEB_INSTANCES=str(limit)).start()
+        return running[limit]
+
+    yield get
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture
+def server(shared_server: Callable[[int], Server]) -> Server:
+    """One tab for each account, as by default."""
+    return shared_server(1)
+
+
+@pytest.fixture
+def roomy(shared_server: Callable[[int], Server]) -> Server:
+    """Three tabs for each account."""
+    return shared_server(3)
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[MakeServer]:
+    """`make_server(ONLINE_WEB_INSTANCES="2")`: a server of the test's own, running."""
+    made: list[Server] = []
+
+    def make(**more: Any) -> Server:
+        made.append(Server(tmp_path / f"server-{len(made)}", **more))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def new_window(chromium: Browser) -> Iterator[NewWindow]:
+    """`new_window(user_agent=...)`: a browser whose cookies no other has."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        made.append(chromium.new_context(**options))
+        made[-1].add_init_script(RECORDER)
+        return made[-1]
+
+    yield make
+    for window in made:
+        window.close()
+
+
+@pytest.fixture
+def person(server: Server, new_window: NewWindow) -> MakePerson:
+    """`person("alice")`: somebody in front of a browser of their own.
+
+    `on` names another server, `window` another browser, `through` a proxy on the way.
+    """
+
+    def make(
+        name: str, *, on: Server | None = None, window: BrowserContext | None = None, through: str | None = None
+    ) -> Person:
+        return Person(on or server, window or new_window(), name, through)
+
+    return make
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[Callable[[Server], Proxy]]:
+    """A line to a server that can be made to fail."""
+    made: list[Proxy] = []
+
+    def make(server: Server) -> Proxy:
+        made.append(Proxy(server.port))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()

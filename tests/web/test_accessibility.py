@@ -1,0 +1,241 @@
+"""The pages for everybody: by keyboard, by screen reader, on a telephone, in the dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.web.browser import Tab
+from tests.web.conftest import MakePerson, NewWindow
+from tests.web.server import Server, until
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": {"width": 1280, "height": 800}},
+    "narrow": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "narrow and dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+}
+
+SHIFTS = """() => {
+    window.shifts = [];
+    new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+    }).observe({type: 'layout-shift', buffered: true});
+}"""
+
+
+@pytest.fixture
+def roomy_person(roomy: Server, person: MakePerson) -> MakePerson:
+    """Somebody with room for three tabs."""
+    return lambda name, **more: person(name, on=roomy, **more)
+
+
+def passes_axe(tab: Tab, where: str) -> None:
+    # Nothing is waived; what axe cannot decide by itself it lists elsewhere.
+    found = Axe().run(tab.page)
+    assert found.violations_count == 0, f"{where}\n{found.generate_report()}"
+
+
+def fits(tab: Tab) -> None:
+    """Nothing makes the page wider than its window."""
+    width, window = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= window, f"{width} pixels in a window of {window}"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_nothing_on_any_page(look: str, roomy_person: MakePerson, new_window: NewWindow) -> None:
+    alice = roomy_person("alice", window=new_window(**LOOKS[look]))
+    tab = alice.opens("/login")
+    passes_axe(tab, "login")
+    tab.page.fill("#userID", alice.user_id)
+    tab.page.fill("#userSig", "nonsense")
+    tab.page.click("#login")
+    expect(tab.page.locator("#login-error")).to_be_visible()
+    passes_axe(tab, "login refused")
+    tab.page.fill("#userSig", alice.server.user_sig(alice.user_id))
+    tab.page.click("#login")
+    tab.is_ready()
+    passes_axe(tab, "tab")
+    other = alice.logs_in_by_script()
+    stream = other.goes_online()
+    tab.lists("online", "online")
+    tab.sends(alice.user_id, "a text, and quite a long one: " + "word " * 60)
+    tab.reads("a text, and quite a long one: " + "word " * 60)
+    other.posts("messages", {"to": alice.user_id, "text": "https://example.org/" + "x" * 300})
+    expect(tab.page.locator("[data-message]")).to_have_count(2)
+    tab.sends("nobody-at-all", "x")
+    expect(tab.page.locator("#send-error")).to_be_visible()
+    fits(tab)
+    passes_axe(tab, "tab with two instances, messages and a refused one")
+    third = alice.logs_in_by_script()
+    lines = [stream, third.goes_online()]
+    fourth = alice.logs_in_by_script()
+    tab.is_kicked_out("multipleAccount")
+    passes_axe(tab, "kicked out")
+    fits(tab)
+    assert all(line.code is None for line in lines) and fourth.instance
+
+
+@pytest.mark.parametrize("look", ["wide", "dark"])
+def test_axe_finds_nothing_in_the_states_in_between(
+    look: str, roomy: Server, person: MakePerson, new_window: NewWindow
+) -> None:
+    alice = person("alice", on=roomy, window=new_window(**LOOKS[look]))
+    tab = alice.logs_in()
+    copy = alice.opens(f"/im/{tab.instance}/", "copy")
+    copy.is_ready()
+    tab.has_moved()
+    passes_axe(tab, "moved")
+    fits(tab)
+    # A page whose socket is refused stays as it was made: not ready.
+    copy.page.route_web_socket("**/events", lambda socket: socket.close())
+    copy.page.reload()
+    expect(copy.page.locator("#sdk-state")).not_to_have_attribute("data-state", "ready")
+    passes_axe(copy, copy.state)
+    fits(copy)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1920])
+def test_no_page_scrolls_sideways(width: int, roomy_person: MakePerson, new_window: NewWindow) -> None:
+    alice = roomy_person("a-name-of-twenty-one-b", window=new_window(viewport={"width": width, "height": 640}))
+    tab = alice.opens("/login")
+    fits(tab)
+    tab.page.fill("#userID", alice.user_id)
+    tab.page.fill("#userSig", "x" * 500)
+    tab.page.click("#login")
+    expect(tab.page.locator("#login-error")).to_be_visible()
+    fits(tab)
+    tab.page.fill("#userSig", alice.server.user_sig(alice.user_id))
+    tab.page.click("#login")
+    tab.is_ready()
+    fits(tab)
+    others = [alice.logs_in_by_script(agent="A-Browser-With-A-Very-Long-Name/1.0 " * 5) for _ in range(2)]
+    for text in ("x" * 2000, "words " * 300, "二" * 500):
+        tab.sends(alice.user_id, text)
+        expect(tab.page.locator("#text")).to_have_value("")
+    expect(tab.page.locator("[data-message]")).to_have_count(3)
+    fits(tab)
+    lines = [other.goes_online() for other in others]
+    last = alice.logs_in_by_script()
+    tab.is_kicked_out("multipleAccount")
+    fits(tab)
+    assert all(line.code is None for line in lines) and last.instance
+
+
+def test_everything_can_be_done_by_keyboard(roomy_person: MakePerson) -> None:
+    alice = roomy_person("alice")
+    tab = alice.opens("/login")
+    keys = tab.page.keyboard
+    focused: Callable[[], str] = lambda: tab.page.evaluate("document.activeElement.id")  # noqa: E731
+    assert focused() == "userID", "the first field waits for what is typed"
+    keys.type(alice.user_id)
+    _tab_to(tab, "generate-usersig")
+    keys.press("Enter")
+    expect(tab.page.locator("#userSig")).not_to_have_value("")
+    _tab_to(tab, "login")
+    keys.press("Enter")
+    tab.is_ready()
+    _tab_to(tab, "to")
+    keys.type(alice.user_id)
+    _tab_to(tab, "text")
+    keys.type("typed by hand")
+    _tab_to(tab, "send")
+    keys.press("Enter")
+    tab.reads("typed by hand")
+    other = alice.logs_in_by_script()
+    other.goes_online()
+    tab.lists("online", "online")
+    for _ in range(30):
+        keys.press("Tab")
+        if "sign-out" in tab.page.evaluate("document.activeElement.className"):
+            break
+    keys.press("Enter")
+    tab.lists("online")
+    _tab_to(tab, "logout")
+    keys.press("Enter")
+    tab.is_on_the_login_page()
+
+
+def _tab_to(tab: Tab, id: str) -> None:
+    """Press Tab until the element has the focus, and see that it shows."""
+    for _ in range(30):
+        tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("document.activeElement.id") == id:
+            break
+    else:
+        raise AssertionError(f"the Tab key never comes to #{id}")
+    style, width = tab.page.evaluate(
+        "(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])(getComputedStyle(document.activeElement))"
+    )
+    assert style != "none" and float(width.removesuffix("px")) >= 2, f"#{id} has the focus and does not show it"
+
+
+def test_the_focus_stays_where_it_was_as_fragments_arrive(roomy_person: MakePerson) -> None:
+    alice = roomy_person("alice")
+    tab = alice.logs_in()
+    tab.page.fill("#to", alice.user_id)
+    tab.page.locator("#text").press_sequentially("half a sen")
+    other = alice.logs_in_by_script()
+    other.goes_online()
+    tab.lists("online", "online")
+    other.posts("messages", {"to": alice.user_id, "text": "in between"})
+    tab.reads("in between")
+    assert tab.page.evaluate("document.activeElement.id") == "text"
+    tab.page.keyboard.type("tence")
+    expect(tab.page.locator("#text")).to_have_value("half a sentence")
+    assert tab.page.evaluate("document.querySelector('#text').selectionStart") == len("half a sentence")
+
+
+@pytest.mark.parametrize("look", ["wide", "narrow"])
+def test_nothing_jumps_as_fragments_arrive(look: str, roomy_person: MakePerson, new_window: NewWindow) -> None:
+    window = new_window(**LOOKS[look])
+    window.add_init_script(f"({SHIFTS})()")
+    alice = roomy_person("alice", window=window)
+    tab = alice.logs_in()
+    other = alice.logs_in_by_script()
+    stream = other.goes_online()
+    tab.lists("online", "online")
+    for n in range(10):
+        other.posts("messages", {"to": alice.user_id, "text": f"text {n} " * 20})
+    expect(tab.page.locator("[data-message]")).to_have_count(10)
+    stream.leaves()
+    tab.lists("online", "detached")
+    other.posts("logout")
+    tab.lists("online")
+    shifts: list[float] = tab.page.evaluate("window.shifts")
+    assert sum(shifts) < 0.1, shifts
+
+
+def test_what_happens_is_announced(roomy_person: MakePerson) -> None:
+    alice = roomy_person("alice")
+    tab = alice.logs_in()
+    assert tab.page.locator("#sdk-state").get_attribute("role") == "status"
+    for log in ("#messages", "#events"):
+        assert tab.page.locator(log).get_attribute("role") == "log"
+    assert tab.page.title().startswith(alice.user_id)
+    assert tab.page.locator("html").get_attribute("lang") == "en"
+    other = alice.logs_in_by_script()
+    other.posts(f"instances/{tab.instance}/logout")
+    other.goes_online()
+    assert other.posts(f"instances/{tab.instance}/logout").status < 400
+    assert tab.is_signed_out().get_attribute("role") == "alert"
+
+
+def test_the_title_says_which_tab_it_is_and_how_it_is(roomy_person: MakePerson) -> None:
+    alice = roomy_person("alice")
+    a, b = alice.logs_in("a"), alice.logs_in("b")
+    for tab in (a, b):
+        until(lambda tab=tab: "Ready" in tab.page.title(), lambda tab=tab: tab.page.title())  # type: ignore[misc]
+        assert tab.instance[:4] in tab.page.title()
+        expect(tab.page.locator("[data-self]")).to_contain_text("this tab")
+    assert a.page.title() != b.page.title()
+
+
+def test_who_wants_no_motion_gets_none(roomy_person: MakePerson, new_window: NewWindow) -> None:
+    tab = roomy_person("alice", window=new_window(reduced_motion="reduce")).logs_in()
+    moving = tab.page.evaluate("document.getAnimations().length")
+    assert moving == 0

@@ -1,0 +1,293 @@
+"""Texts from one account to another: they arrive, they stay, they are text, and nobody sends who is out."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from playwright.sync_api import expect
+
+from tests.web.conftest import MakePerson, MakeServer
+from tests.web.server import Server, until
+from tests.web.wire import Element, Socket, elements, log_in
+
+LIMIT = 12 * 1024
+NASTY = [
+    "<script>window.ran = 'script'</script>",
+    "<img src=x onerror=\"window.ran = 'image'\">",
+    "</p></li></ol><h1 id=injected>out of the list</h1>",
+    '<div hx-get="/nowhere" hx-trigger="load" hx-swap-oob="true" id="sdk-state">swapped</div>',
+    '<hx-partial hx-target="#login-user" hx-swap="innerHTML">somebody else</hx-partial>',
+    '<div hx-ws:connect="/nowhere" hx-on:load="window.ran = 1">x</div>',
+    '"><svg onload="window.ran = 1">',
+    "{{ 7 * 7 }} {% raw %} ${7*7} &lt;b&gt; &amp;amp;",
+    "<!-- <title>owned</title> --><title>owned</title>",
+    "<style>* { display: none }</style>",
+    '<a href="javascript:window.ran = 1">click</a>',
+    '<meta http-equiv="refresh" content="0;url=/nowhere">',
+    '{"target": "#login-user", "payload": "<b>x</b>"}',
+]
+
+
+@pytest.fixture
+def two_places(shared_server: Callable[[int], Server]) -> Server:
+    return shared_server(2)
+
+
+def test_a_text_reaches_every_tab_of_its_receiver_and_of_its_sender(two_places: Server, person: MakePerson) -> None:
+    alice, bob = person("alice", on=two_places), person("bob", on=two_places)
+    hers, hers_too = alice.logs_in("hers"), alice.logs_in("hers too")
+    his, his_too = bob.logs_in("his"), bob.logs_in("his too")
+    hers.sends(bob.user_id, "hello bob")
+    for tab in (hers, hers_too, his, his_too):
+        tab.reads("hello bob")
+        message = tab.page.locator("[data-message]")
+        assert message.get_attribute("data-from") == alice.user_id
+        assert message.get_attribute("data-to") == bob.user_id
+    his_too.sends(alice.user_id, "hello alice")
+    for tab in (hers, hers_too, his, his_too):
+        tab.reads("hello bob", "hello alice")
+    # The field is empty for the next one, and the receiver stays.
+    expect(hers.page.locator("#text")).to_have_value("")
+    expect(hers.page.locator("#to")).to_have_value(bob.user_id)
+    # Everybody is told of what others sent, and nobody of what the tab itself did.
+    assert his.events() == ["sdkStateReady", "onMessageReceived", "onMessageReceived"]
+    assert his_too.events() == ["sdkStateReady", "onMessageReceived"]
+    assert hers.events() == ["sdkStateReady", "onMessageReceived"]
+    for tab in (hers, hers_too, his, his_too):
+        tab.is_quiet()
+
+
+def test_texts_to_somebody_who_is_out_are_there_when_he_is_next_ready(person: MakePerson) -> None:
+    alice, bob = person("alice"), person("bob")
+    bob.logs_in().logs_out()
+    hers = alice.logs_in()
+    for n in range(3):
+        hers.sends(bob.user_id, f"missed {n}")
+        hers.reads(*(f"missed {m}" for m in range(n + 1)))
+    his = bob.logs_in()
+    his.reads("missed 0", "missed 1", "missed 2")
+    expect(his.page.locator("#unread")).to_have_text("3 unread")
+    expect(his.page.locator("[data-unread]")).to_have_count(3)
+    assert his.events() == ["onMessageReceived", "sdkStateReady"]
+    his.reloads()
+    his.is_ready()
+    his.reads("missed 0", "missed 1", "missed 2")
+    expect(his.page.locator("#unread")).to_have_text("")
+
+
+def test_an_acknowledged_text_survives_a_kill(make_server: MakeServer, person: MakePerson) -> None:
+    server = make_server()
+    alice = log_in(server, "alice")
+    bob = person("bob", on=server)
+    his = bob.logs_in()
+    stream = alice.goes_online()
+    assert alice.posts("messages", {"to": bob.user_id, "text": "to be kept"}).status == 303
+    server.kill()
+    assert stream.is_closed()
+    server.start()
+    his.is_ready()
+    his.reads("to be kept")
+    alice.goes_online().hears("to be kept")
+
+
+def test_texts_sent_all_at_once_arrive_in_one_order_everywhere_each_once(roomy: Server) -> None:
+    senders = [log_in(roomy, f"crowd-{n}") for n in range(4)]
+    receivers = [log_in(roomy, "crowded") for _ in range(3)]
+    streams = [receiver.goes_online() for receiver in receivers]
+    lines = [sender.goes_online() for sender in senders]
+    each = 15
+
+    def send(n: int) -> None:
+        for m in range(each):
+            answer = senders[n].posts("messages", {"to": "crowded", "text": f"[{n} {m}]"})
+            assert answer.status == 303
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(len(senders))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = []
+    for stream in streams:
+        until(lambda stream=stream: _heard(stream) >= len(senders) * each, "some are missing")  # type: ignore[misc]
+        seen.append([text for frame in stream.frames for text in _texts(frame)])
+    assert seen[0] == seen[1] == seen[2]
+    for n in range(len(senders)):
+        assert [text for text in seen[0] if text.startswith(f"[{n} ")] == [f"[{n} {m}]" for m in range(each)]
+    assert len(lines) == len(senders)
+
+
+def _heard(stream: Socket) -> int:
+    stream.hears_more(0.05)
+    return sum(len(_texts(frame)) for frame in stream.frames)
+
+
+def _texts(html: str) -> list[str]:
+    return [found.text for found in elements(html) if found.attributes.get("class") == "text"]
+
+
+# Refused
+
+
+def test_a_text_may_have_twelve_kibibytes_and_not_one_more(server: Server, person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    fits = "é" * (LIMIT // 2)
+    tab.sends(alice.user_id, fits)
+    tab.reads(fits)
+    tab.sends(alice.user_id, fits + "!")
+    error = tab.page.locator("#send-error")
+    expect(error).to_contain_text("80002")
+    expect(tab.page.locator("#text")).to_have_value(fits + "!")
+    expect(tab.page.locator("#to")).to_have_value(alice.user_id)
+    assert tab.texts() == [fits]
+    tab.page.fill("#text", "shorter")
+    tab.page.click("#send")
+    tab.reads(fits, "shorter")
+    expect(error).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "refusal"),
+    [
+        ("somebody-unheard-of", "x", (404, "20003")),
+        ("not/a/user", "x", (400, "70402")),
+        ("", "x", (400, "70402")),
+        ("u" * 33, "x", (400, "70402")),
+        ("refused", "", (400, "70402")),
+        ("refused", " \n ", (400, "70402")),
+        ("refused", "x" * (LIMIT + 1), (413, "80002")),
+        ("refused", "二" * (LIMIT // 3) + "二", (413, "80002")),
+    ],
+)
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_refused_text_comes_back_with_its_code_and_is_kept_in_the_field(
+    to: str, text: str, refusal: tuple[int, str], htmx: bool, server: Server
+) -> None:
+    status, code = refusal
+    tab = log_in(server, "refused")
+    stream = tab.goes_online()
+    answer = tab.posts("messages", {"to": to, "text": text}, htmx=htmx)
+    assert answer.status == status
+    found = {one.attributes.get("id"): one for one in elements(answer.body)}
+    assert code in found["send-error"].text
+    assert found["to"].attributes["value"] == to
+    assert found["text"].text == text
+    stream.hears_nothing(0.2)
+
+
+def test_a_request_far_too_large_is_refused_before_it_is_read(server: Server) -> None:
+    before = len(server.log())
+    tab = log_in(server, "huge")
+    tab.goes_online()
+    assert tab.posts("messages", {"to": "huge", "text": "x" * 200_000}).status == 413
+    server.has_no_traceback(since=before)
+
+
+def test_after_a_login_has_returned_the_evicted_tab_sends_nothing(server: Server) -> None:
+    for n in range(10):
+        old = log_in(server, "overtaken")
+        stream = old.goes_online()
+        new = log_in(server, "overtaken")  # has returned
+        for htmx in (False, True):
+            answer = old.posts("messages", {"to": "overtaken", "text": f"too late {n}"}, htmx=htmx)
+            assert (answer.header("HX-Redirect") or answer.location).startswith("/login?"), answer.status
+        line = new.goes_online()
+        assert "too late" not in "".join(line.frames)
+        assert stream.is_closed() == 4001
+
+
+def test_the_composer_of_an_evicted_page_leads_to_the_login_page(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    tab.page.fill("#to", alice.user_id)
+    tab.page.fill("#text", "a last word")
+    # Its line is dead to the world, so that what it hears, it hears as the answer to what it sends.
+    tab.page.evaluate("document.querySelector('#line').remove()")
+    alice.logs_in_by_script()
+    tab.page.click("#send")
+    tab.is_kicked_out("multipleAccount")
+
+
+# Text is text
+
+
+def test_hostile_texts_do_nothing_in_a_browser(two_places: Server, person: MakePerson) -> None:
+    alice, bob = person("alice", on=two_places), person("bob", on=two_places)
+    his = bob.logs_in()
+    hers = alice.logs_in()
+    for n, text in enumerate(NASTY):
+        hers.sends(bob.user_id, text)
+        hers.reads(*NASTY[: n + 1])  # as it arrives over the stream
+    his.reads(*NASTY)
+    for tab in (hers, his):
+        tab.reloads()
+        tab.is_ready()
+        tab.reads(*NASTY)  # as it stands in the page
+        assert tab.page.evaluate("window.ran") is None
+        assert tab.page.locator("#injected").count() == 0
+        assert tab.page.locator("#messages").locator("script, img, svg, style, meta, a, hx-partial").count() == 0
+        assert "owned" not in tab.page.title()
+        assert tab.page.locator("#login-user").inner_text() == tab.user_id
+        tab.is_quiet()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
+_names = itertools.count()
+
+
+@given(text=TEXT | st.lists(st.sampled_from(NASTY) | TEXT, min_size=1, max_size=4).map("".join))
+@example(text=NASTY[0])
+@example(text="\nstarts with a line break")
+@example(text="tab\tand\x0bother\x7fcontrols\x1b[31m")
+@example(text="مرحبا \u202e reversed 👨‍👩‍👧‍👦 \U0010ffff")
+def test_any_text_is_one_text_in_page_fragment_and_field(shared_server: Callable[[int], Server], text: str) -> None:
+    assume(text.strip() and "\r" not in text)
+    server = shared_server(3)
+    user = f"texts-{next(_names)}"
+    tab = log_in(server, user)
+    stream = tab.goes_online()
+    assert tab.posts("messages", {"to": user, "text": text}).status == 303
+    frame = stream.hears("data-message")
+    page = tab.gets().body
+    refused = tab.posts("messages", {"to": "/", "text": text}).body
+    for html in (frame, page):
+        before, rest = html.split('<p class="text">')
+        assert _shape(html) == _shape(before + '<p class="text">plain</p>' + rest.partition("</p>")[2])
+        (found,) = (one for one in elements(html) if one.attributes.get("class") == "text")
+        assert found.text == text
+    (field,) = (one for one in elements(refused) if one.tag == "textarea")
+    assert field.text.removeprefix("\n") == text  # a parser drops the first line break of a textarea
+    tab.posts("logout")
+
+
+def _shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
+    def of(one: Element) -> tuple[str, tuple[str, ...]]:
+        return one.tag, tuple(one.attributes)
+
+    return [of(one) for one in elements(html)]
+
+
+def test_any_line_breaks_and_scripts_of_the_world_look_the_same_after_the_journey(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    texts = [
+        "two\nlines",
+        "你好，世界",
+        "Ελληνικά עברית العربية",
+        "👩‍🚀🏳️‍🌈",
+        "  indented  ",
+        "a\u200bb\u202ec\ufeffd",
+        "e\u0301",
+    ]
+    for text in texts:
+        tab.sends(alice.user_id, text)
+        until(lambda text=text: text in tab.texts(), lambda text=text: f"{text!r} not in {tab.texts()}")  # type: ignore[misc]
+    tab.reloads()
+    tab.is_ready()
+    assert tab.texts() == texts

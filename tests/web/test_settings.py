@@ -1,0 +1,205 @@
+"""A start that cannot go well does not happen: one line says which setting it is and what to do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import MakeServer
+from tests.web.server import PATIENCE, ROOT, SDK_KEY, Server, clean_environment, copy_of_the_tree, flask, free_port
+from tests.web.wire import get, instances_in, log_in, post
+from tim.events import CLOSE_RESTART
+
+BAD: list[tuple[str, str]] = [
+    ("TIM_ONLINE_WEB_INSTANCES", "0"),
+    ("TIM_ONLINE_WEB_INSTANCES", "11"),
+    ("TIM_ONLINE_WEB_INSTANCES", "-1"),
+    ("TIM_ONLINE_WEB_INSTANCES", "two"),
+    ("TIM_ONLINE_WEB_INSTANCES", "2.5"),
+    ("TIM_ONLINE_WEB_INSTANCES", ""),
+    ("TIM_ONLINE_WEB_INSTANCES", "²"),
+    ("TIM_ONLINE_WEB_INSTANCES", "1" * 5000),
+    ("TIM_SDK_APP_ID", "0"),
+    ("TIM_SDK_APP_ID", "my-app"),
+    ("TIM_SDK_APP_ID", str(2**32)),
+    ("TIM_SDK_SECRET_KEY", ""),
+    ("TIM_SDK_SECRET_KEY", "short"),
+    ("TIM_SECRET_KEY", ""),
+    ("TIM_SECRET_KEY", "short"),
+    ("TIM_SECRET_KEY_FALLBACKS", "not a list"),
+    ("TIM_SECRET_KEY_FALLBACKS", '{"a": 1}'),
+    ("TIM_SECRET_KEY_FALLBACKS", '["short"]'),
+    ("TIM_SECRET_KEY_FALLBACKS", "[1]"),
+    ("TIM_DETACH_GRACE", "0"),
+    ("TIM_DETACH_GRACE", "-1"),
+    ("TIM_DETACH_GRACE", "nan"),
+    ("TIM_DETACH_GRACE", "inf"),
+    ("TIM_DETACH_GRACE", "a minute"),
+    ("TIM_DETACH_GRACE", "1e9"),
+    ("TIM_TEST_USERSIG", "maybe"),
+    ("TIM_TEST_USERSIG", ""),
+    ("TIM_TRUSTED_PROXIES", "-1"),
+    ("TIM_TRUSTED_PROXIES", "all"),
+    ("TIM_STORE", ""),
+    ("TIM_STORE", "tim.db"),
+    ("TIM_STORE", "sqlite:tim.db"),
+    ("TIM_STORE", "postgresql://localhost/tim"),
+    ("TIM_STORE", "redis://localhost:6379/0"),
+    ("TIM_STORE", "sqlite:////proc/nowhere/tim.db"),
+    ("TIM_STORE", "sqlite:////dev/null/tim.db"),
+    ("TIM_STORE", "sqlite:////usr"),
+]
+
+
+def start(app: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`flask run` that is expected to end by itself."""
+    return subprocess.run(
+        flask(app, "run", "--port", str(free_port())),
+        cwd=app.parent,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def says_one_line_about(name: str, ended: subprocess.CompletedProcess[str]) -> str:
+    assert ended.returncode != 0
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1, ended.stderr
+    assert name in lines[0]
+    assert len(lines[0]) < 1000
+    assert re.search(r"\b(must|needed|use|stop|cannot|choose|set|made by)\b", lines[0]), lines[0]
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to start from, so that nothing is written beside the original."""
+    return copy_of_the_tree(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=lambda text: text[:40].replace("/", ":"))
+def test_a_bad_value_stops_the_start_with_one_line(name: str, value: str, tree: Path) -> None:
+    says_one_line_about(name, start(tree, **{name: value}))
+
+
+def test_an_app_of_ones_own_needs_its_key(tree: Path) -> None:
+    says_one_line_about("TIM_SDK_SECRET_KEY", start(tree, TIM_SDK_APP_ID="1400000001"))
+
+
+def test_a_refused_start_does_not_say_the_secret(tree: Path) -> None:
+    for name in ("TIM_SDK_SECRET_KEY", "TIM_SECRET_KEY"):
+        assert "hunter2" not in says_one_line_about(name, start(tree, **{name: "hunter2"}))
+    line = says_one_line_about("TIM_SECRET_KEY_FALLBACKS", start(tree, TIM_SECRET_KEY_FALLBACKS='["hunter2"]'))
+    assert "hunter2" not in line
+
+
+def test_a_file_that_is_no_store_is_not_touched(tree: Path, tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text(
+        "Dear Alice, this is no database, and it is longer than a hundred bytes, so that it is looked at.\n" * 5
+    )
+    before = file.read_text()
+    says_one_line_about("TIM_STORE", start(tree, TIM_STORE=f"sqlite:///{file}"))
+    assert file.read_text() == before
+
+
+def test_a_key_file_that_is_empty_stops_the_start(tmp_path: Path) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    for name in ("sdk_secret_key", "secret_key"):
+        instance = app.parent / "instance"
+        instance.mkdir(exist_ok=True)
+        (instance / name).write_text("")
+        ended = start(app)
+        assert ended.returncode != 0
+        assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+        assert name in ended.stderr
+        (instance / name).unlink()
+
+
+def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(make_server: MakeServer) -> None:
+    server = make_server()
+    tab = log_in(server, "undisturbed")
+    stream = tab.goes_online()
+    settings = {f"TIM_{name}": value for name, value in server.settings.items()}
+    line = says_one_line_about("TIM_STORE", start(ROOT / "app.py", **settings))
+    assert "Redis" in line
+    assert str(server.pid()) in line
+    stream.hears_nothing(0.3)
+    assert tab.instances() == {tab.instance: "online"}
+    server.terminate()
+    assert stream.is_closed() == CLOSE_RESTART
+    server.start()
+
+
+def test_the_file_is_free_again_when_its_process_was_killed(make_server: MakeServer) -> None:
+    server = make_server()
+    for _ in range(3):
+        server.kill()
+        server.start()
+
+
+def test_commands_that_do_not_serve_run_beside_a_server(make_server: MakeServer) -> None:
+    server = make_server()
+    settings = {f"TIM_{name}": value for name, value in server.settings.items()}
+    listed = subprocess.run(
+        flask(ROOT / "app.py", "routes"),
+        cwd=server.home,
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert "/im/<instance>/events" in listed.stdout
+    assert get(server, "/readyz").status == 200
+
+
+def test_with_nothing_set_it_starts_and_keeps_its_keys_to_itself(tmp_path: Path, make_server: MakeServer) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    server = make_server(app=app, demo=True)
+    assert get(server, "/login").status == 200
+    instance = app.parent / "instance"
+    secrets = [(instance / name).read_text().strip() for name in ("sdk_secret_key", "secret_key")]
+    assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets)
+    assert secrets[0] != secrets[1]
+    assert all((instance / name).stat().st_mode & 0o077 == 0 for name in ("sdk_secret_key", "secret_key"))
+    assert not any(secret in server.log() for secret in secrets)
+    assert not any(secret in get(server, "/login").body for secret in secrets)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_the_number_of_places_is_the_one_that_was_set(limit: int, make_server: MakeServer) -> None:
+    server = make_server(ONLINE_WEB_INSTANCES=str(limit))
+    tabs = [log_in(server, "seats") for _ in range(limit + 2)]
+    page = tabs[-1].gets().body
+    assert list(instances_in(page)) == [tab.instance for tab in tabs[2:]]
+    assert f"{limit} of {limit}" in page
+
+
+def test_an_app_of_ones_own_takes_its_own_usersigs_alone(make_server: MakeServer) -> None:
+    server = make_server(SDK_APP_ID="1400000777")
+    refused = post(server, "/login", {"userID": "alice", "userSig": server.user_sig("alice")})  # of the demo app
+    assert refused.status == 401
+    assert "70014" in refused.body
+
+
+def test_a_setting_that_does_not_exist_is_mentioned(make_server: MakeServer) -> None:
+    server = make_server(ONLINE_WEB_INSTANCE="2")
+    assert "TIM_ONLINE_WEB_INSTANCE " in server.log()
+    assert SDK_KEY not in server.log()
+
+
+def test_a_store_in_memory_serves_as_well(make_server: MakeServer) -> None:
+    server: Server = make_server(STORE="sqlite://")
+    tab = log_in(server, "forgetful")
+    tab.goes_online()
+    server.kill()
+    server.start()
+    assert tab.gets().location.startswith("/login")
