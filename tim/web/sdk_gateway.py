@@ -29,6 +29,8 @@ blueprint = Blueprint("sdk", __name__)
 sock = Sock()
 log = logging.getLogger("tim")
 
+PAGE_CLOSED: Final = 1001
+"""What a browser closes a socket with when its page is closed or loaded anew."""
 NOT_A_REQUEST: Final = 1007
 TOO_MANY: Final = 1008
 FRAMES_PER_SECOND: Final = 500
@@ -80,13 +82,15 @@ def _run(ws: Server, form: Form) -> None:
     code, why = CLOSE_LATER, ""
     try:
         code, why = _serve(ws, page, commands, form)
+        if ws.close_reason == PAGE_CLOSED:
+            page.log_out()  # nobody will come back to this instance
+    except StoreUnavailable as error:
+        log.warning("SDK page: %s", error)
     finally:
         # The socket closes before the page does: a server that stops waits for its pages.
         hang_up(ws, code, why)
-        try:
-            page.close(ws.close_reason)
-        except StoreUnavailable as error:
-            log.warning("an SDK page was closed: %s", error)
+        with suppress(StoreUnavailable):
+            page.close()
 
 
 def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Final
 
 from tim import wire
 from tim.backend import Backend
@@ -17,9 +16,6 @@ from tim.events import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES
 from tim.hub import MAILBOX, End, Item, Stream
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
-
-PAGE_CLOSED: Final = 1001
-"""What a browser closes a socket with when its page is closed or loaded anew."""
 
 
 class Page:
@@ -104,15 +100,11 @@ class Page:
         self._untold = ""
         return True
 
-    def close(self, code: int | None) -> None:
-        """The connection has been closed with `code`. A page that is gone gives up its seat at once."""
-        try:
-            if code == PAGE_CLOSED:
-                self.log_out()
-        finally:
-            self._switch_to(None)
-            if self._lobby is not None:
-                self._backend.hub.close(self._lobby)
+    def close(self) -> None:
+        """The connection is closed. The instance that was served keeps its seat for the grace time."""
+        self._switch_to(None)
+        if self._lobby is not None:
+            self._backend.hub.close(self._lobby)
 
     def _read(self) -> list[Item]:
         if self._tab is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -24,6 +25,8 @@ LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
 DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
 """What writing to a socket raises that is closed, or that its reader is just closing, or whose line is cut."""
+UNREAD: Final = 64 * 1024
+"""Bytes that are thrown away at a time."""
 INBOX: Final = 4
 """Frames of the largest size that may wait for an answer; or as many bytes of smaller ones."""
 INBOX_FRAMES: Final = 256
@@ -46,6 +49,19 @@ class WholeSocket:
         with self._lock:
             self._sock.sendall(data)
         return len(data)
+
+    def close(self) -> None:
+        """Close it, once the peer has had the time to read what was sent to it.
+
+        A socket that is closed with something unread in it resets its line, and the close frame is lost with it.
+        """
+        deadline = time.monotonic() + LINGER
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(LINGER)
+            while time.monotonic() < deadline and self._sock.recv(UNREAD):
+                pass
+        self._sock.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -81,6 +97,7 @@ class Reader(threading.Thread):
             log.info("a socket was given up: %s", error)
             with suppress(*DEAD_LINE):
                 self._ws.close(1008)
+            self._ws.sock.close()
         finally:
             self._ws.connected = False
             self._ws.event.set()
