@@ -25,11 +25,14 @@ LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
 DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
 """What writing to a socket raises that is closed, or that its reader is just closing, or whose line is cut."""
+SILENCE: Final = 0.2
+"""Seconds after which a peer that sends nothing has nothing more under way."""
 UNREAD: Final = 64 * 1024
 """Bytes that are thrown away at a time."""
-INBOX: Final = 4
-"""Frames of the largest size that may wait for an answer; or as many bytes of smaller ones."""
-INBOX_FRAMES: Final = 256
+INBOX_FRAMES: Final = 1000
+"""Frames of one socket that may wait to be looked at, and"""
+INBOX_BYTES: Final = 256 * 1024
+"""how much they may be together."""
 LARGEST: Final = "tim.largest_frame"
 """Where in the environ of its request a socket's limit stands."""
 
@@ -58,7 +61,7 @@ class WholeSocket:
         deadline = time.monotonic() + LINGER
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
-            self._sock.settimeout(LINGER)
+            self._sock.settimeout(SILENCE)
             while time.monotonic() < deadline and self._sock.recv(UNREAD):
                 pass
         self._sock.close()
@@ -70,13 +73,9 @@ class WholeSocket:
 class Inbox(list[bytes | str]):
     """The frames that have come and were not looked at yet. One too many, or too large a heap, ends the socket."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
     def append(self, frame: bytes | str) -> None:
         super().append(frame)
-        if len(self) > INBOX_FRAMES or sum(map(len, list(self))) > self._limit:
+        if len(self) > INBOX_FRAMES or sum(map(len, list(self))) > INBOX_BYTES:
             raise OverflowError("it sends faster than it can be answered")
 
 
@@ -88,7 +87,7 @@ class Reader(threading.Thread):
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
         # Here, as no frame is read before this thread runs.
         self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
-        self._ws.input_buffer = Inbox(INBOX * self._ws.max_message_size)
+        self._ws.input_buffer = Inbox()
 
     def run(self) -> None:
         try:
