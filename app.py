@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -76,7 +77,7 @@ def _open(app: Flask) -> None:
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
-    if threading.current_thread() is threading.main_thread():
+    with suppress(ValueError):  # only a main thread gets signals, and what is imported elsewhere is no server
         _drain_on_sigterm(backend)
 
 
@@ -97,18 +98,22 @@ def _serves() -> bool:
 
 def _drain_on_sigterm(backend: Backend) -> None:
     before = signal.getsignal(signal.SIGTERM)
+    alone = not callable(before)  # gunicorn ends its workers itself
+    asked = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        # On a thread: whoever was interrupted here may hold the very lock that draining needs.
-        threading.Thread(target=_leave, args=(backend, not callable(before)), daemon=True).start()
+        # No more than this: whoever was interrupted may hold a lock, and in greenlets nothing here may block.
+        asked.set()
         if callable(before):
             before(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=_leave, args=(backend, asked, alone), name="tim-sigterm", daemon=True).start()
 
 
-def _leave(backend: Backend, alone: bool) -> None:
-    """Send all streams away. Where nobody else ends this process, end it when they have said goodbye."""
+def _leave(backend: Backend, asked: threading.Event, alone: bool) -> None:
+    """When asked, send all streams away. Where nobody else ends this process, end it when they have said goodbye."""
+    asked.wait()
     backend.drain()
     deadline = time.monotonic() + PATIENCE
     while alone and len(backend.hub) and time.monotonic() < deadline:

@@ -256,6 +256,22 @@ def test_the_event_comes_before_the_close(server: Server) -> None:
     assert stream.frames[-1].index("kickedOut") < stream.frames[-1].index("sdkStateNotReady")
 
 
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+def test_in_threads_and_in_greenlets_the_second_login_ends_the_first(
+    gevent: bool, make_server: MakeServer, person: MakePerson
+) -> None:
+    server = make_server(gevent=gevent)
+    alice, bob = person("alice", on=server), person("bob", on=server)
+    first, script = alice.logs_in("first"), bob.logs_in_by_script()
+    stream = script.goes_online()
+    second = alice.logs_in("second")
+    bob.logs_in_by_script()
+    first.is_kicked_out("multipleAccount")
+    second.stays("ready", 1)
+    assert stream.is_closed() == 4001
+    server.has_no_traceback()
+
+
 def test_after_a_restart_code_a_tab_comes_back(make_server: MakeServer, person: MakePerson) -> None:
     server = make_server(ONLINE_WEB_INSTANCES="2")
     alice = person("alice", on=server)

@@ -77,8 +77,11 @@ def test_a_tab_that_was_closed_when_the_server_went_down_has_a_whole_grace_time_
     tab.goes_online()
 
 
-def test_the_server_stops_within_seconds_with_streams_open(make_server: MakeServer, person: MakePerson) -> None:
-    server = make_server(ONLINE_WEB_INSTANCES="10")
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+def test_the_server_stops_within_seconds_with_streams_open(
+    gevent: bool, make_server: MakeServer, person: MakePerson
+) -> None:
+    server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
     streams = [log_in(server, "many").goes_online() for _ in range(5)]
     tab = person("alice", on=server).logs_in()
     pid = server.pid()

@@ -229,8 +229,9 @@ def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_sock
 # One writer
 
 
-def test_many_threads_writing_to_one_stream_tear_no_frame(make_server: MakeServer, rounds: int) -> None:
-    server = make_server(ONLINE_WEB_INSTANCES="10")
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+def test_many_threads_writing_to_one_stream_tear_no_frame(gevent: bool, make_server: MakeServer, rounds: int) -> None:
+    server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
     reader = log_in(server, "reader")
     stream = Socket(server, reader.path + "events", cookie=reader.cookie, buffer=4096)
     stream.hears('data-state="ready"')
