@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tim import startup, wire
-from tim.errors import BAD_ELEMENT, BAD_MSG_BODY, BAD_MSG_RANDOM, BAD_MSG_SEQ, BAD_RECEIVER, BadFrame, BadParameter
+from tim.errors import (
+    BAD_ELEMENT,
+    BAD_MSG_BODY,
+    BAD_MSG_RANDOM,
+    BAD_MSG_SEQ,
+    BAD_RECEIVER,
+    BAD_TIME,
+    BadFrame,
+    BadParameter,
+)
 from tim.rules import Message
 
 JSON = st.recursive(
@@ -154,9 +163,9 @@ def test_any_text_and_id_make_a_frame_that_reads_back(text: str, id: str) -> Non
 
 
 def test_the_numbers_of_the_sender_come_out_again() -> None:
-    outgoing = wire.Outgoing("bob", "hi", SEQ, RANDOM)
+    outgoing = wire.Outgoing("bob", "hi", SEQ, RANDOM, 1749999999)
     sent = message(id=wire.message_id("0" * 31 + "a", outgoing))
-    assert wire.numbers(sent) == (SEQ, RANDOM)
+    assert wire.numbers(sent) == (SEQ, RANDOM, 1749999999)
     assert wire.message_key(sent) == f"{SEQ}_{RANDOM}_1750000000"
 
 
@@ -178,7 +187,7 @@ GOOD = {"To_Account": "bob", "MsgSeq": SEQ, "MsgRandom": RANDOM, "MsgBody": [TEX
 
 
 def test_a_message_is_read_and_several_texts_are_one() -> None:
-    assert wire.parse_message(GOOD) == wire.Outgoing("bob", "hi", SEQ, RANDOM)
+    assert wire.parse_message(GOOD) == wire.Outgoing("bob", "hi", SEQ, RANDOM, 0)
     assert wire.parse_message({**GOOD, "MsgBody": [TEXT, TEXT]}).text == "hihi"
 
 
@@ -199,6 +208,7 @@ def test_a_message_is_read_and_several_texts_are_one() -> None:
         ({"MsgRandom": None}, BAD_MSG_RANDOM),
         ({"MsgRandom": True}, BAD_MSG_RANDOM),
         ({"MsgRandom": 2**32}, BAD_MSG_RANDOM),
+        ({"MsgClientTime": "now"}, BAD_TIME),
     ],
 )
 def test_a_message_with_a_bad_field_is_refused_with_its_code(change: dict[str, Any], code: int) -> None:

@@ -15,7 +15,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tim.errors import BAD_ELEMENT, BAD_MSG_BODY, BAD_MSG_RANDOM, BAD_MSG_SEQ, BAD_RECEIVER, BadFrame, BadParameter
+from tim.errors import (
+    BAD_ELEMENT,
+    BAD_MSG_BODY,
+    BAD_MSG_RANDOM,
+    BAD_MSG_SEQ,
+    BAD_RECEIVER,
+    BAD_TIME,
+    BadFrame,
+    BadParameter,
+)
 from tim.events import TYPES
 from tim.rules import Message
 
@@ -39,7 +48,7 @@ KICKED: Final = 1002
 
 OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
-_SDK_MESSAGE = re.compile(r"[0-9a-f]{32}-([0-9]{1,10})-([0-9]{1,10})")
+_SDK_MESSAGE = re.compile(r"[0-9a-f]{32}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
 
 Body = dict[str, Any]
 
@@ -70,12 +79,14 @@ class Outgoing:
 
     Attributes:
         seq, random: the sender's own numbers for it, each 32 bits; together they say which message this is.
+        client_time: unix seconds by the sender's clock; 0 where he does not say.
     """
 
     to: str
     text: str
     seq: int
     random: int
+    client_time: int
 
 
 def parse(frame: bytes | str) -> Request:
@@ -121,6 +132,7 @@ def parse_message(body: Body) -> Outgoing:
         "".join(_text(element) for element in elements),
         _uint32(body.get("MsgSeq", 0), "MsgSeq", BAD_MSG_SEQ),
         _uint32(body.get("MsgRandom"), "MsgRandom", BAD_MSG_RANDOM),
+        _uint32(body.get("MsgClientTime", 0), "MsgClientTime", BAD_TIME),
     )
 
 
@@ -152,15 +164,15 @@ def arrival(message: Message, app: int, user: str) -> str:
     swaps them back.
     """
     own = message.sender == user
-    seq, random = numbers(message)
+    seq, random, client_time = numbers(message)
     row = {
         "From_Account": message.to if own else message.sender,
         "To_Account": user,
-        "TinyId": tiny_id(app, message.sender),  # with it the message's ID is the same in every page
+        "TinyId": tiny_id(app, message.sender),  # a part of the ID that the SDK gives the message
         "MsgSeq": seq,
         "MsgRandom": random,
         "MsgTimeStamp": int(message.time),
-        "MsgClientTime": int(message.time),
+        "MsgClientTime": client_time,
         "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": message.text}}],
         "From_AccountNick": "",
         "From_AccountHeadurl": "",
@@ -171,24 +183,25 @@ def arrival(message: Message, app: int, user: str) -> str:
 
 def message_id(instance: str, outgoing: Outgoing) -> str:
     """The id of a message that the SDK with this instance sends: sent again, it is the same message."""
-    return f"{instance}-{outgoing.seq}-{outgoing.random}"
+    return f"{instance}-{outgoing.seq}-{outgoing.random}-{outgoing.client_time}"
 
 
-def numbers(message: Message) -> tuple[int, int]:
-    """MsgSeq and MsgRandom: those of the SDK that sent it, or numbers that stay the same for the same message.
+def numbers(message: Message) -> tuple[int, int, int]:
+    """MsgSeq, MsgRandom and MsgClientTime: those of the SDK that sent it, or some that stay for the same message.
 
-    The SDK tells by them whether it has a message already.
+    The SDK makes the message's ID of them, and tells by it whether it has the message already.
     """
     sent_by_sdk = _SDK_MESSAGE.fullmatch(message.id)
     if sent_by_sdk:
-        return int(sent_by_sdk[1]), int(sent_by_sdk[2])
+        seq, random, client_time = map(int, sent_by_sdk.groups())
+        return seq, random, client_time or int(message.time)
     digest = hashlib.blake2b(message.id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:])
+    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:]), int(message.time)
 
 
 def message_key(message: Message) -> str:
     """MsgKey, in the vendor's form."""
-    seq, random = numbers(message)
+    seq, random, _ = numbers(message)
     return f"{seq}_{random}_{int(message.time)}"
 
 

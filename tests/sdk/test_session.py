@@ -90,13 +90,28 @@ def test_a_dead_session_is_told_its_true_reason_wherever_it_speaks(
     assert kick_type(kicked.hears_push(KICK)) == 3
     for page, code, kind in ((evicted, 1002, 1), (kicked, 1002, 3), (expired, 70001, None), (left, 2024, None)):
         for line in (page, script(a2=page.a2)):
-            for command in (HELLO, LOGIN, SEND, "openim.getmsg", "recentcontact.page_get"):
+            for command in (HELLO, LOGIN, SEND):
                 answer = line.asks(command, text_message(alice, "too late"))
                 assert (answer["ErrorCode"], answer.get("KickType")) == (code, kind)
                 assert answer["ErrorInfo"]
             for command in (LOGOUT, REPORT):
                 assert line.asks(command)["ErrorCode"] == 0
         assert script(a2=page.a2).asks(ALIVE)["ErrorCode"] == 0
+
+
+def test_what_was_under_way_when_the_kick_came_is_not_a_second_kick(script: Open, account: Account) -> None:
+    # The SDK fires KICKED_OUT for each frame that speaks of a kick. It had sent a hello when the kick arrived, which it
+    # answers with a wslogout; or it repeats the hello over a new line, and then logs in again.
+    page, alice = script(), account("alice")
+    page.logs_in(alice)
+    script().logs_in(alice)
+    assert kick_type(page.hears_push(KICK)) == 1
+    for line, behind, kind in ((page, LOGOUT, None), (script(a2=page.a2), LOGIN, 1)):
+        line.says(HELLO)
+        line.says(behind, {"wslogout_type": 1})
+        told, end = line.hears()["body"], line.hears()["body"]
+        assert (told["ErrorCode"], told.get("KickType")) == (1002, None)
+        assert end.get("KickType") == kind
 
 
 def test_a_ping_tells_a_live_session_once_that_its_usersig_has_run_out(script: Open, account: Account) -> None:

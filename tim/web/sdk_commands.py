@@ -48,34 +48,29 @@ class Commands:
 
     Args:
         page_id: what the SDK makes at random when its page is loaded, and keeps over reconnects.
-        follows: whether a frame with this command has come behind the one that is being answered, or does at once.
+        follows: whether one of these commands has come behind the one that is being answered, or does in a moment.
     """
 
-    def __init__(
-        self, parts: Service, page: Page, client: Client, page_id: str, follows: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, parts: Service, page: Page, client: Client, page_id: str, follows: Callable[..., bool]) -> None:
         self._backend = parts.backend
         self._identity = parts.identity
         self._page = page
         self._client = client
         self._page_id = page_id
         self._follows = follows
-        self._new = True  # no login has come over this connection yet
 
     def handle(self, request: Request) -> list[str]:
         """The frames that answer the request, and what it has set free to be told."""
         try:
             return self._handle(request)
         except InstanceGone as error:
-            # Over a new line the SDK repeats what was not answered and then logs in again. One of the answers is
-            # to say why the instance has ended, or the page would be told of as many kicks.
-            if self._new and request.command != LOGIN and self._follows(LOGIN):
+            # The SDK tells its page of a kick for each answer that speaks of one. So one is to: not what it repeats
+            # over a new line before it logs in again, nor what it had sent before it heard of its end.
+            if request.command != LOGIN and self._follows(LOGIN, LOGOUT):
                 return [refusal(request, wire.KICKED, error.message)]
             return [_dead(request, error.gone)]
         except IMError as error:
             return [refusal(request, error.code, error.message)]
-        finally:
-            self._new = self._new and request.command != LOGIN
 
     def _handle(self, request: Request) -> list[str]:
         token = request.text("a2")

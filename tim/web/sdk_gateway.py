@@ -36,8 +36,8 @@ TOO_MANY: Final = 1008
 FRAMES_PER_SECOND: Final = 500
 """What one connection may send for long. An SDK sends about twenty frames when it starts, then a few a minute."""
 BURST: Final = 1000
-MOMENT: Final = 0.2
-"""Seconds within which an SDK has sent all that it sends as soon as it has a new line."""
+MOMENT: Final = 0.5
+"""Seconds within which an SDK has sent what it sends at once when it has a new line, or hears of a kick."""
 
 Form = Callable[[str], bytes | str]
 """What a frame is made of before it is sent: bytes make a binary one, a string makes a text one."""
@@ -115,11 +115,11 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
             return CLOSE_LATER, ""
 
 
-def _follows(ws: Server, command: str) -> bool:
-    """Whether a frame with this command waits for its answer, or comes in the next moment."""
+def _follows(ws: Server, *commands: str) -> bool:
+    """Whether a frame with one of these commands waits for its answer, or comes in the next moment."""
     deadline = time.monotonic() + MOMENT
     while True:
-        if any(command in str(frame) for frame in list(ws.input_buffer)):
+        if any(command in str(frame) for frame in list(ws.input_buffer) for command in commands):
             return True
         if not ws.connected or time.monotonic() > deadline:
             return False
