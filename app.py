@@ -23,7 +23,7 @@ from werkzeug.serving import is_running_from_reloader
 from tim import Backend
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
-from tim.web import guard, login, ops, tabs
+from tim.web import guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
 from tim.web.service import Service
 from tim.web.settings import read_settings, warn_of_unknown
@@ -47,6 +47,8 @@ def create_app() -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
+    app.register_blueprint(sdk_gateway.blueprint)
+    app.register_blueprint(rest.blueprint)
     app.register_blueprint(ops.blueprint)
     app.register_error_handler(StoreUnavailable, _say_later)
     if _serves():

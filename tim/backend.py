@@ -84,25 +84,36 @@ class Backend:
         """
         return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
 
-    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client) -> Instance:
-        """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
+    def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> usersig.Ticket:
+        """What the UserSig says, if it opens the account now: its signer's word, not yet the store's.
 
         Raises:
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures.
         """
         check_user_id(user_id)
         if sdk_app_id != self.sdk_app_id:
             raise UnknownApp(sdk_app_id)
-        self._attempts.check(sdk_app_id, user_id, client.address)
-        now = self.clock()
+        self._attempts.check(sdk_app_id, user_id, address)
         try:
-            ticket = usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=now)
+            return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock())
         except UserSigRefused:
-            self._attempts.failed(sdk_app_id, user_id, client.address)
+            self._attempts.failed(sdk_app_id, user_id, address)
             raise
-        newcomer = Instance(secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
-        instance, evicted = self.store.admit(newcomer, self.online_web_instances)
-        self._say_goodbye(evicted)
+
+    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
+        """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
+
+        Args:
+            id: of the instance; the same one again is the same login again. Made at random where none is given.
+
+        Raises:
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+        """
+        ticket = self.verify(sdk_app_id, user_id, user_sig, client.address)
+        now = self.clock()
+        newcomer = Instance(id or secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
+        instance, evicted = self.store.admit(newcomer, self.online_web_instances, ticket.made)
+        self.say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())
         return instance
 
@@ -155,7 +166,7 @@ class Backend:
 
     def logout(self, id: str) -> None:
         """End one instance; twice is once."""
-        self._say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
+        self.say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
 
     def sign_out(self, id: str, other: str) -> None:
         """End another instance of the same account; one that has ended already stays as it is.
@@ -168,7 +179,7 @@ class Backend:
         target = self.store.get(other)
         if (target.app, target.user) != (instance.app, instance.user):
             raise BadParameter("instance", "this account has no such instance; reload the page")
-        self._say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
+        self.say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into both logs and tell all streams of both accounts.
@@ -192,7 +203,7 @@ class Backend:
         for instance in self.store.renew(self._node):
             if instance.gone is not None:
                 self.hub.end(instance.id, instance.gone)
-        self._say_goodbye(self.store.sweep())
+        self.say_goodbye(self.store.sweep())
 
     def drain(self) -> None:
         """This process is about to stop: all streams are to come back elsewhere, or later."""
@@ -207,7 +218,8 @@ class Backend:
             time.sleep(0.01)
         self.store.close()
 
-    def _say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+    def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+        """Tell the streams of instances that the store has just ended; None is one that had ended before."""
         for instance in ended:
             if instance is not None and instance.gone is not None:
                 self.hub.end(instance.id, instance.gone)

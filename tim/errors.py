@@ -2,9 +2,12 @@
 
     IMError                     code, message: what the vendor's SDK calls an IMError
     ├── UserSigRefused          70001 … 70014: this ticket does not open this account
+    │   └── UserSigVoid         70001: an administrator's kick has made it void
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
-    ├── BadParameter            70402: .name, the parameter that is malformed
+    ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
+    ├── BadFrame                20001: no request of the vendor's SDK
+    ├── NotAdministrator        70403: only an administrator of the app may ask for this
     ├── NoSuchAccount           20003: .user_id
     ├── MessageTooLong          80002: .size and .limit, bytes
     ├── NotLoggedIn             2024
@@ -14,8 +17,8 @@
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
 
 The code tells a client what to do: below 10000 it is the client's own state (log in, wait for ready); 20000
-to 29999 and 80000 to 89999 the message is refused for what it is; 60000 to 69999 try again later; 70000 to
-79999 the login is refused and needs other credentials or other parameters.
+to 29999 and 80000 to 99999 the request is refused for what it is; 60000 to 69999 try again later; 70000 to
+79999 the login is refused and needs other credentials or other parameters. The numbers are the vendor's.
 """
 
 from __future__ import annotations
@@ -27,8 +30,11 @@ if TYPE_CHECKING:
 
 NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999
+BAD_FRAME: Final = 20001
 NO_SUCH_ACCOUNT: Final = 20003
+UNREADABLE_JSON: Final = 60003
 STORE_UNAVAILABLE: Final = 60008
+NO_SUCH_COMMAND: Final = 60009
 USERSIG_EXPIRED: Final = 70001
 USERSIG_EMPTY: Final = 70002
 USERSIG_MALFORMED: Final = 70003
@@ -37,8 +43,21 @@ USERSIG_OTHER_USER: Final = 70013
 USERSIG_OTHER_APP: Final = 70014
 UNKNOWN_APP: Final = 70020
 TOO_MANY_FAILURES: Final = 70050
+ACCOUNT_NOT_IMPORTED: Final = 70107
 BAD_PARAMETER: Final = 70402
+NOT_ADMINISTRATOR: Final = 70403
 MESSAGE_TOO_LONG: Final = 80002
+BAD_BODY: Final = 90001
+BAD_RECEIVER: Final = 90003
+BAD_MSG_SEQ: Final = 90004
+BAD_MSG_RANDOM: Final = 90005
+BAD_TIME: Final = 90006
+BAD_MSG_BODY: Final = 90007
+BAD_SENDER: Final = 90008
+BAD_ELEMENT: Final = 90010
+TOO_MANY_ACCOUNTS: Final = 90011
+BAD_SYNC: Final = 90031
+BODY_TOO_LARGE: Final = 93000
 
 
 class IMError(Exception):
@@ -57,6 +76,14 @@ class IMError(Exception):
 
 class UserSigRefused(IMError):
     """The UserSig does not open this account now."""
+
+
+class UserSigVoid(UserSigRefused):
+    """An administrator has kicked the account since this UserSig was made."""
+
+    def __init__(self) -> None:
+        # The vendor: after a kick, "all previous UserSig values for that user will expire".
+        super().__init__(USERSIG_EXPIRED, "an administrator's kick has made this UserSig void; get a new one")
 
 
 class UnknownApp(IMError):
@@ -87,16 +114,32 @@ class BadParameter(IMError):
         name: the parameter.
     """
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(BAD_PARAMETER, message)
+    def __init__(self, name: str, message: str, code: int = BAD_PARAMETER) -> None:
+        super().__init__(code, message)
         self.name = name
+
+
+class BadFrame(IMError):
+    """What came over the socket is no request: nobody can answer it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(BAD_FRAME, f"this frame is no request of the SDK: {why}")
+
+
+class NotAdministrator(IMError):
+    """The account that asks is no administrator of the app."""
+
+    def __init__(self, administrator: str) -> None:
+        super().__init__(NOT_ADMINISTRATOR, f"only the account {administrator} may ask for this")
 
 
 class NoSuchAccount(IMError):
     """The account has never logged in and was not imported."""
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in")
+        super().__init__(
+            NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in or was imported"
+        )
         self.user_id = user_id
 
 

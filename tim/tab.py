@@ -50,6 +50,11 @@ class Tab:
         self._backend.store.mark_read(self.instance.app, self.instance.user, self._seen)
         self.ready = True
 
+    @property
+    def seen(self) -> int:
+        """The number, in the account's log, of the newest message handed to the reader."""
+        return self._seen
+
     def read(self) -> list[Item]:
         """What has come since the last call; messages in the order of the log, each once, none missing."""
         items: list[Item] = []

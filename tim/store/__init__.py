@@ -6,7 +6,8 @@ changed nothing that the caller may not ask for again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.errors import SettingError
@@ -17,11 +18,15 @@ from tim.store.sqlite import SQLiteStore
 class Store(Protocol):
     """What `backend` asks of a store. `tests/test_store.py` holds each engine to it."""
 
-    def admit(self, newcomer: Instance, limit: int) -> tuple[Instance, list[Instance]]:
+    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit in one step.
 
         Returns the newcomer with its `since` and `generation`, and the evicted ones as `rules.leaving` orders
-        them. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nobody.
+        them. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nobody. `made`, in unix
+        seconds, says when the UserSig was made that asks for it.
+
+        Raises:
+            UserSigVoid: an administrator has kicked the account since that UserSig was made.
         """
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
@@ -64,6 +69,17 @@ class Store(Protocol):
             NoSuchAccount: the receiver does not exist.
         """
 
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        """Write a message that no instance sends into the log of its receiver, and where `copy` of its sender.
+
+        Returns both copies; None for the one that is not there, or is the same. Idempotent by `message_id`.
+
+        Raises:
+            NoSuchAccount: the receiver does not exist. A sender that does not has no log.
+        """
+
     def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
         """The newest `limit` messages of an account's log that are numbered above `after`, oldest first."""
 
@@ -72,6 +88,32 @@ class Store(Protocol):
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         """The account has been shown its messages up to `seq`."""
+
+    def import_account(self, app: int, user: str) -> None:
+        """The account exists from now on, as if it had logged in once."""
+
+    def accounts(self, app: int, users: Collection[str]) -> set[str]:
+        """Those of `users` that exist."""
+
+    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+        """End every instance of an account for good, and make void each UserSig made before the coming second.
+
+        A UserSig says only in which second it was made. Returns that coming second, in unix seconds, which the
+        caller lets begin before he tells of it, and the ended instances.
+
+        Raises:
+            NoSuchAccount: there is none.
+        """
+
+    def delete_account(self, app: int, user: str) -> list[Instance]:
+        """End every instance of an account, and forget it and its log. Returns the ended.
+
+        Raises:
+            NoSuchAccount: there is none.
+        """
+
+    def voided_before(self, app: int, user: str) -> int:
+        """Unix seconds: the account's UserSigs that were made earlier are void. 0 where none is."""
 
     def close(self) -> None:
         """Let go of files, locks and connections."""

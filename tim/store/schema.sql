@@ -17,16 +17,25 @@ CREATE TABLE instances (
     by_address  TEXT
 );
 CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
+CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
 CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
 CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
 
--- An account exists once it has logged in.
+-- An account exists once it has logged in or was imported.
 CREATE TABLE accounts (
     app  INTEGER NOT NULL,
     user TEXT    NOT NULL,
     seq  INTEGER NOT NULL DEFAULT 0,                -- number of the newest message in its log
     shown INTEGER NOT NULL DEFAULT 0,               -- number of the newest message it has been shown
+    PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+
+-- UserSigs of an account that an administrator has made void; kept also where the account is deleted.
+CREATE TABLE voided (
+    app    INTEGER NOT NULL,
+    user   TEXT    NOT NULL,
+    before INTEGER NOT NULL,                        -- unix seconds; those made earlier are void
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 

@@ -7,20 +7,22 @@ What each verb promises stands in `tim.store.Store`.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
 from typing import Final
 
-from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable
+from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
 from tim.events import AWAY, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Message, displaced_by, ended, leaving
+from tim.store import accounts, instances, messages
 from tim.store.filelock import take
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class SQLiteStore:
@@ -74,22 +76,24 @@ class SQLiteStore:
             except sqlite3.Error as error:
                 raise StoreUnavailable(str(error)) from error
 
-    def admit(self, newcomer: Instance, limit: int) -> tuple[Instance, list[Instance]]:
+    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
-            known = self._find(newcomer.id)
+            known = instances.find(self._db, newcomer.id)
             if known is not None:
                 return known, []
+            if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
+                raise UserSigVoid
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
-                self._end(old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
+                instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
                 for old in leaving(self._settle(newcomer.app, newcomer.user, now), limit)
             ]
-            self._db.execute("INSERT OR IGNORE INTO accounts (app, user) VALUES (?, ?)", (instance.app, instance.user))
-            return self._insert(instance, node=""), evicted
+            accounts.create(self._db, instance.app, instance.user)
+            return instances.insert(self._db, instance, node=""), evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             if instance is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(instance, now=now, grace=self._grace)
@@ -106,9 +110,9 @@ class SQLiteStore:
                 if len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
-                    return self._insert(back, node)
+                    return instances.insert(self._db, back, node=node)
                 lost = displaced_by(live, gone.at)
-            self._end(instance, lost)
+            instances.end(self._db, instance, lost)
         raise InstanceGone(lost)
 
     def detach(self, id: str, stream: int) -> bool:
@@ -123,30 +127,36 @@ class SQLiteStore:
 
     def renew(self, node: str) -> list[Instance]:
         with self._transaction():
-            return self._select("WHERE node = ? AND node <> '' AND reason IS NOT NULL", (node,))
+            return instances.select(
+                self._db,
+                "node = ? AND node <> '' AND reason IS NOT NULL",
+                node,
+            )
 
     def remove(self, id: str, gone: Gone) -> Instance | None:
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             before = None if instance is None else ended(instance, now=now, grace=self._grace)
             # One that is away could come back, so it can still be ended for good.
             if instance is None or (before is not None and before.reason != AWAY):
                 return None
-            return self._end(instance, replace(gone, at=now))
+            return instances.end(self._db, instance, replace(gone, at=now))
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:
             self._db.execute(
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
-            self._db.execute("DELETE FROM messages WHERE time < ?", (now - REMEMBERED,))
-            due = self._select("WHERE reason IS NULL AND (expires <= ? OR detached_at <= ?)", (now, now - self._grace))
+            messages.forget(self._db, now - REMEMBERED)
+            due = instances.select(
+                self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
+            )
             fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in due]
-            return [self._end(instance, gone) for instance, gone in fates if gone is not None]
+            return [instances.end(self._db, instance, gone) for instance, gone in fates if gone is not None]
 
     def get(self, id: str) -> Instance:
         with self._transaction() as now:
-            instance = self._find(id)
+            instance = instances.find(self._db, id)
             if instance is None:
                 return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, now))
             return replace(instance, gone=ended(instance, now=now, grace=self._grace))
@@ -157,7 +167,7 @@ class SQLiteStore:
 
     def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
-            sender = self._find(id)
+            sender = instances.find(self._db, id)
             if sender is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(sender, now=now, grace=self._grace)
@@ -166,34 +176,55 @@ class SQLiteStore:
             if gone is not None or not sender.online:
                 raise NotReady
             app, user = sender.app, sender.user
-            if self._account(app, to) is None:
-                raise NoSuchAccount(to)
-            sent = self._by_id(app, user, id, message_id)
-            if sent is not None:
-                return sent, None if to == user else self._by_id(app, to, id, message_id)
+            self._require(app, to)
             message = Message(0, message_id, user, to, text, now, id)
-            return self._log(app, user, message, True), None if to == user else self._log(
-                app, to, message, any(instance.online for instance in self._live(app, to, now))
-            )
+            return self._log(app, user, message), None if to == user else self._log(app, to, message)
+
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        with self._transaction() as now:
+            self._require(app, to)
+            message = Message(0, message_id, sender, to, text, now, "")
+            own = to == sender or (copy and accounts.exists(self._db, app, sender))
+            sent = self._log(app, sender, message) if own else None
+            return sent, None if to == sender else self._log(app, to, message)
 
     def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
         with self._transaction():
-            rows = self._db.execute(
-                "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
-                (app, user, after, limit),
-            )
-            return [_message(row) for row in rows][::-1]
+            return messages.newest(self._db, app, user, after, limit)
 
     def read_up_to(self, app: int, user: str) -> int:
         with self._transaction():
-            account = self._account(app, user)
-            return 0 if account is None else int(account["shown"])
+            return accounts.shown(self._db, app, user)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         with self._transaction():
-            self._db.execute(
-                "UPDATE accounts SET shown = max(shown, min(seq, ?)) WHERE app = ? AND user = ?", (seq, app, user)
-            )
+            accounts.show(self._db, app, user, seq)
+
+    def import_account(self, app: int, user: str) -> None:
+        with self._transaction():
+            accounts.create(self._db, app, user)
+
+    def accounts(self, app: int, users: Collection[str]) -> set[str]:
+        with self._transaction():
+            return {user for user in users if accounts.exists(self._db, app, user)}
+
+    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+        with self._transaction() as now:
+            before = math.floor(now) + 1
+            accounts.void(self._db, app, user, before)
+            return before, self._end_all(app, user, now)
+
+    def delete_account(self, app: int, user: str) -> list[Instance]:
+        with self._transaction() as now:
+            kicked = self._end_all(app, user, now)
+            accounts.forget(self._db, app, user)
+            return kicked
+
+    def voided_before(self, app: int, user: str) -> int:
+        with self._transaction():
+            return accounts.voided_before(self._db, app, user)
 
     def close(self) -> None:
         with self._lock:
@@ -203,83 +234,35 @@ class SQLiteStore:
 
     # What follows runs inside a verb's transaction.
 
-    def _select(self, where: str, values: tuple[object, ...]) -> list[Instance]:
-        return [_instance(row) for row in self._db.execute(f"SELECT * FROM instances {where}", values)]
-
-    def _find(self, id: str) -> Instance | None:
-        return next(iter(self._select("WHERE id = ?", (id,))), None)
-
     def _live(self, app: int, user: str, now: float) -> list[Instance]:
-        rows = self._select("WHERE app = ? AND user = ? AND reason IS NULL ORDER BY generation", (app, user))
+        rows = instances.select(self._db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
         return [instance for instance in rows if ended(instance, now=now, grace=self._grace) is None]
 
     def _settle(self, app: int, user: str, now: float) -> list[Instance]:
         """The live instances. Whoever has ended unnoticed is written down: somebody is about to take the seat."""
         live = self._live(app, user, now)
-        for instance in self._select("WHERE app = ? AND user = ? AND reason IS NULL", (app, user)):
+        for instance in instances.select(self._db, "app = ? AND user = ? AND reason IS NULL", app, user):
             gone = ended(instance, now=now, grace=self._grace)
             if gone is not None:
-                self._end(instance, gone)
+                instances.end(self._db, instance, gone)
         return live
 
-    def _insert(self, instance: Instance, node: str) -> Instance:
-        generation = self._db.execute(
-            "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (instance.id, instance.app, instance.user, instance.client.browser, instance.client.address,
-             instance.since, instance.expires, instance.stream, node, instance.detached_at),
-        ).lastrowid  # fmt: skip
-        return replace(instance, generation=generation or 0)
+    def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
+        """End what lives of an account by an administrator's hand, and what is away and could come back."""
+        self._require(app, user)
+        gone = Gone(TYPES.KICKED_OUT_REST_API, now)
+        live = self._settle(app, user, now)
+        away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
+        return [instances.end(self._db, instance, gone) for instance in live + away]
 
-    def _end(self, instance: Instance, gone: Gone) -> Instance:
-        by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
-        self._db.execute(
-            "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
-            (gone.reason, gone.at, *by, instance.id),
-        )
-        return replace(instance, gone=gone)
+    def _log(self, app: int, user: str, message: Message) -> Message:
+        """The copy of `message` in the account's log, written there once."""
+        known = messages.find(self._db, app, user, message.instance, message.id)
+        if known is not None:
+            return known
+        shown = user == message.sender or any(one.online for one in self._live(app, user, message.time))
+        return messages.write(self._db, app, user, message, shown=shown)
 
-    def _account(self, app: int, user: str) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT * FROM accounts WHERE app = ? AND user = ?", (app, user)
-        ).fetchone()
-        return row
-
-    def _by_id(self, app: int, user: str, instance: str, message_id: str) -> Message | None:
-        row = self._db.execute(
-            "SELECT * FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ?",
-            (app, user, instance, message_id),
-        ).fetchone()
-        return None if row is None else _message(row)
-
-    def _log(self, app: int, user: str, message: Message, shown: bool) -> Message:
-        seq = self._db.execute(
-            "UPDATE accounts SET seq = seq + 1, shown = iif(?, seq + 1, shown) WHERE app = ? AND user = ?"
-            " RETURNING seq",
-            (shown, app, user),
-        ).fetchone()[0]
-        self._db.execute(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (app, user, seq, message.id, message.sender, message.to, message.text, message.time, message.instance),
-        )
-        return replace(message, seq=seq)
-
-
-def _instance(row: sqlite3.Row) -> Instance:
-    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] is not None else None
-    return Instance(
-        id=row["id"],
-        app=row["app"],
-        user=row["user"],
-        client=Client(row["browser"], row["address"]),
-        since=row["since"],
-        expires=row["expires"],
-        generation=row["generation"],
-        stream=row["stream"],
-        detached_at=row["detached_at"],
-        gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
-    )
-
-
-def _message(row: sqlite3.Row) -> Message:
-    return Message(row["seq"], row["id"], row["sender"], row["receiver"], row["text"], row["time"], row["instance"])
+    def _require(self, app: int, user: str) -> None:
+        if not accounts.exists(self._db, app, user):
+            raise NoSuchAccount(user)

@@ -1,8 +1,9 @@
-"""Who a tab is: cookies signed with itsdangerous, each good for one instance and one purpose."""
+"""Who a tab is: cookies and tokens signed with itsdangerous, each good for one instance and one purpose."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,7 @@ from flask import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from tim.rules import REMEMBERED
+from tim.rules import REMEMBERED, Instance
 
 TAB: Final = "tab"
 NOTICE_LIFE: Final = 600
@@ -30,6 +31,7 @@ class Identity:
     def __init__(self, keys: list[str], clock: Callable[[], float]) -> None:
         self._tab = _Signer(keys, "tim.tab", clock)
         self._notice = _Signer(keys, "tim.notice", clock)
+        self._session = _Signer(keys, "tim.session", clock)
 
     def set_tab(self, response: Response, instance: str, *, secure: bool) -> None:
         """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone.
@@ -69,6 +71,22 @@ class Identity:
         """Whether the request may see what became of `instance`."""
         return self._notice.says(request.cookies.get(_notice(instance)), instance, life=NOTICE_LIFE)
 
+    def session_token(self, instance: Instance) -> str:
+        """The A2Key that a page of the vendor's SDK puts into each of its frames.
+
+        It holds for as long as the instance does, here and on every other server with the same keys. The
+        generation of the login stands in it because the SDK goes on sending the InstId it was given first.
+        """
+        return self._session.sign(f"{instance.id}:{instance.generation}")
+
+    def session(self, token: str) -> tuple[str, int] | None:
+        """The instance's id and the generation of its login, where `token` is an A2Key of ours."""
+        said = self._session.read(token, life=math.inf)
+        if said is None:
+            return None
+        instance, _, generation = said.partition(":")
+        return instance, int(generation)
+
 
 def _notice(instance: str) -> str:
     return f"notice-{instance}"
@@ -83,16 +101,20 @@ class _Signer:
     def sign(self, value: str) -> str:
         return self._signer.sign(value).decode()
 
-    def says(self, signed: str | None, value: str, *, life: int) -> bool:
+    def says(self, signed: str | None, value: str, *, life: float) -> bool:
         """Whether `signed` says `value`, was signed in the last `life` seconds, and is not altered in any bit."""
+        return self.read(signed, life=life) == value
+
+    def read(self, signed: str | None, *, life: float) -> str | None:
+        """What `signed` says, where it was signed in the last `life` seconds and is not altered in any bit."""
         if not signed or not signed.isascii():
-            return False
+            return None
         try:
             said, made = self._signer.unsign(signed, return_timestamp=True)
             signature = signed.rpartition(".")[2].encode()
             # base64 has bits at its end that say nothing; itsdangerous lets them be anything.
             whole = base64_encode(base64_decode(signature)) == signature
         except BadSignature:
-            return False
+            return None
         age = self._clock() - made.timestamp()
-        return whole and said.decode() == value and -MAX_LEAD <= age <= life
+        return said.decode() if whole and -MAX_LEAD <= age <= life else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -24,6 +25,16 @@ LINGER: Final = 2
 """Seconds a closing socket waits for its peer to close as well."""
 DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
 """What writing to a socket raises that is closed, or that its reader is just closing, or whose line is cut."""
+SILENCE: Final = 0.2
+"""Seconds after which a peer that sends nothing has nothing more under way."""
+UNREAD: Final = 64 * 1024
+"""Bytes that are thrown away at a time."""
+INBOX_FRAMES: Final = 1000
+"""Frames of one socket that may wait to be looked at, and"""
+INBOX_BYTES: Final = 256 * 1024
+"""how much they may be together."""
+LARGEST: Final = "tim.largest_frame"
+"""Where in the environ of its request a socket's limit stands."""
 
 log = logging.getLogger("tim")
 
@@ -42,8 +53,30 @@ class WholeSocket:
             self._sock.sendall(data)
         return len(data)
 
+    def close(self) -> None:
+        """Close it, once the peer has had the time to read what was sent to it.
+
+        A socket that is closed with something unread in it resets its line, and the close frame is lost with it.
+        """
+        deadline = time.monotonic() + LINGER
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(SILENCE)
+            while time.monotonic() < deadline and self._sock.recv(UNREAD):
+                pass
+        self._sock.close()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+class Inbox(list[bytes | str]):
+    """The frames that have come and were not looked at yet. One too many, or too large a heap, ends the socket."""
+
+    def append(self, frame: bytes | str) -> None:
+        super().append(frame)
+        if len(self) > INBOX_FRAMES or sum(map(len, list(self))) > INBOX_BYTES:
+            raise OverflowError("it sends faster than it can be answered")
 
 
 class Reader(threading.Thread):
@@ -52,12 +85,18 @@ class Reader(threading.Thread):
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
+        # Here, as no frame is read before this thread runs.
+        self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
+        self._ws.input_buffer = Inbox()
 
     def run(self) -> None:
         try:
             super().run()
         except Exception as error:  # what a peer sends must not end up as a traceback
             log.info("a socket was given up: %s", error)
+            with suppress(*DEAD_LINE):
+                self._ws.close(1008)
+            self._ws.sock.close()
         finally:
             self._ws.connected = False
             self._ws.event.set()
@@ -65,6 +104,11 @@ class Reader(threading.Thread):
 
 OPTIONS: Final[dict[str, Any]] = {"ping_interval": PING_PERIOD, "max_message_size": 4096, "thread_class": Reader}
 """What flask-sock makes each socket with."""
+
+
+def limit_frames(environ: dict[str, Any], size: int) -> None:
+    """Let the socket of this request take frames of up to `size` bytes."""
+    environ[LARGEST] = size
 
 
 def prepare(environ: dict[str, Any]) -> None:
@@ -85,14 +129,14 @@ def wait(ws: Server, seconds: float) -> bool:
     return happened
 
 
-def hang_up(ws: Server, code: int) -> None:
-    """Close `ws` with `code`, and see to it that nothing is written after the close frame.
+def hang_up(ws: Server, code: int, why: str = "") -> None:
+    """Close `ws` with `code` and a few words, and see to it that nothing is written after the close frame.
 
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
     """
     with suppress(*DEAD_LINE):
-        ws.close(code)
+        ws.close(code, why)
         ws.sock.shutdown(socket.SHUT_WR)
     ws.thread.join(LINGER)
     with suppress(OSError):

@@ -1,0 +1,57 @@
+"""The rows of instances in SQLite; with a reason, one is a tombstone.
+
+What is here runs inside a transaction of `tim.store.sqlite`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from tim.rules import Client, Gone, Instance
+
+
+def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
+    """Those for which `where` holds, as they are written down."""
+    return [_instance(row) for row in db.execute(f"SELECT * FROM instances WHERE {where}", values)]
+
+
+def find(db: sqlite3.Connection, id: str) -> Instance | None:
+    return next(iter(select(db, "id = ?", id)), None)
+
+
+def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance:
+    """Add it, as the newest generation; `node` has its stream open, '' where nobody has."""
+    generation = db.execute(
+        "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (instance.id, instance.app, instance.user, instance.client.browser, instance.client.address,
+         instance.since, instance.expires, instance.stream, node, instance.detached_at),
+    ).lastrowid  # fmt: skip
+    return replace(instance, generation=generation or 0)
+
+
+def end(db: sqlite3.Connection, instance: Instance, gone: Gone) -> Instance:
+    """Write down what has become of it."""
+    by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
+    db.execute(
+        "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
+        (gone.reason, gone.at, *by, instance.id),
+    )
+    return replace(instance, gone=gone)
+
+
+def _instance(row: sqlite3.Row) -> Instance:
+    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] is not None else None
+    return Instance(
+        id=row["id"],
+        app=row["app"],
+        user=row["user"],
+        client=Client(row["browser"], row["address"]),
+        since=row["since"],
+        expires=row["expires"],
+        generation=row["generation"],
+        stream=row["stream"],
+        detached_at=row["detached_at"],
+        gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
+    )
