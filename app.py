@@ -32,6 +32,9 @@ from tim.web.sockets import OPTIONS
 PATIENCE = 3
 """Seconds that open streams have to say goodbye when the server stops."""
 
+REFUSED = 4
+"""Exit status of a start that cannot be: the one at which gunicorn does not try again and again."""
+
 
 def create_app() -> Flask:
     """The application, with its store open."""
@@ -72,13 +75,23 @@ def _open(app: Flask) -> None:
             detach_grace=settings.detach_grace,
         )
     except SettingError as error:
-        sys.exit(f"tim: {error}")
+        click.echo(f"tim: {error}", err=True)
+        sys.exit(REFUSED)
+    os.register_at_fork(after_in_child=_refuse_fork)
     app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock))
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     with suppress(ValueError):  # only a main thread gets signals, and what is imported elsewhere is no server
         _drain_on_sigterm(backend)
+
+
+def _refuse_fork() -> None:
+    """The store, its threads and its lock belong to the process that opened them."""
+    os.write(
+        2, b"tim: TIM_STORE: a server must not be forked once its store is open; start gunicorn without --preload\n"
+    )
+    os._exit(REFUSED)
 
 
 def _serves() -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tim import attempts, backend, hub, rules
-from tim.web import identity, settings, sockets
+from tim import attempts, backend, hub, rules, wire
+from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +39,10 @@ def bound(promise: str) -> str:
         ("Failed UserSigs", f"more than {attempts.PER_ACCOUNT.amount} in a minute for one account"),
         ("Failed UserSigs", f"or {attempts.PER_ADDRESS.amount} from one address"),
         ("Failed UserSigs", f"waits {attempts.PAUSE} s"),
+        ("A page of the official SDK", f"({sdk_commands.HELLO_INTERVAL} s)"),
+        ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
+        ("A frame of the official SDK", f"more than {sdk_gateway.FRAMES_PER_SECOND} a second for long"),
+        ("A frame of the official SDK", f"or {sdk_gateway.BURST} at once"),
         ("Tabs in one process", f"{hub.MAX_STREAMS};"),
         ("A slow reader", f"{hub.MAILBOX} items"),
     ],

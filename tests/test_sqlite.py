@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
-from tim.errors import InstanceGone, SettingError
+from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.events import AWAY, LOGGED_OUT, TYPES
 from tim.rules import Gone
 from tim.store import Store, open_store
@@ -327,3 +327,16 @@ def test_a_relative_and_an_absolute_address_name_the_same_file(
     store.close()
     with opened(file, clock) as store:
         assert store.get(tab.id).gone is None
+
+
+def test_a_process_that_was_forked_cannot_use_the_store_of_its_parent(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        child = os.fork()
+        if not child:
+            try:
+                store.get("x")
+            except StoreUnavailable:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store.get("x").gone is not None

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.web.conftest import MakeServer
-from tests.web.server import PATIENCE, ROOT, SDK_KEY, Server, clean_environment, copy_of_the_tree, flask, free_port
+from tests.web.server import (
+    PATIENCE,
+    ROOT,
+    SDK_KEY,
+    Server,
+    clean_environment,
+    copy_of_the_tree,
+    flask,
+    free_port,
+    gunicorn,
+)
 from tests.web.wire import get, instances_in, log_in, post
 from tim.events import CLOSE_RESTART
 
@@ -135,6 +145,21 @@ def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(make
     server.terminate()
     assert stream.is_closed() == CLOSE_RESTART
     server.start()
+
+
+@pytest.mark.parametrize("options", [["-w", "2"], ["--preload"]], ids=["two workers", "opened before the fork"])
+def test_gunicorn_with_more_than_one_owner_of_the_file_is_refused_once(options: list[str], tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*gunicorn(ROOT / "app.py", free_port())[:-1], *options, "app:app"],
+        env=clean_environment(TIM_STORE=f"sqlite:///{tmp_path / 'tim.db'}", TIM_SDK_SECRET_KEY=SDK_KEY),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert len([line for line in ended.stderr.splitlines() if line.startswith("tim: TIM_STORE: ")]) == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_file_is_free_again_when_its_process_was_killed(make_server: MakeServer) -> None:

@@ -8,6 +8,7 @@ What each verb promises stands in `tim.store.Store`.
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +23,7 @@ from tim.rules import REMEMBERED, Client, Gone, Instance, Message, displaced_by,
 from tim.store import accounts, instances, messages
 from tim.store.filelock import take
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 1
 
 
 class SQLiteStore:
@@ -35,6 +36,7 @@ class SQLiteStore:
     def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
         self._grace = grace
         self._clock = clock
+        self._owner = os.getpid()
         self._lock = threading.Lock()  # owns self._db: whoever holds it is inside a verb
         self._file_lock = take(path) if path else None
         try:
@@ -63,6 +65,8 @@ class SQLiteStore:
     @contextmanager
     def _transaction(self) -> Iterator[float]:
         """One atomic verb; yields the time it happens at."""
+        if os.getpid() != self._owner:
+            raise StoreUnavailable("it was opened by the process that this one was forked from")
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
