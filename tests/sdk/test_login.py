@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ def test_login_resolves_with_the_documented_data_and_the_sdk_is_ready(
     data = page.logs_in(alice)
     assert (data["actionStatus"], data["errorCode"], data["errorInfo"]) == ("OK", 0, "")
     assert data["a2Key"]
-    assert data["tinyID"].startswith("1")
+    assert re.fullmatch("[12][0-9]{17}", data["tinyID"])
     assert type(data["instanceID"]) is int
     assert data["instanceID"] > 0
     assert data["helloInterval"] > 0

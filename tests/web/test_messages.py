@@ -149,7 +149,19 @@ def test_a_text_may_have_twelve_kibibytes_and_not_one_more(server: Server, perso
     tab.page.fill("#text", "shorter")
     tab.page.click("#send")
     tab.reads(fits, "shorter")
-    expect(error).to_have_count(0)
+    expect(error).to_be_hidden()
+
+
+def test_a_text_too_large_for_a_request_stays_where_it_was_typed(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    far_too_long = "漢" * 8000  # 24 KB, and three times that in a request
+    tab.sends(alice.user_id, far_too_long)
+    expect(tab.page.locator("#send-error")).to_contain_text("80002")
+    expect(tab.page.locator("#text")).to_have_value(far_too_long)
+    tab.sends(alice.user_id, "in parts, then")
+    tab.reads("in parts, then")
+    expect(tab.page.locator("#send-error")).to_be_hidden()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
 from flask_sock import Sock
 from simple_websocket import Server
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.errors import (
@@ -17,7 +18,7 @@ from tim.errors import (
     IMError,
     InstanceGone,
 )
-from tim.rules import Instance
+from tim.rules import MAX_TEXT, Instance
 from tim.tab import HISTORY
 from tim.web import stream
 from tim.web.guard import check_page_socket, is_socket
@@ -57,6 +58,15 @@ def say_why(_error: InstanceGone) -> BaseResponse:
     return farewell(service().backend.store.get(g.instance))
 
 
+@blueprint.errorhandler(RequestEntityTooLarge)
+def say_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEntityTooLarge:
+    """What was typed stays in its form, as it never got here."""
+    if "HX-Request" not in request.headers:
+        return error
+    too_long = IMError(MESSAGE_TOO_LONG, f"the text is far over the {MAX_TEXT} bytes of a message; send it in parts")
+    return render_template("_send_error.html", error=too_long, oob=True), 413
+
+
 @blueprint.get("/")
 def page() -> BaseResponse:
     instance = service().backend.get(g.instance, or_away=True)
@@ -92,7 +102,7 @@ def send() -> BaseResponse | tuple[str, int]:
         raise
     except IMError as error:
         if "HX-Request" in request.headers:
-            return render_template("_composer.html", to=to, text=text, error=error), STATUS[error.code]
+            return render_template("_composer.html", to=to, text=text, error=error, oob=True), STATUS[error.code]
         return _render(service().backend.get(g.instance), to=to, text=text, error=error), STATUS[error.code]
     if "HX-Request" in request.headers:
         return make_response(render_template("_composer.html", to=to))
