@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,10 +62,17 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
         one.stop()
 
 
+@functools.cache
+def running_playwright() -> Playwright:
+    """The one that a process can have; it ends with the process."""
+    running = sync_playwright().start()
+    atexit.register(running.stop)
+    return running
+
+
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
+def playwright() -> Playwright:
+    return running_playwright()
 
 
 @pytest.fixture(scope="session")
