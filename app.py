@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -26,7 +27,7 @@ from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
 from tim.web.service import Service
-from tim.web.settings import read_settings, warn_of_unknown
+from tim.web.settings import check_names, read_settings
 from tim.web.sockets import OPTIONS
 
 PATIENCE = 3
@@ -39,7 +40,9 @@ REFUSED = 4
 def create_app() -> Flask:
     """The application, with its store open."""
     app = Flask(__name__)
-    app.config.from_prefixed_env("TIM", loads=str)
+    with _refusing():
+        check_names(os.environ)
+        app.config.from_prefixed_env("TIM", loads=str)
     app.config["SOCK_SERVER_OPTIONS"] = OPTIONS
     Babel(app, timezone_selector=lambda: LOCALTZ)
     guard.install(app)
@@ -63,9 +66,18 @@ def _say_later(error: StoreUnavailable) -> Response:
     return Response(f"{error.message}\n", 503, {"Retry-After": "5"}, mimetype="text/plain")
 
 
-def _open(app: Flask) -> None:
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A setting that cannot be used stops the start, with one line."""
     try:
-        warn_of_unknown(os.environ)
+        yield
+    except SettingError as error:
+        click.echo(f"tim: {error}", err=True)
+        sys.exit(REFUSED)
+
+
+def _open(app: Flask) -> None:
+    with _refusing():
         settings = read_settings(app.config, Path(app.instance_path))
         backend = Backend(
             settings.store,
@@ -74,9 +86,6 @@ def _open(app: Flask) -> None:
             online_web_instances=settings.online_web_instances,
             detach_grace=settings.detach_grace,
         )
-    except SettingError as error:
-        click.echo(f"tim: {error}", err=True)
-        sys.exit(REFUSED)
     os.register_at_fork(after_in_child=_refuse_fork)
     app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock))
     if settings.trusted_proxies:
@@ -151,4 +160,9 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-app = create_app()
+def __getattr__(name: str) -> Flask:
+    """`app`, made when somebody asks for it: `flask run` and gunicorn do; a test imports only create_app."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["app"] = create_app()
+    return made

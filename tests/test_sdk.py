@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, messages, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
-from tim.errors import StoreUnavailable
+from tim.errors import SettingError, StoreUnavailable
 from tim.events import LOGGED_OUT
 from tim.hub import MAILBOX, End
 from tim.rules import Gone, Message
@@ -400,6 +401,50 @@ def test_more_may_wait_than_a_page_shows(person: Persons) -> None:
     for text in texts:
         here.says("bob", text)
     bob.logs_in("C").reads(*texts)
+
+
+def test_a_page_that_was_busy_hears_all_that_came_meanwhile_in_order(person: Persons) -> None:
+    # More comes than its mailbox holds, so its stream is closed and opened again.
+    alice, bob = person("alice"), person("bob")
+    here, there = alice.logs_in("A"), bob.logs_in("B")
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Event) -> None:
+        busy.set()
+        go_on.wait(PATIENCE)
+
+    there.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    texts = [str(n) for n in range(MAILBOX + 500)]
+    here.says("bob", texts[0])
+    assert busy.wait(PATIENCE)
+    for text in texts[1:]:
+        here.says("bob", text)
+    go_on.set()
+    there.reads(*texts)
+
+
+def test_a_refused_login_as_somebody_else_leaves_who_is_logged_in(person: Persons) -> None:
+    tab = person("alice").logs_in("A")
+    with pytest.raises(IMError) as refused:
+        tab.sdk.login("carol", "not a ticket")
+    assert refused.value.code == 70003
+    assert tab.sdk.get_login_user() == "alice"
+    assert tab.sdk.is_ready()
+
+
+@pytest.mark.parametrize(("user_id", "user_sig", "code"), [(None, "x", 70402), (5, "x", 70402), ("alice", 5, 70003)])
+def test_what_is_no_string_is_refused_like_a_malformed_one(
+    person: Persons, user_id: Any, user_sig: Any, code: int
+) -> None:
+    with pytest.raises(IMError) as refused:
+        person("alice").opens("A").sdk.login(user_id, user_sig)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("arguments", [{"online_web_instances": 0}, {"online_web_instances": 11}, {"secret_key": ""}])
+def test_a_backend_that_could_not_keep_its_promises_is_not_made(arguments: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(arguments))):
+        Backend("sqlite://", **arguments)
 
 
 def test_what_one_wrote_oneself_is_not_unread(person: Persons) -> None:

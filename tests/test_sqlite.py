@@ -329,6 +329,13 @@ def test_a_relative_and_an_absolute_address_name_the_same_file(
         assert store.get(tab.id).gone is None
 
 
+def test_another_name_of_the_same_file_is_the_same_store(file: Path, clock: Clock) -> None:
+    with opened(file, clock):
+        alias = file.parent / "alias.db"
+        alias.symlink_to(file)
+        assert "in use" in refusal(f"sqlite:///{alias}")
+
+
 def test_a_process_that_was_forked_cannot_use_the_store_of_its_parent(file: Path, clock: Clock) -> None:
     with opened(file, clock) as store:
         child = os.fork()

@@ -15,11 +15,11 @@ from typing import Final
 
 from tim import usersig
 from tim.attempts import Attempts
-from tim.errors import BadParameter, IMError, InstanceGone, UnknownApp, UserSigRefused
-from tim.events import AWAY, LOGGED_OUT
+from tim.errors import BadParameter, IMError, InstanceGone, SettingError, UnknownApp, UserSigRefused
+from tim.events import AWAY, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
-from tim.rules import Client, Gone, Instance, Message, check_text, check_user_id
+from tim.rules import MAX_INSTANCES, Client, Gone, Instance, Message, check_text, check_user_id
 from tim.sdk import TIM
 from tim.store import open_store
 
@@ -47,7 +47,7 @@ class Backend:
         clock: unix seconds. The only door by which time enters.
 
     Raises:
-        SettingError: the store cannot be used.
+        SettingError: the store cannot be used, or another argument cannot.
     """
 
     def __init__(
@@ -60,6 +60,10 @@ class Backend:
         detach_grace: float = DETACH_GRACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        if not 1 <= online_web_instances <= MAX_INSTANCES:
+            raise SettingError("online_web_instances", f"must be a whole number from 1 to {MAX_INSTANCES}")
+        if secret_key == "":
+            raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
         self.online_web_instances = online_web_instances
         self.detach_grace = detach_grace
@@ -156,6 +160,8 @@ class Backend:
             InstanceGone: it has ended; why is in the error.
         """
         instance = self.store.get(id)
+        if instance.app != self.sdk_app_id and instance.gone is None:
+            raise InstanceGone(Gone(UNKNOWN, self.clock()))
         if instance.gone is None or (or_away and instance.gone.reason == AWAY):
             return instance
         raise InstanceGone(instance.gone)

@@ -129,14 +129,14 @@ def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
 
 def check_user_id(user_id: str, name: str = "userID") -> str:
     """`user_id`, if it may be a UserID; raises BadParameter otherwise."""
-    if not USER_ID.fullmatch(user_id):
+    if not isinstance(user_id, str) or not USER_ID.fullmatch(user_id):
         raise BadParameter(name, f"{name} must be 1 to 32 of the characters A-Z a-z 0-9 _ -")
     return user_id
 
 
 def check_text(text: str) -> str:
     """`text`, if it fits into a message; raises BadParameter or MessageTooLong otherwise."""
-    if not text.strip():
+    if not isinstance(text, str) or not text.strip():
         raise BadParameter("text", "the text is empty; write something")
     try:
         size = len(text.encode())

@@ -64,18 +64,18 @@ class TIM:
         """Log in. SDK_READY follows, as an event, once what waited for the account has been delivered.
 
         With the account that is logged in already it changes nothing and says `repeatLogin`; with another one
-        the instance before it is logged out first.
+        the instance before it is logged out.
 
         Raises:
-            IMError: refused, with a code of the 70000s.
+            IMError: refused, with a code of the 70000s; nothing has changed.
         """
         ok = {"actionStatus": "OK", "errorCode": 0, "errorInfo": ""}
         with self._reporting(), self._lock:
             if self._instance is not None and self._instance.user == user_id:
                 return IMResponse(data={**ok, "repeatLogin": True})
+            instance = self._backend.login(self._app, user_id, user_sig, self._client)
             if self._instance is not None:
                 self.logout()
-            instance = self._backend.login(self._app, user_id, user_sig, self._client)
             self._instance = instance
             self._runner = threading.Thread(
                 target=self._run, args=(instance, self._runner), name=f"tim-{user_id}", daemon=True
@@ -150,8 +150,9 @@ class TIM:
         if before is not None:
             before.join()
         work = threading.Event()
+        seen: int | None = None  # the newest message that was told, where the stream has to be opened again
         while True:
-            end = self._listen(instance, work)
+            end, seen = self._listen(instance, work, seen)
             with self._lock:
                 logged_in = self._instance is instance
                 if logged_in and end.code != CLOSE_LATER:
@@ -163,10 +164,11 @@ class TIM:
                 return
             work.wait(RETRY)
 
-    def _listen(self, instance: Instance, work: threading.Event) -> End:
-        """Open the stream and deliver what comes, until it ends; or why it cannot be opened."""
+    def _listen(self, instance: Instance, work: threading.Event, since: int | None) -> tuple[End, int | None]:
+        """Open the stream and deliver what comes, until it ends; or why it cannot be opened. And how far that got."""
+        seen = since
         try:
-            with closing(Tab(self._backend, instance.id, work.set)) as tab:
+            with closing(Tab(self._backend, instance.id, work.set, since)) as tab:
                 self._tab = tab
                 _, unread = tab.waiting()
                 if unread:
@@ -174,12 +176,14 @@ class TIM:
                 tab.become_ready()
                 if self._instance is instance:
                     self._emit(Event(EVENT.SDK_READY))
-                return self._deliver(tab, work, instance)
+                seen = tab.seen
+                end = self._deliver(tab, work, instance)
+                return end, tab.seen
         except InstanceGone as error:
-            return End(CLOSE_CODES[error.gone.reason], error.gone)
+            return End(CLOSE_CODES[error.gone.reason], error.gone), seen
         except StoreUnavailable as error:
             self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
-            return End(CLOSE_LATER)
+            return End(CLOSE_LATER), seen
 
     def _deliver(self, tab: Tab, work: threading.Event, instance: Instance) -> End:
         while True:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tim.events import EVENT, KICKS, Event
-from tim.hub import MAILBOX, End, Item
+from tim.hub import End, Item
 from tim.rules import Message
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HISTORY: Final = 100
 """Messages of its account's log that a page shows when it opens."""
+MISSED: Final = 10_000
+"""Messages that are told to a reader who was not there when they came; the newest, where it is more."""
 
 
 class Tab:
@@ -21,14 +23,18 @@ class Tab:
 
     Args:
         wake: called, from any thread, when `read` has something.
+        since: number of the newest message that a reader who comes back has got. Who is new here is told what
+            nobody of its account has been shown.
 
     Raises:
         InstanceGone: it has ended; why is in the error.
     """
 
-    def __init__(self, backend: Backend, id: str, wake: Callable[[], None]) -> None:
+    def __init__(self, backend: Backend, id: str, wake: Callable[[], None], since: int | None = None) -> None:
         self._backend = backend
-        self.instance, self._stream, self._shown = backend.attach(id, wake)
+        self.instance, self._stream, shown = backend.attach(id, wake)
+        self._shown = shown if since is None else since
+        self._returns = since is not None
         self._seen = 0  # number of the newest message handed to the reader; owned by the reader
         self.ready = False
 
@@ -42,8 +48,10 @@ class Tab:
         self._seen = messages[-1].seq if messages else 0
         new = [m for m in messages if m.seq > self._shown]
         if len(new) == HISTORY:
-            new = [m for m in history(app, user, self._shown, MAILBOX) if m.seq <= self._seen]
-        return messages, [m for m in new if m.sender != user]
+            new = [m for m in history(app, user, self._shown, MISSED) if m.seq <= self._seen]
+        # Who is new is not told what its own account has written; who comes back missed what its other tabs wrote.
+        own = self.instance.id if self._returns else user
+        return messages, [m for m in new if own not in (m.instance, m.sender)]
 
     def become_ready(self) -> None:
         """What waited has been delivered."""
@@ -72,7 +80,7 @@ class Tab:
         if message.seq == self._seen + 1:
             return [message]
         # Two senders' hints may overtake each other; the numbers show it, and the log has what is missing.
-        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MAILBOX)
+        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MISSED)
         return [m for m in log if m.seq <= message.seq]
 
     def events(self, item: Item) -> list[Event]:

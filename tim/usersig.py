@@ -108,8 +108,8 @@ def _bytes(text: str) -> bytes:
 
 
 def _parse(user_sig: str) -> dict[str, Any]:
-    if len(user_sig) > MAX_SIZE:
-        raise _malformed(f"it is longer than {MAX_SIZE} bytes")
+    if not isinstance(user_sig, str) or len(user_sig) > MAX_SIZE:
+        raise _malformed(f"it is no string of at most {MAX_SIZE} characters")
     try:
         packed = base64.b64decode(user_sig.translate(_TO_BASE64), validate=True)
         text = _inflate(packed)

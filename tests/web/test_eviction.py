@@ -16,6 +16,7 @@ from tests.web.proxy import Proxy
 from tests.web.server import Server, always
 from tests.web.wire import ask_for_socket, element, get, log_in, path_of, post
 from tim.events import CLOSE_RESTART
+from tim.web.identity import MOST_NOTICES
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -270,6 +271,16 @@ def test_in_threads_and_in_greenlets_the_second_login_ends_the_first(
     second.stays("ready", 1)
     assert stream.is_closed() == 4001
     server.has_no_traceback()
+
+
+def test_many_evictions_in_one_browser_do_not_fill_its_requests(server: Server, person: MakePerson) -> None:
+    alice = person("alice")
+    for _ in range(13):
+        tab = alice.logs_in()
+        alice.logs_in_by_script()
+        tab.is_kicked_out("multipleAccount")
+    notices = [cookie for cookie in alice.window.cookies() if str(cookie.get("name")).startswith("notice-")]
+    assert 1 <= len(notices) <= MOST_NOTICES + 1
 
 
 def test_after_a_restart_code_a_tab_comes_back(make_server: MakeServer, person: MakePerson) -> None:

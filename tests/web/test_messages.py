@@ -152,6 +152,19 @@ def test_a_text_may_have_twelve_kibibytes_and_not_one_more(server: Server, perso
     expect(error).to_be_hidden()
 
 
+def test_a_double_click_sends_once_and_the_next_text_can_be_typed_at_once(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    tab.page.fill("#to", alice.user_id)
+    tab.page.fill("#text", "once")
+    tab.page.dblclick("#send")
+    tab.reads("once")
+    expect(tab.page.locator("#text")).to_be_focused()
+    tab.page.keyboard.type("twice")
+    tab.page.click("#send")
+    tab.reads("once", "twice")
+
+
 def test_a_text_too_large_for_a_request_stays_where_it_was_typed(person: MakePerson) -> None:
     alice = person("alice")
     tab = alice.logs_in()

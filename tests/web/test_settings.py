@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ BAD: list[tuple[str, str]] = [
     ("TIM_TEST_USERSIG", ""),
     ("TIM_TRUSTED_PROXIES", "-1"),
     ("TIM_TRUSTED_PROXIES", "all"),
+    ("TIM_SDK_SECRET_KEY", " " * 20),
+    ("TIM_ONLINE_WEB_INSTANCES", "٣"),
+    ("TIM_STORE__FILE", "x"),
+    ("TIM_STORE", "sqlite:///:memory:"),
     ("TIM_STORE", ""),
     ("TIM_STORE", "tim.db"),
     ("TIM_STORE", "sqlite:tim.db"),
@@ -160,6 +165,22 @@ def test_gunicorn_with_more_than_one_owner_of_the_file_is_refused_once(options: 
     assert ended.returncode != 0
     assert len([line for line in ended.stderr.splitlines() if line.startswith("tim: TIM_STORE: ")]) == 1, ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_whoever_imports_the_factory_opens_nothing(tmp_path: Path) -> None:
+    words = "from app import create_app; app = create_app(); print(app.test_client().get('/login').status_code)"
+    made = subprocess.run(
+        [sys.executable, "-c", words],
+        cwd=ROOT,
+        env=clean_environment(
+            TIM_STORE=f"sqlite:///{tmp_path / 'tim.db'}", TIM_SDK_SECRET_KEY=SDK_KEY, TIM_SECRET_KEY=SDK_KEY
+        ),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (made.stdout, made.stderr) == ("200\n", "")
 
 
 def test_the_file_is_free_again_when_its_process_was_killed(make_server: MakeServer) -> None:

@@ -130,6 +130,8 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
         SettingError: the address names no store, or the store cannot be opened.
     """
     scheme, separator, rest = url.partition("://")
+    if rest == "/:memory:":
+        raise SettingError("TIM_STORE", "use sqlite:// with nothing behind it for a store in memory")
     if scheme == "sqlite" and separator and (not rest or rest.strip("/")) and rest[:1] in ("", "/"):
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):

@@ -38,6 +38,7 @@ class SQLiteStore:
         self._clock = clock
         self._owner = os.getpid()
         self._lock = threading.Lock()  # owns self._db: whoever holds it is inside a verb
+        path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = take(path) if path else None
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)

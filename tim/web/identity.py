@@ -14,8 +14,11 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from tim.rules import REMEMBERED, Instance
 
 TAB: Final = "tab"
+NOTICE: Final = "notice-"
 NOTICE_LIFE: Final = 600
 """Seconds that the login page goes on saying what happened to a tab."""
+MOST_NOTICES: Final = 10
+"""Tabs of one browser that the login page remembers at a time; with many more its requests would be too large."""
 MAX_LEAD: Final = 60
 """Seconds the clock of the node that signed may be ahead of this one's."""
 
@@ -71,6 +74,12 @@ class Identity:
         """Whether the request may see what became of `instance`."""
         return self._notice.says(request.cookies.get(_notice(instance)), instance, life=NOTICE_LIFE)
 
+    def drop_notices(self, request: Request, response: Response, instance: str) -> None:
+        """Where the browser has too many notices, make it forget all but that of `instance`."""
+        others = [name for name in request.cookies if name.startswith(NOTICE) and name != _notice(instance)]
+        for name in others if len(others) >= MOST_NOTICES else ():
+            response.delete_cookie(name, path="/login", httponly=True, samesite="Strict", secure=request.is_secure)
+
     def session_token(self, instance: Instance) -> str:
         """The A2Key that a page of the vendor's SDK puts into each of its frames.
 
@@ -89,7 +98,7 @@ class Identity:
 
 
 def _notice(instance: str) -> str:
-    return f"notice-{instance}"
+    return f"{NOTICE}{instance}"
 
 
 class _Signer:

@@ -25,8 +25,10 @@ def home() -> BaseResponse:
 
 
 @blueprint.get("/login")
-def page() -> str:
-    return _render(request.args.get("userID", ""), notice=_notice())
+def page() -> Response:
+    response = make_response(_render(request.args.get("userID", ""), notice=_notice()))
+    service().identity.drop_notices(request, response, request.args.get("tab", ""))
+    return response
 
 
 @blueprint.post("/login")
@@ -55,7 +57,8 @@ def make_usersig() -> tuple[str, int] | str:
     try:
         user_sig = parts.backend.user_sig(request.form.get("userID", ""))
     except BadParameter as error:
-        return render_template("_usersig.html", user_sig="", error=error), 400
+        typed = request.form.get("userSig", "")
+        return render_template("_usersig.html", user_sig=typed, error=error), 400
     return render_template("_usersig.html", user_sig=user_sig, error=None)
 
 

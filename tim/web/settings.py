@@ -57,9 +57,15 @@ class Settings:
     trusted_proxies: int
 
 
-def warn_of_unknown(environ: Mapping[str, str]) -> None:
-    """Say which variables nobody reads."""
+def check_names(environ: Mapping[str, str]) -> None:
+    """Say which variables nobody reads.
+
+    Raises:
+        SettingError: a name that Flask would take for a part of another one.
+    """
     for name in sorted(environ):
+        if name.startswith("TIM_") and "__" in name:
+            raise SettingError(name, "cannot be set, as no setting of this server has parts; remove it")
         if name.startswith("TIM_") and name.removeprefix("TIM_") not in KNOWN:
             log.warning("%s is no setting of this server; there are TIM_%s", name, ", TIM_".join(sorted(KNOWN)))
 
@@ -106,7 +112,7 @@ def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
 
 def _whole(least: int, most: int) -> Callable[[Any], int]:
     def rule(value: Any) -> int:
-        if not (str(value).isdecimal() and least <= int(value) <= most):
+        if not (str(value).isascii() and str(value).isdecimal() and least <= int(value) <= most):
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(value)
 
@@ -138,7 +144,7 @@ def _text(value: Any) -> str:
 
 
 def _secret(value: Any) -> str:
-    if len(str(value)) < SHORTEST_SECRET:
+    if len(str(value).strip()) < SHORTEST_SECRET:
         raise ValueError(f"must be a secret of at least {SHORTEST_SECRET} characters")
     return str(value)
 

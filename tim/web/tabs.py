@@ -105,7 +105,7 @@ def send() -> BaseResponse | tuple[str, int]:
             return render_template("_composer.html", to=to, text=text, error=error, oob=True), STATUS[error.code]
         return _render(service().backend.get(g.instance), to=to, text=text, error=error), STATUS[error.code]
     if "HX-Request" in request.headers:
-        return make_response(render_template("_composer.html", to=to))
+        return make_response(render_template("_composer.html", to=to, sent=True))
     return go(url_for("tabs.page"))
 
 
