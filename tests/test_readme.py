@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tim import attempts, backend, hub, rules, wire
+from tim import attempts, backend, hub, rules, tab, wire
 from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +45,7 @@ def bound(promise: str) -> str:
         ("A frame of the official SDK", f"or {sdk_gateway.BURST} at once"),
         ("Tabs in one process", f"{hub.MAX_STREAMS};"),
         ("A slow reader", f"{hub.MAILBOX} items"),
+        ("A slow reader", f"newest {tab.MISSED} messages"),
     ],
 )
 def test_each_bound_of_the_table_is_the_one_in_the_code(promise: str, words: str) -> None:
