@@ -5,14 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Collection
-from typing import Final
 
 from tim.backend import Backend
 from tim.errors import NotAdministrator, UserSigVoid
-from tim.rules import USER_ID, Instance, Message, check_text, check_user_id
-
-ADMINISTRATOR: Final = "administrator"
-"""The account whose UserSig opens this; the vendor's default name."""
+from tim.rules import ADMINISTRATOR, USER_ID, Instance, Message, check_text, check_user_id
 
 
 class Admin:

@@ -19,7 +19,7 @@ from tim.errors import BadParameter, IMError, InstanceGone, SettingError, Unknow
 from tim.events import AWAY, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
-from tim.rules import MAX_INSTANCES, Client, Gone, Instance, Message, check_text, check_user_id
+from tim.rules import ADMINISTRATOR, MAX_INSTANCES, Client, Gone, Instance, Message, check_text, check_user_id
 from tim.sdk import TIM
 from tim.store import open_store
 
@@ -70,6 +70,7 @@ class Backend:
         self.clock = clock
         self.hub = Hub()
         self.store = open_store(url, grace=detach_grace, clock=clock)
+        self.store.import_account(sdk_app_id, ADMINISTRATOR)
         self._key = secret_key or _key_beside(url)
         self._attempts = Attempts()
         self._node = secrets.token_hex(8)

@@ -15,6 +15,8 @@ from tim.errors import BadParameter, MessageTooLong
 from tim.events import AWAY, TYPES
 
 USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+ADMINISTRATOR: Final = "administrator"
+"""The account whose UserSig opens the REST API; the vendor's default name. Each app has it from the start."""
 MAX_TEXT: Final = 12 * 1024
 """Bytes of UTF-8 in one message, the figure the vendor documents."""
 MAX_INSTANCES: Final = 10

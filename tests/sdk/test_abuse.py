@@ -56,6 +56,17 @@ def threads(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.pid()}/task"))  # noqa: PTH208
 
 
+def test_a_head_nested_so_deep_that_it_can_just_be_read_is_answered_or_refused(target: Server) -> None:
+    for depth in range(900, 1000, 3):
+        line = Script(target)
+        nested = '{"a":' * depth + "1" + "}" * depth
+        head = '{"servcmd": "im_open_status.wslogin", "seq": 1, "identifier": "u", "usersig": "", "x": %s}'
+        with suppress(OSError, ConnectionClosed):
+            line.sends('{"head": %s, "body": {}}' % (head % nested))
+            line.hears()
+    assert Script(target).asks("heartbeat.alive")["ErrorCode"] == 0
+
+
 @pytest.mark.parametrize("path", ["/binfo", "/info"])
 @pytest.mark.parametrize(
     ("frame", "code"),

@@ -249,3 +249,27 @@ def test_a_message_waits_for_an_account_that_was_only_imported(
     page.logs_in(alice)
     page.hears_push("im_open_push.msg_push")
     until(lambda: admin.seats(alice) == ["Online"], "it is online")
+
+
+def test_the_same_numbers_in_another_second_are_another_message(admin: Administrator, account: Account) -> None:
+    alice = account("alice")
+    admin.imports(alice)
+    keys = []
+    for text in ("first", "second"):
+        element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}
+        body = {"To_Account": alice, "MsgSeq": 93847636, "MsgRandom": 1287657, "MsgBody": [element]}
+        start = int(time.time())
+        keys.append(admin.calls("openim/sendmsg", body)["MsgTime"])
+        until(lambda start=start: int(time.time()) > start, "the clock stands")  # type: ignore[misc]
+    assert keys[0] < keys[1]
+
+
+def test_the_administrator_is_an_account_from_the_start(make_server: MakeServer, account: Account) -> None:
+    admin = Administrator(make_server())
+    checked = admin.calls("im_open_login_svc/account_check", {"CheckItem": [{"UserID": ADMINISTRATOR}]})
+    assert checked["ResultItem"][0]["AccountStatus"] == "Imported"
+
+
+@pytest.mark.parametrize("command", ["im_open_login_svc/no_such", "kick", "a/b/c", "im_open_login_svc/kick/"])
+def test_what_is_no_command_is_said_to_be_none(admin: Administrator, command: str) -> None:
+    assert admin.calls(command, {"UserID": "alice"})["ErrorCode"] == 60009

@@ -82,6 +82,11 @@ def call(service_name: str, command: str) -> Response:
     return _answer("OK", 0, "", answer)
 
 
+@blueprint.post("/<path:_address>")
+def call_nothing(_address: str) -> Response:
+    return _answer("FAIL", NO_SUCH_COMMAND, "there is no such command here; send POST /v4/<service>/<command>")
+
+
 def kick(admin: Admin, body: Body) -> Body:
     admin.kick(_user(body))
     return {}
@@ -135,8 +140,10 @@ def sendmsg(admin: Admin, body: Body) -> Body:
     sync = body.get("SyncOtherMachine", 1)
     if type(sync) is not int or sync not in SYNC:
         raise BadParameter("SyncOtherMachine", "SyncOtherMachine must be 1 or 2", BAD_SYNC)
-    # Told apart by the sender's own numbers, and put into the form of an SDK's id so that these go out with it.
-    source = hashlib.blake2b(f"rest/{sender}/{outgoing.to}".encode(), digest_size=16).hexdigest()
+    # The sender's own numbers tell messages of one second apart, as the vendor has it; whoever always sends the
+    # same ones is understood too. Put into the form of an SDK's id, so that the numbers go out with the message.
+    second = int(service().backend.clock())
+    source = hashlib.blake2b(f"rest/{second}/{sender}/{outgoing.to}".encode(), digest_size=16).hexdigest()
     message = admin.send(sender, outgoing.to, outgoing.text, wire.message_id(source, outgoing), copy=SYNC[sync])
     return {"MsgTime": int(message.time), "MsgKey": wire.message_key(message)}
 

@@ -58,6 +58,7 @@ class Commands:
         self._client = client
         self._page_id = page_id
         self._follows = follows
+        self._patient = True  # whether an end is still to be told with a look at what follows; once for each login
 
     def handle(self, request: Request) -> list[str]:
         """The frames that answer the request, and what it has set free to be told."""
@@ -66,8 +67,10 @@ class Commands:
         except InstanceGone as error:
             # The SDK tells its page of a kick for each answer that speaks of one. So one is to: not what it repeats
             # over a new line before it logs in again, nor what it had sent before it heard of its end.
-            if request.command != LOGIN and self._follows(LOGIN, LOGOUT):
-                return [refusal(request, wire.KICKED, error.message)]
+            if request.command != LOGIN and self._patient:
+                if self._follows(LOGIN, LOGOUT):
+                    return [refusal(request, wire.KICKED, error.message)]
+                self._patient = False
             return [_dead(request, error.gone)]
         except IMError as error:
             return [refusal(request, error.code, error.message)]
@@ -119,6 +122,7 @@ class Commands:
         if not self._page.serves(instance.id):
             self._page.log_out()  # nobody is left who could come back to what this page was before
         waited = self._page.serve(instance.id)
+        self._patient = True
         return [self._welcome(request, instance, self._identity.session_token(instance), instance.generation), *waited]
 
     def _id_for(self, request: Request) -> str | None:
@@ -128,7 +132,9 @@ class Commands:
         """
         if not PAGE_ID.fullmatch(self._page_id):
             return None
-        frame = f"{self._page_id}{sorted(request.head.items())}".encode(errors="surrogatepass")
+        made = request.head.get("reqtime")
+        told = (request.text("identifier"), request.text("usersig"), request.seq, made if type(made) is int else 0)
+        frame = f"{self._page_id}{told}".encode(errors="surrogatepass")
         id = hashlib.blake2b(frame, digest_size=16).hexdigest()
         before = self._backend.store.get(id).gone
         return id if before is None or before.reason == UNKNOWN else None
@@ -137,6 +143,7 @@ class Commands:
         """The page has a new line, and the instance goes on as it was."""
         try:
             waited = self._page.serve(id)
+            self._patient = True
         except StoreUnavailable:
             # The SDK would take this refusal for success. A line that closes it tries again.
             self._page.goodbye = CLOSE_LATER
