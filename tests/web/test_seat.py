@@ -92,11 +92,17 @@ def test_a_stream_that_closes_late_takes_nothing_from_the_one_after_it(server: S
 # Duplicate
 
 
+def duplicated(person: Person) -> tuple[Tab, Tab]:
+    """A tab that logged in, and the page that the browser makes of it when it duplicates the tab."""
+    original = person.logs_in("original")
+    copy = Tab(person.window.new_page(), person.server, "copy", person.user_id)
+    copy.page.goto(original.page.url)
+    return original, copy
+
+
 def test_a_duplicated_tab_is_one_instance_and_one_live_stream(person: MakePerson) -> None:
     alice = person("alice")
-    original = alice.logs_in("original")
-    copy = Tab(alice.window.new_page(), alice.server, "copy", alice.user_id)
-    copy.page.goto(original.page.url)
+    original, copy = duplicated(alice)
     copy.is_ready()
     original.has_moved()
     sockets: list[str] = []
@@ -121,9 +127,7 @@ def test_a_duplicated_tab_is_one_instance_and_one_live_stream(person: MakePerson
 
 def test_the_moved_page_is_sent_away_with_its_tab(person: MakePerson) -> None:
     alice = person("alice")
-    original = alice.logs_in("original")
-    copy = Tab(alice.window.new_page(), alice.server, "copy", alice.user_id)
-    copy.page.goto(original.page.url)
+    original, copy = duplicated(alice)
     copy.is_ready()
     original.has_moved()
     alice.logs_in_by_script()
@@ -135,9 +139,7 @@ def test_the_moved_page_is_sent_away_with_its_tab(person: MakePerson) -> None:
 
 def test_what_takes_a_moved_tab_back_is_a_button(person: MakePerson) -> None:
     alice = person("alice")
-    original = alice.logs_in("original")
-    copy = Tab(alice.window.new_page(), alice.server, "copy", alice.user_id)
-    copy.page.goto(original.page.url)
+    original, _ = duplicated(alice)
     original.has_moved()
     original.page.get_by_role("button", name="Use it here").click()
     original.is_ready()
