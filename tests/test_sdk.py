@@ -13,7 +13,7 @@ from tests.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, mess
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import LOGGED_OUT
-from tim.hub import MAILBOX, End
+from tim.hub import MAILBOX, End, Item
 from tim.rules import Gone, Message
 from tim.tab import HISTORY, Tab
 
@@ -421,6 +421,29 @@ def test_a_page_that_was_busy_hears_all_that_came_meanwhile_in_order(person: Per
         here.says("bob", text)
     go_on.set()
     there.reads(*texts)
+
+
+def test_a_store_that_fails_in_the_midst_makes_nothing_be_told_twice_or_lost(
+    person: Persons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = person("alice"), person("bob")
+    here, there = alice.logs_in("A"), bob.logs_in("B")
+    here.says("bob", "one")
+    there.reads("one")
+    read, failed = Tab.read, threading.Event()
+
+    def fails_once(tab: Tab) -> list[Item]:
+        if tab.instance.user == "bob" and not failed.is_set():
+            failed.set()
+            raise StoreUnavailable("it is restarting")
+        return read(tab)
+
+    monkeypatch.setattr(Tab, "read", fails_once)
+    here.says("bob", "two")
+    assert failed.wait(PATIENCE)
+    there.hears(EVENT.SDK_READY, times=2)
+    here.says("bob", "three")
+    there.reads("one", "two", "three")
 
 
 def test_a_refused_login_as_somebody_else_leaves_who_is_logged_in(person: Persons) -> None:

@@ -51,6 +51,7 @@ class TIM:
         self._instance: Instance | None = None  # who is logged in
         self._tab: Tab | None = None  # its stream, while it is open
         self._runner: threading.Thread | None = None  # calls the handlers, from a login to the end of its instance
+        self._told: int | None = None  # number of the newest message the handlers were told; owned by the runner
 
     def on(self, name: str, handler: Handler) -> None:
         """Call `handler(event)` for each event of this name."""
@@ -150,9 +151,9 @@ class TIM:
         if before is not None:
             before.join()
         work = threading.Event()
-        seen: int | None = None  # the newest message that was told, where the stream has to be opened again
+        self._told = None
         while True:
-            end, seen = self._listen(instance, work, seen)
+            end = self._listen(instance, work)
             with self._lock:
                 logged_in = self._instance is instance
                 if logged_in and end.code != CLOSE_LATER:
@@ -164,26 +165,24 @@ class TIM:
                 return
             work.wait(RETRY)
 
-    def _listen(self, instance: Instance, work: threading.Event, since: int | None) -> tuple[End, int | None]:
-        """Open the stream and deliver what comes, until it ends; or why it cannot be opened. And how far that got."""
-        seen = since
+    def _listen(self, instance: Instance, work: threading.Event) -> End:
+        """Open the stream, after what was told already, and deliver until it ends; or why it cannot be opened."""
         try:
-            with closing(Tab(self._backend, instance.id, work.set, since)) as tab:
+            with closing(Tab(self._backend, instance.id, work.set, self._told)) as tab:
                 self._tab = tab
                 _, unread = tab.waiting()
                 if unread:
                     self._emit(Event(EVENT.MESSAGE_RECEIVED, list(unread)))
+                self._told = tab.seen
                 tab.become_ready()
                 if self._instance is instance:
                     self._emit(Event(EVENT.SDK_READY))
-                seen = tab.seen
-                end = self._deliver(tab, work, instance)
-                return end, tab.seen
+                return self._deliver(tab, work, instance)
         except InstanceGone as error:
-            return End(CLOSE_CODES[error.gone.reason], error.gone), seen
+            return End(CLOSE_CODES[error.gone.reason], error.gone)
         except StoreUnavailable as error:
             self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
-            return End(CLOSE_LATER), seen
+            return End(CLOSE_LATER)
 
     def _deliver(self, tab: Tab, work: threading.Event, instance: Instance) -> End:
         while True:
@@ -194,6 +193,8 @@ class TIM:
                     return item
                 for event in tab.events(item) if self._instance is instance else []:
                     self._emit(event)
+                if isinstance(item, Message):
+                    self._told = item.seq
 
     def _emit(self, event: Event) -> None:
         for handler in list(self._handlers.get(event.name, ())):
