@@ -69,10 +69,10 @@ class Stream:
                 item = End(CLOSE_LATER)
             if isinstance(item, End):
                 self._ended = True
-            if isinstance(item, End) and item.code != CLOSE_RESTART:
-                # A stream that ends delivers nothing more: not to a tab that was kicked, nor to one that
-                # will get the whole state anew.
-                self._items.clear()
+                if item.code != CLOSE_RESTART:
+                    # A stream that ends delivers nothing more: not to a tab that was kicked, nor to one that
+                    # will get the whole state anew.
+                    self._items.clear()
             self._items.append(item)
         self._wake()
 

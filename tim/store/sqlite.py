@@ -132,11 +132,7 @@ class SQLiteStore:
 
     def renew(self, node: str) -> list[Instance]:
         with self._transaction():
-            return instances.select(
-                self._db,
-                "node = ? AND node <> '' AND reason IS NOT NULL",
-                node,
-            )
+            return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
 
     def remove(self, id: str, gone: Gone) -> Instance | None:
         with self._transaction() as now:
@@ -240,17 +236,20 @@ class SQLiteStore:
     # What follows runs inside a verb's transaction.
 
     def _live(self, app: int, user: str, now: float) -> list[Instance]:
-        rows = instances.select(self._db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
-        return [instance for instance in rows if ended(instance, now=now, grace=self._grace) is None]
+        return [instance for instance, gone in self._fates(app, user, now) if gone is None]
 
     def _settle(self, app: int, user: str, now: float) -> list[Instance]:
         """The live instances. Whoever has ended unnoticed is written down: somebody is about to take the seat."""
-        live = self._live(app, user, now)
-        for instance in instances.select(self._db, "app = ? AND user = ? AND reason IS NULL", app, user):
-            gone = ended(instance, now=now, grace=self._grace)
+        fates = self._fates(app, user, now)
+        for instance, gone in fates:
             if gone is not None:
                 instances.end(self._db, instance, gone)
-        return live
+        return [instance for instance, gone in fates if gone is None]
+
+    def _fates(self, app: int, user: str, now: float) -> list[tuple[Instance, Gone | None]]:
+        """The instances of an account that nobody has written down as ended, oldest first, and what became of them."""
+        rows = instances.select(self._db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
+        return [(instance, ended(instance, now=now, grace=self._grace)) for instance in rows]
 
     def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
         """End what lives of an account by an administrator's hand, and what is away and could come back."""
