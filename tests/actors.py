@@ -1,4 +1,4 @@
-"""Who acts in the tests: a clock that can be set, the stores under test, and people with tabs.
+"""Who acts in the tests: a clock that can be set, and people with tabs.
 
 What a person or a tab "is", "has" or "hears" is a check: it waits for it, and fails where it does not come.
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tim import EVENT, Backend, Client, Event, Instance, Message
-from tim.store import Store, open_store
 
 APP: Final = 1400000000
 GRACE: Final = 60.0
@@ -38,10 +35,30 @@ class Clock:
     """Unix seconds that pass only when told to."""
 
     def __init__(self, now: float = 1_750_000_000.0) -> None:
-        self.now = now
+        self._now = now
+        self._followers: list[Callable[[float], None]] = []
 
     def __call__(self) -> float:
-        return self.now
+        return self._now
+
+    @property
+    def now(self) -> float:
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
+        for show in self._followers:
+            show(now)
+
+    def leads(self, follower: Callable[[float], None]) -> None:
+        """Show it the time, at once and whenever it changes."""
+        self._followers.append(follower)
+        follower(self._now)
+
+    def leaves(self, follower: Callable[[float], None]) -> None:
+        """Show it the time no more."""
+        self._followers.remove(follower)
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
@@ -54,22 +71,6 @@ def until(what: Callable[[], object], why: str) -> None:
         assert time.monotonic() < deadline, why
         time.sleep(0.002)
 
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A store under test. One more entry in ENGINES, and every test of a store holds for it as well."""
-
-    name: str
-    open: Callable[[Path, Clock], Store]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-ENGINES: Final = (
-    Engine("sqlite-memory", lambda _, clock: open_store("sqlite://", grace=GRACE, clock=clock)),
-    Engine("sqlite-file", lambda path, clock: open_store(f"sqlite:///{path}/tim.db", grace=GRACE, clock=clock)),
-)
 
 _ids = count(1)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.actors import APP, ENGINES, GRACE, Clock, Engine, Person
+from tests.actors import APP, GRACE, Clock, Person
+from tests.engines import ENGINES, Engine
+from tests.redis_server import TEN_YEARS
 from tim import Backend
 from tim.store import Store
 
@@ -82,8 +84,11 @@ def person(backend: Backend) -> Iterator[Callable[[str], Person]]:
 
 
 @pytest.fixture(params=ENGINES, ids=str)
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Each kind of store. No node is dead because a test lets days pass in which nobody renews."""
     chosen: Engine = request.param
+    if chosen.lease:
+        monkeypatch.setattr(chosen.lease, TEN_YEARS)
     return chosen
 
 

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.actors import APP, DAY, GRACE, Clock, Engine, new_id, newcomer
+from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.engines import NODES, Engine
 from tim.errors import InstanceGone, NoSuchAccount, NotReady
 from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Message, ended, leaving
 
 USERS = ("alice", "bob")
-NODES = ("node-1", "node-2")
 SOMEBODY = Client("Chrome", "198.51.100.1")
 
 

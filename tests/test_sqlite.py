@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.engines import with_nodes
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.events import AWAY, LOGGED_OUT, TYPES
 from tim.rules import Gone
@@ -31,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 @contextmanager
 def opened(file: Path, clock: Clock) -> Iterator[Store]:
     """The store in the file, from now to the end of the block."""
-    store = open_store(f"sqlite:///{file}", grace=GRACE, clock=clock)
+    store = with_nodes(open_store(f"sqlite:///{file}", grace=GRACE, clock=clock))
     try:
         yield store
     finally:
@@ -45,6 +46,7 @@ from tim.store import open_store
 
 file, now = sys.argv[1], float(sys.argv[2])
 store = open_store(f"sqlite:///{file}", grace=60, clock=lambda: now)
+store.renew("node-2")
 store.admit(Instance("a" * 32, 1400000000, "alice", Client("Firefox", "203.0.113.7"), 0, now + 86400), 1)
 store.attach("a" * 32, "node-2", 1)
 print("open", flush=True)

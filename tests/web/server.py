@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tests.ports import free_port
 from tim import usersig
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -42,19 +41,6 @@ def always(what: Callable[[], object], why: str | Callable[[], str], seconds: fl
         if not what():
             raise AssertionError(why() if callable(why) else why)
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port nobody listens on, below those that the system gives to outgoing connections: it stays free."""
-    while True:
-        port = random.randint(10_000, 32_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 def copy_of_the_tree(to: Path) -> Path:

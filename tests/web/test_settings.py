@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.web.conftest import MakeServer
 from tests.web.server import (
     PATIENCE,
@@ -18,7 +19,6 @@ from tests.web.server import (
     clean_environment,
     copy_of_the_tree,
     flask,
-    free_port,
     gunicorn,
 )
 from tests.web.wire import get, instances_in, log_in, post

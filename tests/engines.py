@@ -1,0 +1,70 @@
+"""The stores under test, whatever they run on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.actors import GRACE, Clock
+from tests.redis_server import RedisCluster, RedisServer
+from tim.store import Store, open_store
+
+NODES: Final = ("node-1", "node-2")
+"""Who has the streams open in the tests of a store."""
+
+
+def with_nodes(store: Store) -> Store:
+    """The store, after its nodes have renewed: each does before it attaches."""
+    for node in NODES:
+        store.renew(node)
+    return store
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A store under test. One more entry in ENGINES, and every test of a store holds for it as well.
+
+    `opened` returns an empty store on the clock. `lease` names the constant of the product that says after how many
+    seconds without a renewal a node is dead; None where it never is.
+    """
+
+    name: str
+    opened: Callable[[Path, Clock], Store]
+    lease: str | None = None
+
+    def open(self, path: Path, clock: Clock) -> Store:
+        """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
+        return with_nodes(self.opened(path, clock))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+# A start takes longer than most tests, so one of each serves all the tests of a process, one after the other.
+
+
+@functools.cache
+def _server() -> RedisServer:
+    return RedisServer(clock=Clock()).start()
+
+
+@functools.cache
+def _cluster() -> RedisCluster:
+    return RedisCluster(clock=Clock()).start()
+
+
+def _on(running: RedisServer | RedisCluster, clock: Clock) -> Store:
+    running.follows(clock)
+    running.forgets_everything()
+    return open_store(running.url, grace=GRACE, clock=clock)
+
+
+ENGINES: Final = (
+    Engine("sqlite-memory", lambda _, clock: open_store("sqlite://", grace=GRACE, clock=clock)),
+    Engine("sqlite-file", lambda path, clock: open_store(f"sqlite:///{path}/tim.db", grace=GRACE, clock=clock)),
+    Engine("redis", lambda _, clock: _on(_server(), clock), "tim.store.redis.LEASE"),
+    Engine("redis-cluster", lambda _, clock: _on(_cluster(), clock), "tim.store.redis.LEASE"),
+)
