@@ -63,7 +63,7 @@ def create_app() -> Flask:
 
 
 def _say_later(error: StoreUnavailable) -> Response:
-    return Response(f"{error.message}\n", 503, {"Retry-After": "5"}, mimetype="text/plain")
+    return Response(f"{error.message}\n", 503, {"Retry-After": login.RETRY_AFTER}, mimetype="text/plain")
 
 
 @contextmanager

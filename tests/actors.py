@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from tim import EVENT, Backend, Client, Event, Instance, Message
+from tim.rules import instance_id
 
 APP: Final = 1400000000
 GRACE: Final = 60.0
@@ -82,7 +83,7 @@ def new_id() -> str:
 
 def newcomer(user: str = "alice", *, browser: str = "Firefox", expires: float, since: float = 0) -> Instance:
     """Somebody who asks to be admitted."""
-    return Instance(new_id(), APP, user, Client(browser, "203.0.113.7"), since, expires)
+    return Instance(instance_id(APP, user, new_id()), APP, user, Client(browser, "203.0.113.7"), since, expires)
 
 
 def messages(event: Event) -> list[Message]:

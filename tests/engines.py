@@ -17,9 +17,9 @@ NODES: Final = ("node-1", "node-2")
 
 
 def with_nodes(store: Store) -> Store:
-    """The store, after its nodes have renewed: each does before it attaches."""
+    """The store, after its nodes have joined: each does before it attaches."""
     for node in NODES:
-        store.renew(node)
+        store.join(node)
     return store
 
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
 
 import pytest
-from limits.storage import memory
 
 from tests.actors import APP, Clock, Person
-from tim import Backend, Client, IMError, attempts
+from tim import Backend, Client, IMError
 from tim.attempts import Attempts
 from tim.errors import TooManyFailures
+from tim.rules import Limits
+from tim.store import Store
 
 HERE = "203.0.113.7"
 ELSEWHERE = "198.51.100.1"
 
 
-@pytest.fixture(autouse=True)
-def _the_minute(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The library that counts, and we, read the time off the test's clock."""
-    monkeypatch.setattr(memory, "time", SimpleNamespace(time=clock))
-    monkeypatch.setattr(attempts, "time", SimpleNamespace(time=clock))
-    yield
-
-
 @pytest.fixture
-def attempt() -> Callable[..., int]:
+def attempt(store: Store) -> Callable[..., int]:
     """`attempt("alice", HERE)` fails once more, and says what it is answered: 0, or the seconds to wait."""
-    counted = Attempts()
+    counted = Attempts(store, Limits)
 
     def attempt(user: str = "alice", address: str = HERE, *, app: int = APP, good: bool = False) -> int:
         try:

@@ -57,7 +57,7 @@ class Stories(RuleBasedStateMachine):
         self.numbers: Counter[str] = Counter()
         self.final: set[str] = set()  # were away and have been refused since: they cannot return any more
         self.forgotten: set[str] = set()
-        self.newest = 0
+        self.newest: Counter[str] = Counter()  # the largest generation of each account
         self.count: Counter[str] = Counter()
 
     def teardown(self) -> None:
@@ -95,6 +95,8 @@ class Stories(RuleBasedStateMachine):
             if instance.gone is None and gone is not None:
                 self.count["aways" if gone.reason == AWAY else "expiries"] += 1
                 self.end(instance, gone)
+        for user in USERS:
+            self.logs[user] = [each for each in self.logs[user] if each.time >= self.clock() - REMEMBERED]
 
     # The story
 
@@ -123,7 +125,7 @@ class Stories(RuleBasedStateMachine):
         out = leaving(self.live(user), self.limit)
         admitted, evicted = self.store.admit(asked, self.limit)
         assert admitted == replace(asked, since=now, detached_at=now, generation=admitted.generation)
-        assert admitted.generation > self.newest
+        assert admitted.generation > self.newest[user]
         # Who is away may be written down on this occasion; it is not evicted by it.
         assert [each.id for each in evicted] == [each.id for each in out]
         for old, gone in zip(out, evicted, strict=True):
@@ -132,7 +134,7 @@ class Stories(RuleBasedStateMachine):
         self.before.pop(user, None)
         self.count["logins"] += 1
         self.count["evictions"] += len(out)
-        self.newest = admitted.generation
+        self.newest[user] = admitted.generation
         self.model[asked.id] = admitted
         self.asked[asked.id] = asked
         self.exists.add(user)
@@ -160,9 +162,9 @@ class Stories(RuleBasedStateMachine):
             if before.gone is None:
                 assert attached == replace(before, stream=attached.stream, detached_at=None)
             else:
-                assert attached.generation > self.newest
+                assert attached.generation > self.newest[before.user]
                 assert (attached.id, attached.user, attached.online) == (id, before.user, True)
-                self.newest = attached.generation
+                self.newest[before.user] = attached.generation
                 self.count["returns"] += 1
             self.model[id] = attached
             self.node[id] = node
@@ -244,8 +246,6 @@ class Stories(RuleBasedStateMachine):
             if self.store.get(id).gone == Gone(UNKNOWN, self.clock()):
                 del self.model[id]
                 self.forgotten.add(id)
-        for user in USERS:
-            self.logs[user] = [message for message in self.logs[user] if message.time >= old]
 
     @rule(target=sent, id=tabs, to=st.sampled_from([*USERS, "nobody"]))
     def says_something(self, id: str, to: str) -> tuple[str, str, str]:

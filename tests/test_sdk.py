@@ -13,7 +13,7 @@ from tests.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, mess
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import LOGGED_OUT
-from tim.hub import MAILBOX, End, Item
+from tim.hub import MAILBOX, End, News
 from tim.rules import Gone, Message
 from tim.tab import HISTORY, Tab
 
@@ -432,7 +432,7 @@ def test_a_store_that_fails_in_the_midst_makes_nothing_be_told_twice_or_lost(
     there.reads("one")
     read, failed = Tab.read, threading.Event()
 
-    def fails_once(tab: Tab) -> list[Item]:
+    def fails_once(tab: Tab) -> list[News]:
         if tab.instance.user == "bob" and not failed.is_set():
             failed.set()
             raise StoreUnavailable("it is restarting")

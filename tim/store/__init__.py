@@ -7,6 +7,7 @@ changed nothing that the caller may not ask for again.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -176,6 +177,8 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):
         return RedisStore(url, grace=grace)
+    shown = re.sub(r"//[^/@]*@", "//", url)  # without a password
     raise SettingError(
-        "TIM_STORE", "names no store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory"
+        "TIM_STORE",
+        f"{shown!r} names no store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory",
     )

@@ -14,18 +14,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import resources
-from typing import Final
 
 from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
 from tim.events import AWAY, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Limits, Message, displaced_by, ended, leaving
-from tim.store import accounts, instances, messages
+from tim.store import accounts, instances, messages, schema
 from tim.store.failures import Failures
 from tim.store.filelock import take
 from tim.store.hint import Hint
-
-SCHEMA_VERSION: Final = 2
 
 
 class SQLiteStore:
@@ -46,30 +42,20 @@ class SQLiteStore:
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
-            self._open()
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
+            schema.prepare(self._db)
+            self._welcome_back()
         except (sqlite3.Error, StoreUnavailable) as error:
             if self._file_lock is not None:
                 self._file_lock.close()
             raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}") from None
 
-    def _open(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")  # a message that was acknowledged survives a power cut
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._run("schema.sql")
-        elif version == 1:
-            self._run("schema_2.sql")
-        elif version != SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
-        # No stream outlives its process. Whoever was logged in gets a whole grace time to come back.
+    def _welcome_back(self) -> None:
+        """No stream outlives its process. Whoever was logged in gets a whole grace time to come back."""
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
             self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
-
-    def _run(self, script: str) -> None:
-        statements = resources.files("tim.store").joinpath(script).read_text()
-        self._db.executescript(f"BEGIN; {statements} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
     @contextmanager
     def _transaction(self) -> Iterator[float]:

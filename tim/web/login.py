@@ -7,7 +7,15 @@ from typing import Any
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.errors import BAD_PARAMETER, STORE_UNAVAILABLE, TOO_MANY_FAILURES, BadParameter, IMError, TooManyFailures
+from tim.errors import (
+    BAD_PARAMETER,
+    STORE_UNAVAILABLE,
+    TOO_MANY_FAILURES,
+    BadParameter,
+    IMError,
+    StoreUnavailable,
+    TooManyFailures,
+)
 from tim.events import KICKS
 from tim.rules import Instance
 from tim.web.browser import client_of
@@ -17,6 +25,8 @@ blueprint = Blueprint("login", __name__)
 
 STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
 """HTTP status of a refused login by its code; 401 for all others."""
+RETRY_AFTER = "5"
+"""Seconds after which it is worth asking again where the store did not answer."""
 
 
 @blueprint.get("/")
@@ -42,6 +52,8 @@ def log_in() -> BaseResponse:
         response = make_response(_render(user_id, user_sig, error=error), STATUS.get(error.code, 401))
         if isinstance(error, TooManyFailures):
             response.headers["Retry-After"] = str(error.retry_after)
+        elif isinstance(error, StoreUnavailable):
+            response.headers["Retry-After"] = RETRY_AFTER
         return response
     response = go(url_for("tabs.page", instance=instance.id))
     parts.identity.set_tab(response, instance.id, secure=request.is_secure)
