@@ -56,7 +56,7 @@ def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     made: list[Backend] = []
 
     def make(url: str = "sqlite://", *, limit: int = 1, renewal: float = 1e6) -> Backend:
-        monkeypatch.setattr("tim.backend.RENEWAL_PERIOD", renewal)
+        monkeypatch.setattr("tim.node.RENEWAL_PERIOD", renewal)
         made.append(Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock))
         return made[-1]
 

@@ -253,7 +253,7 @@ class Stories(RuleBasedStateMachine):
         sender = self.model.get(id)
         if sender is None or (sender.gone is not None and (sender.gone.reason != AWAY or id in self.final)):
             with pytest.raises((InstanceGone, NotReady)) as refused:
-                self.store.append(id, to, "hello", message_id)
+                self.store.append(APP, id, to, "hello", message_id)
             if isinstance(refused.value, InstanceGone):
                 reason = UNKNOWN if sender is None or sender.gone is None else sender.gone.reason
                 assert refused.value.gone.reason == reason
@@ -263,12 +263,12 @@ class Stories(RuleBasedStateMachine):
                 assert sender.gone.reason == AWAY
         elif not sender.online:
             with pytest.raises(NotReady):
-                self.store.append(id, to, "hello", message_id)
+                self.store.append(APP, id, to, "hello", message_id)
         elif to not in self.exists:
             with pytest.raises(NoSuchAccount):
-                self.store.append(id, to, "hello", message_id)
+                self.store.append(APP, id, to, "hello", message_id)
         else:
-            mine, theirs = self.store.append(id, to, "hello", message_id)
+            mine, theirs = self.store.append(APP, id, to, "hello", message_id)
             expected = Message(0, message_id, sender.user, to, "hello", self.clock(), id)
             for user, message in ((sender.user, mine), (to, theirs)):
                 if user == sender.user and message is theirs:
@@ -286,7 +286,7 @@ class Stories(RuleBasedStateMachine):
         if sender is not None and sender.online:
             written = [each for each in self.logs[sender.user] if each.id == message_id]
             if written:
-                mine, _ = self.store.append(id, to, "hello", message_id)
+                mine, _ = self.store.append(APP, id, to, "hello", message_id)
                 assert [mine] == written
 
     # What always holds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tim import attempts, backend, hub, rules, tab, wire
+from tim import backend, hub, node, rules, tab, wire
 from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
 
 ROOT = Path(__file__).parents[1]
@@ -26,11 +26,11 @@ def bound(promise: str) -> str:
     ("promise", "words"),
     [
         ("Instances of one account", f"1 to {rules.MAX_INSTANCES}, 1 by default"),
-        ("An evicted tab is told", f"within {backend.RENEWAL_PERIOD:.0f} s"),
+        ("An evicted tab is told", f"within {node.RENEWAL_PERIOD:.0f} s"),
         ("Why and by whom", f"for {rules.REMEMBERED // 86400} days"),
         ("Why and by whom", f"for {identity.NOTICE_LIFE // 60} minutes"),
         ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
-        ("A tab stays logged in", f"told within {backend.RENEWAL_PERIOD:.0f} s"),
+        ("A tab stays logged in", f"told within {node.RENEWAL_PERIOD:.0f} s"),
         ("A tab stays logged in", f"lives {rules.REMEMBERED // 86400} days"),
         ("A peer that says nothing", f"detached within {2 * sockets.PING_PERIOD} s"),
         ("A peer that says nothing", f"`reconnecting` within {2 * sockets.PING_PERIOD} s"),

@@ -528,8 +528,8 @@ def test_two_hints_that_overtake_each_other_are_put_in_order(person: Persons, ba
     alice.logs_in("A")
     [sender] = alice.instances()
     tab = bob.logs_in("B")
-    one = backend.store.append(sender.id, "bob", "one", "1")[1]
-    two = backend.store.append(sender.id, "bob", "two", "2")[1]
+    one = backend.store.append(APP, sender.id, "bob", "one", "1")[1]
+    two = backend.store.append(APP, sender.id, "bob", "two", "2")[1]
     assert one is not None
     assert two is not None
     backend.hub.post(APP, "bob", two)
@@ -545,7 +545,7 @@ def test_a_message_whose_hint_was_lost_comes_with_the_next_one(person: Persons, 
     alice.logs_in("A")
     [sender] = alice.instances()
     tab = bob.logs_in("B")
-    backend.store.append(sender.id, "bob", "one", "1")
+    backend.store.append(APP, sender.id, "bob", "one", "1")
     backend.send(sender.id, "bob", "two")
     tab.reads("one", "two")
 

@@ -51,7 +51,7 @@ store.admit(Instance("a" * 32, 1400000000, "alice", Client("Firefox", "203.0.113
 store.attach("a" * 32, "node-2", 1)
 print("open", flush=True)
 for n in range(1_000_000):
-    store.append("a" * 32, "alice", str(n), str(n))
+    store.append(APP, "a" * 32, "alice", str(n), str(n))
     print(n, flush=True)
 """
 
@@ -81,7 +81,7 @@ def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> 
         tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
         evicted = store.get(old.id)
         tab = store.attach(tab.id, NODE, 1)
-        store.append(tab.id, "alice", "hello", new_id())
+        store.append(APP, tab.id, "alice", "hello", new_id())
         store.mark_read(APP, "alice", 1)
         log = store.history(APP, "alice", 0, 10)
     with opened(file, clock) as store:
@@ -95,7 +95,7 @@ def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> 
         assert store.detach(tab.id, tab.stream) is False, "the stream of the process before is void"
         later, _ = store.admit(newcomer(expires=clock() + DAY), 1)
         assert later.generation > back.generation
-        assert store.append(store.attach(later.id, NODE, 1).id, "alice", "again", new_id())[0].seq == 2
+        assert store.append(APP, store.attach(later.id, NODE, 1).id, "alice", "again", new_id())[0].seq == 2
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(file: Path, clock: Clock, rounds: int) -> None:
@@ -199,7 +199,7 @@ def test_many_logins_and_messages_leave_one_row_for_each_account(file: Path, clo
         for n in range(100 * rounds):
             tab, _ = store.admit(newcomer(users[n % 3], expires=clock() + 100), 2)
             tab = store.attach(tab.id, NODE, 2)
-            store.append(tab.id, users[n % 3], "hello", new_id())
+            store.append(APP, tab.id, users[n % 3], "hello", new_id())
             store.detach(tab.id, tab.stream)
             clock.advance(20)
             store.sweep()

@@ -158,7 +158,7 @@ def test_the_evicted_are_told_by_whom_and_when(store: Store, log_in: LogIn, cloc
     clock.advance(100)
     assert store.get(old.id).gone == gone
     assert why_not(lambda: store.attach(old.id, NODE, 10)) == gone
-    assert why_not(lambda: store.append(old.id, "alice", "hello", new_id())) == gone
+    assert why_not(lambda: store.append(APP, old.id, "alice", "hello", new_id())) == gone
 
 
 def test_who_displaced_them_is_kept_even_where_its_browser_has_no_name(
@@ -314,7 +314,7 @@ def test_an_attached_instance_stays_however_long_it_is_silent(store: Store, log_
 def test_nobody_can_attach_what_nobody_knows(store: Store) -> None:
     unknown = new_id()
     assert why_not(lambda: store.attach(unknown, NODE, 1)).reason == UNKNOWN
-    assert why_not(lambda: store.append(unknown, "alice", "hello", new_id())).reason == UNKNOWN
+    assert why_not(lambda: store.append(APP, unknown, "alice", "hello", new_id())).reason == UNKNOWN
     gone = store.get(unknown).gone
     assert gone is not None
     assert gone.reason == UNKNOWN
@@ -487,7 +487,7 @@ def test_no_verb_of_an_expired_one_works_even_before_the_sweep(store: Store, log
     gone = Gone(EXPIRED, clock())
     assert store.get(tab.id).gone == gone
     assert live(store) == []
-    assert why_not(lambda: store.append(tab.id, "alice", "hello", new_id())) == gone
+    assert why_not(lambda: store.append(APP, tab.id, "alice", "hello", new_id())) == gone
     assert why_not(lambda: store.attach(tab.id, NODE, 10)) == gone
 
 
@@ -517,16 +517,16 @@ def test_the_reason_is_not_forgotten_before_its_stream_has_heard_it(store: Store
 
 def test_messages_live_for_seven_days(store: Store, log_in: LogIn, clock: Clock) -> None:
     tab = log_in()
-    store.append(tab.id, "alice", "old", new_id())
+    store.append(APP, tab.id, "alice", "old", new_id())
     clock.advance(DAY)
-    store.append(tab.id, "alice", "new", new_id())
+    store.append(APP, tab.id, "alice", "new", new_id())
     clock.advance(6 * DAY)
     store.sweep()
     assert [each.text for each in store.history(APP, "alice", 0, 10)] == ["old", "new"]
     clock.advance(1)
     store.sweep()
     assert [each.text for each in store.history(APP, "alice", 0, 10)] == ["new"]
-    sent, _ = store.append(tab.id, "alice", "newest", new_id())
+    sent, _ = store.append(APP, tab.id, "alice", "newest", new_id())
     assert sent.seq == 3, "a number is not used twice, though the message it had is forgotten"
 
 
@@ -534,7 +534,7 @@ def test_after_all_have_gone_and_time_has_passed_nothing_is_left(store: Store, l
     tabs = [log_in(user, limit=2) for user in ("alice", "bob") for _ in range(10)]
     for tab in tabs:
         if reason(store, tab) is None:
-            store.append(tab.id, "bob", "hello", new_id())
+            store.append(APP, tab.id, "bob", "hello", new_id())
     for tab in tabs:
         store.detach(tab.id, tab.stream)
     for _ in range(2):
@@ -586,7 +586,7 @@ def test_a_message_stands_in_both_logs_with_the_stores_time(store: Store, log_in
     tab, id = log_in("alice"), new_id()
     log_in("bob")
     clock.advance(5)
-    sent, received = store.append(tab.id, "bob", "hello\0 <b>😀", id)
+    sent, received = store.append(APP, tab.id, "bob", "hello\0 <b>😀", id)
     assert sent == Message(1, id, "alice", "bob", "hello\0 <b>😀", clock(), tab.id)
     assert received == sent
     assert store.history(APP, "alice", 0, 10) == [sent]
@@ -595,7 +595,7 @@ def test_a_message_stands_in_both_logs_with_the_stores_time(store: Store, log_in
 
 def test_a_message_to_oneself_stands_there_once(store: Store, log_in: LogIn) -> None:
     tab = log_in()
-    sent, received = store.append(tab.id, "alice", "a note", new_id())
+    sent, received = store.append(APP, tab.id, "alice", "a note", new_id())
     assert received is None
     assert store.history(APP, "alice", 0, 10) == [sent]
     assert sent.seq == 1
@@ -604,7 +604,7 @@ def test_a_message_to_oneself_stands_there_once(store: Store, log_in: LogIn) -> 
 def test_each_account_numbers_its_log_without_gaps(store: Store, log_in: LogIn) -> None:
     alice, bob, carol = log_in("alice"), log_in("bob"), log_in("carol")
     for sender, to in ((alice, "bob"), (carol, "bob"), (bob, "alice"), (bob, "bob"), (alice, "carol")):
-        store.append(sender.id, to, "hello", new_id())
+        store.append(APP, sender.id, to, "hello", new_id())
     for user, number in (("alice", 3), ("bob", 4), ("carol", 2)):
         assert [each.seq for each in store.history(APP, user, 0, 10)] == list(range(1, number + 1))
 
@@ -617,7 +617,7 @@ def test_no_number_is_missing_or_double_however_many_write_at_once(store: Store,
     def write(sender: Instance) -> None:
         together.wait()
         for n in range(each):
-            store.append(sender.id, "bob", str(n), new_id())
+            store.append(APP, sender.id, "bob", str(n), new_id())
 
     with ThreadPoolExecutor(len(senders)) as pool:
         list(pool.map(write, senders))
@@ -630,20 +630,20 @@ def test_no_number_is_missing_or_double_however_many_write_at_once(store: Store,
 def test_the_same_message_sent_again_is_the_same_message(store: Store, log_in: LogIn, clock: Clock) -> None:
     tab, id = log_in("alice"), new_id()
     log_in("bob")
-    once = store.append(tab.id, "bob", "hello", id)
+    once = store.append(APP, tab.id, "bob", "hello", id)
     clock.advance(5)
-    store.append(tab.id, "bob", "in between", new_id())
-    assert store.append(tab.id, "bob", "hello", id) == once
-    note = store.append(tab.id, "alice", "a note", "note")
-    assert store.append(tab.id, "alice", "a note", "note") == note
+    store.append(APP, tab.id, "bob", "in between", new_id())
+    assert store.append(APP, tab.id, "bob", "hello", id) == once
+    note = store.append(APP, tab.id, "alice", "a note", "note")
+    assert store.append(APP, tab.id, "alice", "a note", "note") == note
     assert [each.text for each in store.history(APP, "bob", 0, 10)] == ["hello", "in between"]
 
 
 def test_two_senders_who_chose_the_same_message_id_send_two_messages(store: Store, log_in: LogIn) -> None:
     alice, carol, bob, id = log_in("alice"), log_in("carol"), log_in("bob"), new_id()
-    store.append(alice.id, "bob", "of alice", id)
-    store.append(carol.id, "bob", "of carol", id)
-    store.append(bob.id, "alice", "of bob", id)
+    store.append(APP, alice.id, "bob", "of alice", id)
+    store.append(APP, carol.id, "bob", "of carol", id)
+    store.append(APP, bob.id, "alice", "of bob", id)
     assert [each.text for each in store.history(APP, "bob", 0, 10)] == ["of alice", "of carol", "of bob"]
     assert [each.text for each in store.history(APP, "alice", 0, 10)] == ["of alice", "of bob"]
 
@@ -651,8 +651,8 @@ def test_two_senders_who_chose_the_same_message_id_send_two_messages(store: Stor
 def test_two_tabs_that_chose_the_same_message_id_send_two_messages(store: Store, log_in: LogIn) -> None:
     one, two, id = log_in("alice"), log_in("alice"), new_id()
     log_in("bob")
-    store.append(one.id, "bob", "of one", id)
-    store.append(two.id, "bob", "of two", id)
+    store.append(APP, one.id, "bob", "of one", id)
+    store.append(APP, two.id, "bob", "of two", id)
     assert [each.text for each in store.history(APP, "bob", 0, 10)] == ["of one", "of two"]
 
 
@@ -660,10 +660,10 @@ def test_nothing_of_an_evicted_instance_is_written_after_the_login_that_evicted_
     store: Store, log_in: LogIn, clock: Clock
 ) -> None:
     old = log_in(limit=1)
-    store.append(old.id, "alice", "before", new_id())
+    store.append(APP, old.id, "alice", "before", new_id())
     store.admit(newcomer(expires=clock() + DAY), 1)
-    assert why_not(lambda: store.append(old.id, "alice", "after", new_id())).reason == MULT_ACCOUNT
-    assert why_not(lambda: store.append(old.id, "nobody", "after", new_id())).reason == MULT_ACCOUNT
+    assert why_not(lambda: store.append(APP, old.id, "alice", "after", new_id())).reason == MULT_ACCOUNT
+    assert why_not(lambda: store.append(APP, old.id, "nobody", "after", new_id())).reason == MULT_ACCOUNT
     assert [each.text for each in store.history(APP, "alice", 0, 10)] == ["before"]
 
 
@@ -674,7 +674,7 @@ def test_that_fence_holds_while_both_run_at_once(store: Store, log_in: LogIn, cl
         for n in range(100_000):
             after = admitted.is_set()
             try:
-                store.append(old.id, "alice", str(n), new_id())
+                store.append(APP, old.id, "alice", str(n), new_id())
             except InstanceGone:
                 return late
             if after:
@@ -695,37 +695,37 @@ def test_that_fence_holds_while_both_run_at_once(store: Store, log_in: LogIn, cl
 def test_who_is_detached_is_not_ready_to_send(store: Store, log_in: LogIn, clock: Clock) -> None:
     fresh = log_in(attached=False)
     with pytest.raises(NotReady):
-        store.append(fresh.id, "alice", "too early", new_id())
+        store.append(APP, fresh.id, "alice", "too early", new_id())
     tab = store.attach(fresh.id, NODE, 10)
-    store.append(tab.id, "alice", "in time", new_id())
+    store.append(APP, tab.id, "alice", "in time", new_id())
     store.detach(tab.id, tab.stream)
     with pytest.raises(NotReady):
-        store.append(tab.id, "alice", "too late", new_id())
+        store.append(APP, tab.id, "alice", "too late", new_id())
     # Away is not the end: the page may open its stream again, so it is asked to wait, as before.
     clock.advance(GRACE)
     assert reason(store, tab) == AWAY
     with pytest.raises(NotReady):
-        store.append(tab.id, "alice", "much too late", new_id())
+        store.append(APP, tab.id, "alice", "much too late", new_id())
     assert [each.text for each in store.history(APP, "alice", 0, 10)] == ["in time"]
 
 
 def test_nobody_can_write_to_an_account_that_never_logged_in(store: Store, log_in: LogIn, clock: Clock) -> None:
     tab = log_in()
     with pytest.raises(NoSuchAccount) as refused:
-        store.append(tab.id, "bob", "hello", new_id())
+        store.append(APP, tab.id, "bob", "hello", new_id())
     assert refused.value.user_id == "bob"
     assert store.history(APP, "alice", 0, 10) == []
     bob = log_in("bob")
     store.remove(bob.id, Gone(LOGGED_OUT, 0))
     clock.advance(30 * DAY)
     store.sweep()
-    assert store.append(tab.id, "bob", "hello", new_id())[0].seq == 1, "an account stays, though its owner is out"
+    assert store.append(APP, tab.id, "bob", "hello", new_id())[0].seq == 1, "an account stays, though its owner is out"
 
 
 def test_history_is_the_newest_above_a_number_oldest_first(store: Store, log_in: LogIn) -> None:
     tab = log_in()
     for n in range(1, 11):
-        store.append(tab.id, "alice", str(n), new_id())
+        store.append(APP, tab.id, "alice", str(n), new_id())
 
     def numbers(after: int, limit: int) -> list[int]:
         return [each.seq for each in store.history(APP, "alice", after, limit)]
@@ -742,7 +742,7 @@ def test_what_comes_while_nobody_is_there_is_unread_until_it_is_marked(store: St
     alice, bob = log_in("alice"), log_in("bob")
     store.remove(bob.id, Gone(LOGGED_OUT, 0))
     for n in range(3):
-        store.append(alice.id, "bob", str(n), new_id())
+        store.append(APP, alice.id, "bob", str(n), new_id())
     assert store.read_up_to(APP, "bob") == 0
     store.mark_read(APP, "bob", 2)
     assert store.read_up_to(APP, "bob") == 2
@@ -750,7 +750,7 @@ def test_what_comes_while_nobody_is_there_is_unread_until_it_is_marked(store: St
     assert store.read_up_to(APP, "bob") == 2, "what has been shown stays shown"
     store.mark_read(APP, "bob", 99)
     assert store.read_up_to(APP, "bob") == 3, "nobody has been shown what does not exist yet"
-    store.append(alice.id, "bob", "more", new_id())
+    store.append(APP, alice.id, "bob", "more", new_id())
     assert store.read_up_to(APP, "bob") == 3
 
 

@@ -39,7 +39,7 @@ def test_an_account_exists_once_it_was_imported_or_has_logged_in(store: Store, c
 def test_importing_an_account_that_is_there_changes_nothing(store: Store, clock: Clock) -> None:
     alice = log_in(store, clock)
     log_in(store, clock, "bob")
-    store.append(alice.id, "bob", "hi", "m")
+    store.append(APP, alice.id, "bob", "hi", "m")
     store.import_account(APP, "bob")
     assert [message.text for message in store.history(APP, "bob", 0, 10)] == ["hi"]
     assert reason(store, alice) is None
@@ -47,14 +47,14 @@ def test_importing_an_account_that_is_there_changes_nothing(store: Store, clock:
 
 def test_a_deleted_account_is_forgotten_and_its_instances_have_ended(store: Store, clock: Clock) -> None:
     alice, bob = log_in(store, clock), log_in(store, clock, "bob")
-    store.append(bob.id, "alice", "hi", "m")
+    store.append(APP, bob.id, "alice", "hi", "m")
     assert [instance.id for instance in store.delete_account(APP, "alice")] == [alice.id]
     assert store.accounts(APP, ["alice"]) == set()
     assert store.history(APP, "alice", 0, 10) == []
     assert [message.text for message in store.history(APP, "bob", 0, 10)] == ["hi"]
     assert (reason(store, alice), reason(store, bob)) == (KICKED, None)
     with pytest.raises(NoSuchAccount):
-        store.append(bob.id, "alice", "again", "m2")
+        store.append(APP, bob.id, "alice", "again", "m2")
     with pytest.raises(NoSuchAccount):
         store.delete_account(APP, "alice")
 

@@ -5,9 +5,7 @@ Each method decides in the store, by one of its verbs, and tells the hub afterwa
 
 from __future__ import annotations
 
-import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,23 +13,30 @@ from typing import Final
 
 from tim import usersig
 from tim.attempts import Attempts
-from tim.errors import BadParameter, IMError, InstanceGone, SettingError, UnknownApp, UserSigRefused
+from tim.errors import (
+    BadParameter,
+    IMError,
+    InstanceGone,
+    SettingError,
+    StoreUnavailable,
+    UnknownApp,
+    UserSigRefused,
+)
 from tim.events import AWAY, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
-from tim.rules import ADMINISTRATOR, MAX_INSTANCES, Client, Gone, Instance, Message, check_text, check_user_id
+from tim.node import Node
+from tim.rules import ADMINISTRATOR, Client, Gone, Instance, Limits, Message, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.store import open_store
 
 DEMO_APP: Final = 1400000000
 DETACH_GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
-RENEWAL_PERIOD: Final = 10.0
-"""Seconds within which a node learns what it was not told. It asks twice in that time."""
+FRESH: Final = 0.5
+"""Seconds for which a process goes by the limits that it has read."""
 GOODBYE: Final = 1.0
 """Seconds that readers have to let go of their streams when a backend closes."""
-
-log = logging.getLogger("tim")
 
 
 class Backend:
@@ -42,7 +47,8 @@ class Backend:
         sdk_app_id: the app.
         secret_key: the app's key, which signs its UserSigs. Without one, a random key is made and kept beside
             the store's file, for as long as the process where the store is in memory.
-        online_web_instances: how many instances one account may have at a time, 1 to 10.
+        online_web_instances: how many instances one account may have at a time, 1 to 10, as long as nothing else
+            was saved by `save_limits`.
         detach_grace: seconds a detached instance keeps its seat.
         clock: unix seconds. The only door by which time enters.
 
@@ -60,22 +66,39 @@ class Backend:
         detach_grace: float = DETACH_GRACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not 1 <= online_web_instances <= MAX_INSTANCES:
-            raise SettingError("online_web_instances", f"must be a whole number from 1 to {MAX_INSTANCES}")
+        self._limits = Limits(online_web_instances)
         if secret_key == "":
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
-        self.online_web_instances = online_web_instances
         self.detach_grace = detach_grace
         self.clock = clock
         self.hub = Hub()
         self.store = open_store(url, grace=detach_grace, clock=clock)
         self.store.import_account(sdk_app_id, ADMINISTRATOR)
         self._key = secret_key or _key_beside(url)
-        self._attempts = Attempts()
-        self._node = secrets.token_hex(8)
-        self._stopped = threading.Event()
-        threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
+        self._attempts = Attempts(self.store, self.limits)
+        self._limits_read = -FRESH  # when, by the monotonic clock
+        self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances)
+        self.say_goodbye = self._node.say_goodbye
+
+    def limits(self) -> Limits:
+        """What the app allows now: what was saved last, by any process, half a second ago or longer.
+
+        Raises:
+            StoreUnavailable.
+        """
+        if time.monotonic() >= self._limits_read + FRESH:
+            self._limits = self.store.limits(self.sdk_app_id) or self._limits
+            self._limits_read = time.monotonic()
+        return self._limits
+
+    def save_limits(self, limits: Limits) -> None:
+        """Save what the app allows. It holds in every process for what begins a second later.
+
+        Raises:
+            StoreUnavailable.
+        """
+        self.store.save_limits(self.sdk_app_id, limits)
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
         """One SDK instance, as `TIM.create({SDKAppID})` makes one in a page."""
@@ -116,8 +139,15 @@ class Backend:
         """
         ticket = self.verify(sdk_app_id, user_id, user_sig, client.address)
         now = self.clock()
-        newcomer = Instance(id or secrets.token_hex(16), sdk_app_id, user_id, client, now, ticket.expires)
-        instance, evicted = self.store.admit(newcomer, self.online_web_instances, ticket.made)
+        newcomer = Instance(
+            id or instance_id(sdk_app_id, user_id, secrets.token_hex(16)),
+            sdk_app_id,
+            user_id,
+            client,
+            now,
+            ticket.expires,
+        )
+        instance, evicted = self.store.admit(newcomer, self.limits().online_web_instances, ticket.made)
         self.say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())
         return instance
@@ -139,7 +169,7 @@ class Backend:
         stream = self.hub.open(before.app, before.user, id, wake)
         try:
             shown = self.store.read_up_to(before.app, before.user)
-            instance = self.store.attach(id, self._node, self.online_web_instances)
+            instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
         except IMError:
             self.hub.close(stream)
             raise
@@ -151,8 +181,11 @@ class Backend:
     def detach(self, stream: Stream) -> None:
         """The stream's line is closed. Its instance keeps the seat for the grace time."""
         self.hub.close(stream)
-        if stream.number is not None and self.store.detach(stream.instance, stream.number):
-            self.hub.post(stream.app, stream.user, Changed())
+        try:
+            if stream.number is not None and self.store.detach(stream.instance, stream.number):
+                self.hub.post(stream.app, stream.user, Changed())
+        except StoreUnavailable:
+            self._node.doubt()  # it is detached as soon as the store is back
 
     def get(self, id: str, *, or_away: bool = False) -> Instance:
         """The live instance with this id; with `or_away` also one that may still come back.
@@ -198,7 +231,7 @@ class Backend:
             BadParameter, MessageTooLong, NoSuchAccount, NotReady, InstanceGone, StoreUnavailable.
         """
         sent, received = self.store.append(
-            id, check_user_id(to, "to"), check_text(text), message_id or secrets.token_hex(16)
+            self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id or secrets.token_hex(16)
         )
         self.hub.post(self.sdk_app_id, sent.sender, sent)
         if received is not None:
@@ -206,11 +239,12 @@ class Backend:
         return sent
 
     def renew(self) -> None:
-        """Tell the store that this node lives, and learn from it what no hint has said."""
-        for instance in self.store.renew(self._node):
-            if instance.gone is not None:
-                self.hub.end(instance.id, instance.gone)
-        self.say_goodbye(self.store.sweep())
+        """Tell the store that this process lives, and learn from it what no hint has said.
+
+        Raises:
+            StoreUnavailable.
+        """
+        self._node.renew()
 
     def drain(self) -> None:
         """This process is about to stop: all streams are to come back elsewhere, or later."""
@@ -218,31 +252,17 @@ class Backend:
 
     def close(self) -> None:
         """Send all streams away, stop the renewal and let go of the store."""
-        self._stopped.set()
+        self._node.stop()
         self.drain()
         deadline = time.monotonic() + GOODBYE
         while len(self.hub) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.store.close()
 
-    def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
-        """Tell the streams of instances that the store has just ended; None is one that had ended before."""
-        for instance in ended:
-            if instance is not None and instance.gone is not None:
-                self.hub.end(instance.id, instance.gone)
-                self.hub.post(instance.app, instance.user, Changed())
-
-    def _beat(self) -> None:
-        while not self._stopped.wait(RENEWAL_PERIOD / 2):
-            try:
-                self.renew()
-            except IMError as error:
-                log.warning("renewal: %s", error)
-            except Exception:
-                if not self._stopped.is_set():
-                    log.exception("renewal failed")
-
 
 def _key_beside(url: str) -> str:
-    path = url.partition("://")[2][1:]
-    return kept_secret(Path(path).parent / "sdk_secret_key") if path else secrets.token_hex(32)
+    """The app's key where none is given: beside the file of the store, or in `instance/` where it is no file."""
+    scheme, _, path = url.partition("://")
+    if scheme != "sqlite":
+        return kept_secret(Path("instance") / "sdk_secret_key")
+    return kept_secret(Path(path[1:]).parent / "sdk_secret_key") if path else secrets.token_hex(32)

@@ -14,6 +14,7 @@
     │   └── InstanceGone        2024: .gone, what ended the instance
     ├── NotReady                2999
     └── StoreUnavailable        60008: nothing was changed; the same call may be made again later
+        └── NodeForgotten       60008: the store holds this process to be dead, until it joins again
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
 
 The code tells a client what to do: below 10000 it is the client's own state (log in, wait for ready); 20000
@@ -188,6 +189,13 @@ class StoreUnavailable(IMError):
 
     def __init__(self, why: str) -> None:
         super().__init__(STORE_UNAVAILABLE, f"the store is not available ({why}); try again later")
+
+
+class NodeForgotten(StoreUnavailable):
+    """The store did not hear of this process for long, or has lost what it knew. It is to join again."""
+
+    def __init__(self) -> None:
+        super().__init__("it has to get to know this server again")
 
 
 class SettingError(ValueError):

@@ -27,6 +27,11 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Something that this stream should have been told may have been lost; its reader looks for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The last item of a stream.
 
@@ -39,7 +44,8 @@ class End:
     gone: Gone | None = None
 
 
-Item = Message | Changed | End
+News = Message | Changed | End
+Item = News | Missed
 K = TypeVar("K")
 
 
@@ -63,7 +69,7 @@ class Stream:
     def put(self, item: Item) -> None:
         """Leave `item` for the reader and wake it. After an End nothing is taken any more."""
         with self._lock:
-            if self._ended or (isinstance(item, Changed) and item in self._items):
+            if self._ended or (isinstance(item, Changed | Missed) and item in self._items):
                 return
             if len(self._items) >= MAILBOX and not isinstance(item, End):
                 item = End(CLOSE_LATER)
@@ -146,9 +152,18 @@ class Hub:
         """Send every stream away to come back later, those that are opened from now on as well."""
         with self._lock:
             self._draining = True
-            streams = [stream for streams in self._by_instance.values() for stream in streams]
-        for stream in streams:
+        for stream in self.streams():
             stream.put(End(CLOSE_RESTART))
+
+    def streams(self) -> list[Stream]:
+        """All streams that are open now."""
+        with self._lock:
+            return [stream for streams in self._by_instance.values() for stream in streams]
+
+    def has(self, instance: str) -> bool:
+        """Whether a stream of the instance is open, or about to be."""
+        with self._lock:
+            return instance in self._by_instance
 
     @property
     def full(self) -> bool:

@@ -7,11 +7,12 @@ compare with them.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
-from tim.errors import BadParameter, MessageTooLong
+from tim.errors import BadParameter, MessageTooLong, SettingError
 from tim.events import AWAY, TYPES
 
 USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -21,9 +22,40 @@ MAX_TEXT: Final = 12 * 1024
 """Bytes of UTF-8 in one message, the figure the vendor documents."""
 MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
+MOST_FAILURES: Final = 1_000_000
+"""The largest number of failures that can be allowed."""
+PARTS: Final = 64
+"""Into how many parts the accounts of a store are divided, each of which a server of its own may hold."""
 REMEMBERED: Final = 7 * 86400
 """Seconds that the end of an instance, and a message, are kept: the vendor's default life of a message, and
 the longest that a tab's cookie goes on living without being renewed."""
+
+
+WINDOW: Final = 60
+"""Seconds within which failed attempts are counted together."""
+PAUSE: Final = 60
+"""Seconds that an account or address waits after one failure too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an app allows.
+
+    Attributes:
+        online_web_instances: of one account at a time, 1 to MAX_INSTANCES.
+        failures_per_account: UserSigs of one account that may fail in a minute, before it has to wait.
+        failures_per_address: the same for one address.
+    """
+
+    online_web_instances: int = 1
+    failures_per_account: int = 20
+    failures_per_address: int = 100
+
+    def __post_init__(self) -> None:
+        for field, most in zip(fields(self), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
+            value = getattr(self, field.name)
+            if not (isinstance(value, int) and 1 <= value <= most):
+                raise SettingError(field.name, f"must be a whole number from 1 to {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +86,11 @@ class Instance:
     """One logged-in SDK of one account.
 
     Attributes:
-        id: 128 random bits as 32 hex digits; says who it is, opens nothing.
+        id: 128 random bits as 32 hex digits, and two more that say in which part of the store its account
+            lives; says who it is, opens nothing.
         since: unix seconds of its login.
         expires: unix seconds; the end of its UserSig.
-        generation: grows with every admission of the whole store; the order of eviction and of every fence.
+        generation: grows with every admission of its account; the order of eviction.
         stream: the number of its newest stream; grows with every attach, 0 before the first.
         detached_at: unix seconds since when its stream is closed; None while it is open.
         gone: None while it is logged in.
@@ -127,6 +160,16 @@ def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
     """Why an instance that gave up its seat at `away_at` finds none now: the newest of `live` has it."""
     newest = max(live, key=lambda instance: instance.generation)
     return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
+
+
+def part_of(app: int, user: str) -> int:
+    """The part of the store an account lives in: 0 to PARTS - 1."""
+    return zlib.crc32(f"{app}:{user}".encode()) % PARTS
+
+
+def instance_id(app: int, user: str, unique: str) -> str:
+    """The id of an instance of this account; `unique` is 128 bits as hex digits that no other one has."""
+    return f"{unique}{part_of(app, user):02x}"
 
 
 def check_user_id(user_id: str, name: str = "userID") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tim.events import EVENT, KICKS, Event
-from tim.hub import End, Item
+from tim.hub import Changed, End, Missed, News
 from tim.rules import Message
 
 if TYPE_CHECKING:
@@ -63,27 +63,35 @@ class Tab:
         """The number, in the account's log, of the newest message handed to the reader."""
         return self._seen
 
-    def read(self) -> list[Item]:
+    def read(self) -> list[News]:
         """What has come since the last call; messages in the order of the log, each once, none missing."""
-        items: list[Item] = []
+        items: list[News] = []
         for item in self._stream.take():
-            if not isinstance(item, Message):
+            if isinstance(item, Missed):
+                items += [*self._after(), Changed()]
+            elif not isinstance(item, Message):
                 items.append(item)
             elif item.seq > self._seen:
                 items += self._up_to(item)
-                self._seen = item.seq
         if items and isinstance(items[-1], End):
             self.ready = False
         return items
 
     def _up_to(self, message: Message) -> list[Message]:
-        if message.seq == self._seen + 1:
-            return [message]
-        # Two senders' hints may overtake each other; the numbers show it, and the log has what is missing.
-        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MISSED)
-        return [m for m in log if m.seq <= message.seq]
+        if message.seq > self._seen + 1:
+            # Two senders' hints may overtake each other; the numbers show it, and the log has what is missing.
+            return self._after()
+        self._seen = message.seq
+        return [message]
 
-    def events(self, item: Item) -> list[Event]:
+    def _after(self) -> list[Message]:
+        """What the log has after the last message that was read."""
+        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MISSED)
+        if log:
+            self._seen = log[-1].seq
+        return log
+
+    def events(self, item: News) -> list[Event]:
         """What the SDK tells its page of an item that was read."""
         if isinstance(item, Message) and item.instance != self.instance.id:
             return [Event(EVENT.MESSAGE_RECEIVED, [item])]

@@ -11,12 +11,29 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.errors import SettingError
-from tim.rules import Gone, Instance, Message
+from tim.rules import Gone, Instance, Limits, Message
+from tim.store.hint import Hint
+from tim.store.redis import RedisStore
 from tim.store.sqlite import SQLiteStore
 
 
 class Store(Protocol):
-    """What `backend` asks of a store. `tests/test_store.py` holds each engine to it."""
+    """What the service asks of a store. `tests/test_store.py` holds each engine to it.
+
+    A node is one process. It joins before it attaches, and renews every few seconds.
+    """
+
+    def join(self, node: str) -> None:
+        """The node is there from now on."""
+
+    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+        """Tell this process, which is `node`, what others decide about accounts that have streams open at it.
+
+        Hints may be lost. Where that may have happened, `missed` is called. Both come on a thread of the store.
+        """
+
+    def attached(self, node: str) -> dict[str, int]:
+        """The live instances whose stream is open at the node, and its number."""
 
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit in one step.
@@ -43,7 +60,11 @@ class Store(Protocol):
         """The stream is closed; the seat is kept for the grace time. False, and nothing done, for an older stream."""
 
     def renew(self, node: str) -> list[Instance]:
-        """The node lives. Returns those of its attached instances that have ended, until each is detached."""
+        """The node lives. Returns those of its attached instances that have ended, until each is detached.
+
+        Raises:
+            NodeForgotten: it has to join again, and to attach its streams again.
+        """
 
     def remove(self, id: str, gone: Gone) -> Instance | None:
         """End an instance. Returns it, or None where it had ended before: the first reason stays."""
@@ -57,7 +78,7 @@ class Store(Protocol):
     def instances(self, app: int, user: str) -> list[Instance]:
         """The live instances of an account, oldest generation first."""
 
-    def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         """Write a message into the logs of its sender and its receiver, if the sender's instance still holds.
 
         Returns the sender's copy and the receiver's (None where somebody writes to himself). Idempotent by
@@ -81,7 +102,10 @@ class Store(Protocol):
         """
 
     def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
-        """The newest `limit` messages of an account's log that are numbered above `after`, oldest first."""
+        """The newest `limit` messages of an account's log that are numbered above `after`, oldest first.
+
+        Those that are older than REMEMBERED are not there any more.
+        """
 
     def read_up_to(self, app: int, user: str) -> int:
         """The number of the newest message the account has been shown."""
@@ -115,16 +139,32 @@ class Store(Protocol):
     def voided_before(self, app: int, user: str) -> int:
         """Unix seconds: the account's UserSigs that were made earlier are void. 0 where none is."""
 
+    def limits(self, app: int) -> Limits | None:
+        """What was saved last as the limits of the app."""
+
+    def save_limits(self, app: int, limits: Limits) -> None:
+        """Save what the app allows, for every node."""
+
+    def paused(self, name: str) -> int:
+        """Seconds that `name`, an account or an address, has to wait as its attempts have failed too often."""
+
+    def failed(self, name: str, most: int) -> int:
+        """Count one failure of `name`. Where it is one more than `most` in a WINDOW, it waits for a PAUSE.
+
+        Returns the seconds it has to wait, 0 where it has not to.
+        """
+
     def close(self) -> None:
         """Let go of files, locks and connections."""
 
 
 def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
-    """The store at `url`: `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
+    """The store at `url`: `redis://host:port/0`, or `rediss://` with TLS, a single server or one of a cluster;
+    `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
 
     Args:
         grace: seconds a detached instance keeps its seat.
-        clock: unix seconds; the time inside the verbs of an embedded store.
+        clock: unix seconds; the time inside the verbs of an embedded store. Redis has its own.
 
     Raises:
         SettingError: the address names no store, or the store cannot be opened.
@@ -135,5 +175,7 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
     if scheme == "sqlite" and separator and (not rest or rest.strip("/")) and rest[:1] in ("", "/"):
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):
-        raise SettingError("TIM_STORE", "redis:// is not served by this version; use sqlite:///instance/tim.db")
-    raise SettingError("TIM_STORE", f"{url!r} names no store; use sqlite:///path/to/file, or sqlite:// for memory")
+        return RedisStore(url, grace=grace)
+    raise SettingError(
+        "TIM_STORE", "names no store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory"
+    )

@@ -1,4 +1,5 @@
-"""The accounts in SQLite: which there are, what they have been shown, which of their UserSigs are void.
+"""The accounts in SQLite: which there are, what they have been shown, which of their UserSigs are void, and what
+their app allows them.
 
 What is here runs inside a transaction of `tim.store.sqlite`.
 """
@@ -6,6 +7,9 @@ What is here runs inside a transaction of `tim.store.sqlite`.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import astuple
+
+from tim.rules import Limits
 
 
 def create(db: sqlite3.Connection, app: int, user: str) -> None:
@@ -46,3 +50,13 @@ def void(db: sqlite3.Connection, app: int, user: str, before: int) -> None:
         "INSERT INTO voided VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET before = max(before, excluded.before)",
         (app, user, before),
     )
+
+
+def limits(db: sqlite3.Connection, app: int) -> Limits | None:
+    """What was saved as the limits of the app."""
+    row = db.execute("SELECT instances, per_account, per_address FROM limits WHERE app = ?", (app,)).fetchone()
+    return None if row is None else Limits(*row)
+
+
+def save_limits(db: sqlite3.Connection, app: int, limits: Limits) -> None:
+    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (app, *astuple(limits)))

@@ -37,11 +37,11 @@ def write(db: sqlite3.Connection, app: int, user: str, message: Message, *, show
     return replace(message, seq=seq)
 
 
-def newest(db: sqlite3.Connection, app: int, user: str, after: int, limit: int) -> list[Message]:
-    """The newest `limit` messages that are numbered above `after`, oldest first."""
+def newest(db: sqlite3.Connection, app: int, user: str, after: int, limit: int, *, since: float) -> list[Message]:
+    """The newest `limit` messages that are numbered above `after` and of the time `since` or later, oldest first."""
     rows = db.execute(
-        "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
-        (app, user, after, limit),
+        "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? AND time >= ? ORDER BY seq DESC LIMIT ?",
+        (app, user, after, since, limit),
     )
     return [_message(row) for row in rows][::-1]
 

@@ -54,3 +54,11 @@ CREATE TABLE messages (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);
+
+-- What an app allows, where it was saved; see rules.Limits.
+CREATE TABLE limits (
+    app         INTEGER PRIMARY KEY,
+    instances   INTEGER NOT NULL,
+    per_account INTEGER NOT NULL,
+    per_address INTEGER NOT NULL
+);

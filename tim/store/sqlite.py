@@ -19,11 +19,13 @@ from typing import Final
 
 from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
 from tim.events import AWAY, TYPES, UNKNOWN
-from tim.rules import REMEMBERED, Client, Gone, Instance, Message, displaced_by, ended, leaving
+from tim.rules import REMEMBERED, Client, Gone, Instance, Limits, Message, displaced_by, ended, leaving
 from tim.store import accounts, instances, messages
+from tim.store.failures import Failures
 from tim.store.filelock import take
+from tim.store.hint import Hint
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class SQLiteStore:
@@ -37,7 +39,8 @@ class SQLiteStore:
         self._grace = grace
         self._clock = clock
         self._owner = os.getpid()
-        self._lock = threading.Lock()  # owns self._db: whoever holds it is inside a verb
+        self._lock = threading.Lock()  # owns the two below: whoever holds it is inside a verb
+        self._failures = Failures(clock)
         path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = take(path) if path else None
         try:
@@ -54,14 +57,19 @@ class SQLiteStore:
         self._db.execute("PRAGMA synchronous = FULL")  # a message that was acknowledged survives a power cut
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            schema = resources.files("tim.store").joinpath("schema.sql").read_text()
-            self._db.executescript(f"BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+            self._run("schema.sql")
+        elif version == 1:
+            self._run("schema_2.sql")
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
         # No stream outlives its process. Whoever was logged in gets a whole grace time to come back.
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
             self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
+
+    def _run(self, script: str) -> None:
+        statements = resources.files("tim.store").joinpath(script).read_text()
+        self._db.executescript(f"BEGIN; {statements} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
 
     @contextmanager
     def _transaction(self) -> Iterator[float]:
@@ -80,6 +88,17 @@ class SQLiteStore:
                     raise
             except sqlite3.Error as error:
                 raise StoreUnavailable(str(error)) from error
+
+    def join(self, node: str) -> None:
+        """There is no other node, and this one is there as long as the file is open."""
+
+    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+        """There is nobody else who decides anything."""
+
+    def attached(self, node: str) -> dict[str, int]:
+        with self._transaction():
+            here = instances.select(self._db, "node = ? AND reason IS NULL", node)
+            return {instance.id: instance.stream for instance in here}
 
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
@@ -166,20 +185,19 @@ class SQLiteStore:
         with self._transaction() as now:
             return self._live(app, user, now)
 
-    def append(self, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
             sender = instances.find(self._db, id)
-            if sender is None:
+            if sender is None or sender.app != app:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(sender, now=now, grace=self._grace)
             if gone is not None and gone.reason != AWAY:
                 raise InstanceGone(gone)
             if gone is not None or not sender.online:
                 raise NotReady
-            app, user = sender.app, sender.user
             self._require(app, to)
-            message = Message(0, message_id, user, to, text, now, id)
-            return self._log(app, user, message), None if to == user else self._log(app, to, message)
+            message = Message(0, message_id, sender.user, to, text, now, id)
+            return self._log(app, sender.user, message), None if to == sender.user else self._log(app, to, message)
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
@@ -192,8 +210,8 @@ class SQLiteStore:
             return sent, None if to == sender else self._log(app, to, message)
 
     def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
-        with self._transaction():
-            return messages.newest(self._db, app, user, after, limit)
+        with self._transaction() as now:
+            return messages.newest(self._db, app, user, after, limit, since=now - REMEMBERED)
 
     def read_up_to(self, app: int, user: str) -> int:
         with self._transaction():
@@ -226,6 +244,22 @@ class SQLiteStore:
     def voided_before(self, app: int, user: str) -> int:
         with self._transaction():
             return accounts.voided_before(self._db, app, user)
+
+    def limits(self, app: int) -> Limits | None:
+        with self._transaction():
+            return accounts.limits(self._db, app)
+
+    def save_limits(self, app: int, limits: Limits) -> None:
+        with self._transaction():
+            accounts.save_limits(self._db, app, limits)
+
+    def paused(self, name: str) -> int:
+        with self._lock:
+            return self._failures.paused(name)
+
+    def failed(self, name: str, most: int) -> int:
+        with self._lock:
+            return self._failures.failed(name, most)
 
     def close(self) -> None:
         with self._lock:

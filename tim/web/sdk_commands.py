@@ -23,7 +23,7 @@ from tim.errors import (
     UserSigRefused,
 )
 from tim.events import CLOSE_LATER, LOGGED_OUT, TYPES, UNKNOWN
-from tim.rules import Client, Gone, Instance
+from tim.rules import Client, Gone, Instance, instance_id
 from tim.web.sdk_page import Page, kick_type_of
 from tim.web.service import Service
 from tim.wire import Request, answer, refusal
@@ -135,7 +135,8 @@ class Commands:
         made = request.head.get("reqtime")
         told = (request.text("identifier"), request.text("usersig"), request.seq, made if type(made) is int else 0)
         frame = f"{self._page_id}{told}".encode(errors="surrogatepass")
-        id = hashlib.blake2b(frame, digest_size=16).hexdigest()
+        unique = hashlib.blake2b(frame, digest_size=16).hexdigest()
+        id = instance_id(self._backend.sdk_app_id, request.text("identifier"), unique)
         before = self._backend.store.get(id).gone
         return id if before is None or before.reason == UNKNOWN else None
 

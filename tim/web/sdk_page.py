@@ -13,7 +13,7 @@ from tim import wire
 from tim.backend import Backend
 from tim.errors import StoreUnavailable
 from tim.events import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES
-from tim.hub import MAILBOX, End, Item, Stream
+from tim.hub import MAILBOX, End, News, Stream
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
 
@@ -106,9 +106,10 @@ class Page:
         if self._lobby is not None:
             self._backend.hub.close(self._lobby)
 
-    def _read(self) -> list[Item]:
+    def _read(self) -> list[News]:
         if self._tab is None:
-            return [] if self._lobby is None else self._lobby.take()
+            waiting = [] if self._lobby is None else self._lobby.take()
+            return [item for item in waiting if isinstance(item, End)]
         try:
             return self._tab.read()
         except StoreUnavailable:

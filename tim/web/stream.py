@@ -12,7 +12,7 @@ from simple_websocket import ConnectionClosed, Server
 from tim.backend import Backend
 from tim.errors import InstanceGone, StoreUnavailable
 from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Event
-from tim.hub import Changed, End, Item
+from tim.hub import Changed, End, News
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, wait
@@ -65,7 +65,7 @@ def _write(ws: Server, backend: Backend, tab: Tab) -> int:
     raise ConnectionClosed
 
 
-def _fragment(backend: Backend, tab: Tab, item: Item) -> str:
+def _fragment(backend: Backend, tab: Tab, item: News) -> str:
     events = tab.events(item)
     if isinstance(item, Changed):
         return _list(backend, tab)
@@ -81,7 +81,7 @@ def _list(backend: Backend, tab: Tab) -> str:
         "_instances.html",
         this=tab.instance,
         instances=backend.instances(tab.instance),
-        seats=backend.online_web_instances,
+        seats=backend.limits().online_web_instances,
         oob=True,
     )
 

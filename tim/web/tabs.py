@@ -126,7 +126,7 @@ def _render(instance: Instance, **composer: str | IMError) -> str:
         "tab.html",
         this=instance,
         instances=backend.instances(instance),
-        seats=backend.online_web_instances,
+        seats=backend.limits().online_web_instances,
         messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
         state="not-ready",
         **composer,

@@ -1,0 +1,141 @@
+"""This process as the store sees it: it renews, hears hints, and makes up for what it has missed."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
+from tim.events import AWAY
+from tim.hub import Changed, Hub, Missed, Stream
+from tim.rules import Instance
+from tim.store import Store
+from tim.store.hint import Hint
+
+RENEWAL_PERIOD: Final = 10.0
+"""Seconds within which a node learns what it was not told. It asks twice in that time."""
+
+log = logging.getLogger("tim")
+
+
+class Node:
+    """The streams of `hub` in `store`, under a name of their own.
+
+    Args:
+        limit: how many instances an account may have now.
+    """
+
+    def __init__(self, store: Store, hub: Hub, limit: Callable[[], int]) -> None:
+        self.name = secrets.token_hex(8)
+        self._store = store
+        self._hub = hub
+        self._limit = limit
+        self._doubt = threading.Event()  # set while hub and store may differ, as something was lost
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        store.join(self.name)
+        store.listen(self.name, self._hear, self.doubt)
+        threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
+
+    def renew(self) -> None:
+        """Tell the store that this node lives, and learn from it what no hint has said.
+
+        Raises:
+            StoreUnavailable.
+        """
+        try:
+            told = self._store.renew(self.name)
+        except NodeForgotten:
+            self._store.join(self.name)
+            told = []
+            self._doubt.set()
+        except StoreUnavailable:
+            self._doubt.set()
+            raise
+        for instance in told:
+            if instance.gone is not None:
+                self._hub.end(instance.id, instance.gone)
+        if self._doubt.is_set():
+            self._doubt.clear()
+            try:
+                self._reconcile()
+            except StoreUnavailable:
+                self._doubt.set()
+                raise
+        self.say_goodbye(self._store.sweep())
+
+    def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+        """Tell the streams of instances that the store has just ended; None is one that had ended before."""
+        for instance in ended:
+            if instance is not None and instance.gone is not None:
+                self._hub.end(instance.id, instance.gone)
+                self._hub.post(instance.app, instance.user, Changed())
+
+    def doubt(self) -> None:
+        """Something may have been lost on the way between this process and the store: look for it soon."""
+        self._doubt.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Renew no more."""
+        self._stopped.set()
+        self._wake.set()
+
+    def _hear(self, hint: Hint) -> None:
+        if hint.message is not None:
+            self._hub.post(hint.app, hint.user, hint.message)
+        elif hint.gone is not None:
+            self._hub.end(hint.instance, hint.gone)
+        elif hint.stream is not None:
+            self._hub.attached(hint.instance, hint.stream)
+        self._hub.post(hint.app, hint.user, Changed())
+
+    def _reconcile(self) -> None:
+        """Make the streams here and what the store knows of them agree, stream by stream."""
+        here = self._hub.streams()
+        there = self._store.attached(self.name)
+        for stream in here:
+            number = there.get(stream.instance, 0)
+            if stream.number is not None and number > stream.number:
+                self._hub.attached(stream.instance, number)
+            elif stream.number is not None and number != stream.number:
+                self._attach_again(stream, stream.number)
+            stream.put(Missed())
+        for instance, number in there.items():
+            # Whoever is just being attached is in the hub first, so this one was left behind.
+            if not self._hub.has(instance):
+                self._store.detach(instance, number)
+
+    def _attach_again(self, stream: Stream, number: int) -> None:
+        """The store does not know that this stream is open here: it may have ended, moved, or been forgotten."""
+        instance = self._store.get(stream.instance)
+        if instance.gone is not None and instance.gone.reason != AWAY:
+            self._hub.end(instance.id, instance.gone)
+        elif instance.stream > number:
+            self._hub.attached(instance.id, instance.stream)
+        else:
+            try:
+                stream.number = self._store.attach(stream.instance, self.name, self._limit()).stream
+            except InstanceGone as error:
+                self._hub.end(stream.instance, error.gone)
+                return
+            self._hub.attached(stream.instance, stream.number)
+            if not self._hub.has(stream.instance):  # its reader left meanwhile, and has detached the older number
+                self._store.detach(stream.instance, stream.number)
+
+    def _beat(self) -> None:
+        while not self._stopped.is_set():
+            self._wake.wait(RENEWAL_PERIOD / 2)
+            self._wake.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                self.renew()
+            except IMError as error:
+                log.warning("renewal: %s", error)
+            except Exception:
+                if not self._stopped.is_set():
+                    log.exception("renewal failed")

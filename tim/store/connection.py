@@ -1,0 +1,238 @@
+"""How Redis is reached: one server or a cluster, its scripts, and what it has to be like."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from redis import Redis, RedisCluster, RedisError
+from redis.backoff import NoBackoff
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import ConnectionError, NoScriptError
+from redis.retry import Retry
+
+from tim.errors import SettingError, StoreUnavailable
+from tim.rules import PARTS
+
+OLDEST: Final = 7
+"""The first version of Redis that has sharded hints and flags of scripts."""
+TIMEOUT: Final = 2.0
+"""Seconds after which a call is given up. One that reaches Redis later than that is not carried out."""
+CONNECTING: Final = 1.0
+"""Seconds that a new connection may take."""
+AT_ONCE: Final = 64
+"""Calls of one process that may be under way at a time, each on a connection of its own."""
+NEVER: Final = 2**53 - 1
+"""Microseconds of unix time, as far as a script can count."""
+
+Reply = list[Any]
+
+
+class Connection:
+    """Scripts of `lua/`, run on the part of the store that they are about.
+
+    A script is told until when its caller waits, by the clock of Redis; so what was given up does not happen
+    afterwards, when a paused server or a slow network goes on.
+
+    Raises:
+        SettingError: there is no Redis at `url` that could keep the promises of a store.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.name = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+        self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._ahead: dict[int, float] = {}  # by part: microseconds of its clock when our monotonic one was at 0
+        options: dict[str, Any] = {
+            "protocol": 2,
+            "decode_responses": True,
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": CONNECTING,
+        }
+        once = Retry(NoBackoff(), 0)  # `call` knows when to try again
+        try:
+            self._client: Redis | RedisCluster = Redis.from_url(url, retry=once, **options)
+            info: dict[str, Any] = self._client.info("server")
+            if info["redis_mode"] == "cluster":
+                self._client.close()
+                self._client = RedisCluster.from_url(url, retry=once, **options)
+            for server in self.servers():
+                _check(server.info(), self.name)
+        except (RedisError, OSError, ValueError) as error:
+            raise SettingError("TIM_STORE", f"the Redis at {self.name} cannot be used: {error}") from None
+
+    def call(self, part: int, verb: str, *words: object) -> Reply:
+        """What the script `verb` answers on `part`. After a broken connection it is asked once more.
+
+        Raises:
+            StoreUnavailable.
+        """
+        with self._reaching():
+            try:
+                return self._ask(part, verb, words)
+            except ConnectionError:
+                return self._ask(part, verb, words)
+
+    def everywhere(self, verb: str, *words: object) -> list[Reply | None]:
+        """What the script answers on each part, in their order; None for a part that does not answer now.
+
+        Raises:
+            StoreUnavailable: none does.
+        """
+        answers: list[Reply | None] = [None] * PARTS
+        failure = StoreUnavailable("no part of it answers")
+        for server, parts in self.servers().items():
+            try:
+                with self._reaching():
+                    replies = self._ask_all(server, parts, verb, words)
+            except StoreUnavailable as error:
+                failure = error
+                continue
+            for part, reply in zip(parts, replies, strict=True):
+                with suppress(StoreUnavailable):
+                    good = isinstance(reply, list) and reply[0] != "late"
+                    answers[part] = reply if good else self.call(part, verb, *words)
+        if not any(answers):
+            raise failure
+        return answers
+
+    def command(self, part: int, *words: str | float) -> Any:
+        """What one command answers whose key lies in `part`.
+
+        Raises:
+            StoreUnavailable.
+        """
+        with self._reaching():
+            try:
+                return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+            except ConnectionError:
+                return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def clock_says(self, part: int, now: int) -> None:
+        """Take note that it is `now` in `part`, in microseconds of unix time."""
+        self._ahead[part] = now - time.monotonic() * 1e6
+
+    def servers(self) -> dict[Redis, list[int]]:
+        """Each server that holds a part of the store, and which ones it holds as far as is known."""
+        if isinstance(self._client, Redis):
+            return {self._client: list(range(PARTS))}
+        held: dict[Redis, list[int]] = {}
+        for part, prefix in enumerate(PREFIXES):
+            node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
+            held.setdefault(self._client.get_redis_connection(node), []).append(part)
+        return held
+
+    def look_again(self) -> None:
+        """Ask a cluster anew which server holds what."""
+        if isinstance(self._client, RedisCluster):
+            with suppress(RedisError):
+                self._client.nodes_manager.initialize()
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._client.close()
+
+    def _ask(self, part: int, verb: str, words: tuple[object, ...]) -> Reply:
+        script = SCRIPTS[verb]
+        for _ in range(3):
+            asked = (1, PREFIXES[part], self._deadline(part), *words)
+            try:
+                reply: Reply = self._client.execute_command("EVALSHA", script.sha, *asked)  # type: ignore[no-untyped-call]
+            except NoScriptError:
+                reply = self._client.execute_command("EVAL", script.text, *asked)  # type: ignore[no-untyped-call]
+            if reply[0] != "late":
+                return reply
+            # We are still here to read this, so it is not late: the clock of the server was set.
+            self.clock_says(part, int(reply[1]))
+        raise StoreUnavailable("its clock does not keep still")
+
+    def _ask_all(self, server: Redis, parts: list[int], verb: str, words: tuple[object, ...]) -> list[Any]:
+        """The replies of one server, or the errors that came instead."""
+        for attempt in (1, 2):
+            with server.pipeline(transaction=False) as pipe:
+                for part in parts:
+                    asked = (1, PREFIXES[part], self._deadline(part), *words)
+                    pipe.execute_command("EVALSHA", SCRIPTS[verb].sha, *asked)  # type: ignore[no-untyped-call]
+                try:
+                    return pipe.execute(raise_on_error=False)
+                except ConnectionError:
+                    if attempt == 2:
+                        self.look_again()
+                        raise
+        return []
+
+    def _deadline(self, part: int) -> int:
+        """Until when a call that begins now is waited for, in microseconds by the clock of its server."""
+        if part not in self._ahead:
+            return NEVER
+        return int((time.monotonic() + TIMEOUT) * 1e6 + self._ahead[part])
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """One call; whatever goes wrong with it is that the store is not available."""
+        if not self._room.acquire(timeout=TIMEOUT):
+            raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"{self.name}: {error}") from error
+        finally:
+            self._room.release()
+
+
+def _check(info: dict[str, Any], name: str) -> None:
+    """Refuse a server that could not keep a promise."""
+    if int(info["redis_version"].partition(".")[0]) < OLDEST:
+        raise SettingError("TIM_STORE", f"{name} is Redis {info['redis_version']}; version {OLDEST} or newer is needed")
+    if info["maxmemory_policy"] != "noeviction":
+        raise SettingError(
+            "TIM_STORE",
+            f"{name} has maxmemory-policy {info['maxmemory_policy']} and would forget who is logged in; "
+            "set it to noeviction",
+        )
+
+
+def _prefixes() -> list[str]:
+    """What the keys of each part begin with.
+
+    The hash tags are such that the parts are spread evenly over the slots: servers that hold equal shares of the
+    slots hold equal numbers of parts.
+    """
+    tags: dict[int, int] = {}
+    number = 0
+    while len(tags) < PARTS:
+        tags.setdefault(key_slot(str(number).encode()) * PARTS // REDIS_CLUSTER_HASH_SLOTS, number)
+        number += 1
+    return [f"tim:{{{tags[part]}}}" for part in range(PARTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, and the name by which Redis knows it once it has seen it."""
+
+    text: str
+    sha: str
+
+
+def _scripts() -> dict[str, Script]:
+    folder = resources.files("tim.store").joinpath("lua")
+    common = folder.joinpath("common.lua").read_text() + folder.joinpath("log.lua").read_text()
+    found: dict[str, Script] = {}
+    for file in folder.iterdir():
+        name, _, suffix = file.name.partition(".")
+        if suffix == "lua" and name not in ("common", "log"):
+            flags, _, verb = file.read_text().partition("\n")
+            text = f"{flags}\n{common}{verb}"
+            found[name] = Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return found
+
+
+PREFIXES: Final = _prefixes()
+SCRIPTS: Final = _scripts()

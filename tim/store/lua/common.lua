@@ -1,0 +1,133 @@
+-- What every script begins with. KEYS[1] is the prefix of one part of the store, with its hash tag: all that a
+-- verb touches lies in that part, so that it is one step on a single server and on a cluster alike. Times are
+-- whole microseconds of unix time, by the clock of the server.
+local part = KEYS[1]
+local deadline, grace, remembered, me = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+
+local function us(number) return string.format('%.0f', number) end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+-- Whoever asked has given up and told his caller so: then this must not happen any more.
+if now > deadline then return {'late', us(now)} end
+
+local function key(...) return table.concat({part, ...}, ':') end
+
+local function find(id)
+    local flat = redis.call('HGETALL', key('instance', id))
+    if #flat == 0 then return nil end
+    local instance = {id = id}
+    for n = 1, #flat, 2 do instance[flat[n]] = flat[n + 1] end
+    return instance
+end
+
+-- A table as a reply carries it: names and values in turn.
+local function flat(fields)
+    local list = {}
+    for name, value in pairs(fields) do
+        list[#list + 1] = name
+        list[#list + 1] = value
+    end
+    return list
+end
+
+local function all(instances)
+    local list = {}
+    for _, instance in ipairs(instances) do list[#list + 1] = flat(instance) end
+    return list
+end
+
+-- Change fields of an instance; one that is set to false is no more.
+local function set(instance, changes)
+    for name, value in pairs(changes) do
+        if value then
+            instance[name] = type(value) == 'number' and us(value) or value
+            redis.call('HSET', key('instance', instance.id), name, instance[name])
+        else
+            instance[name] = nil
+            redis.call('HDEL', key('instance', instance.id), name)
+        end
+    end
+end
+
+-- rules.ended: what has become of an instance by now, and when; nil while it is logged in.
+local function fate(instance)
+    if instance.reason then return instance.reason, tonumber(instance.at) end
+    local expires = tonumber(instance.expires)
+    local away_at = instance.detached and instance.detached + grace or math.huge
+    if math.min(expires, away_at) > now then return nil end
+    if expires <= away_at then return 'userSigExpired', expires end
+    return 'away', away_at
+end
+
+-- The next time at which something happens to an instance though nobody does anything.
+local function schedule(instance)
+    local due
+    if instance.reason then
+        due = instance.at + remembered + 1
+    else
+        due = math.min(tonumber(instance.expires), instance.detached and instance.detached + grace or math.huge)
+    end
+    redis.call('ZADD', key('due'), due, instance.id)
+end
+
+-- Hints: a node that misses one learns the same by renewing.
+local function tell(node, hint) redis.call('SPUBLISH', key('node', node), cjson.encode(hint)) end
+
+-- Write down what has become of an instance. Its node owes its stream the news.
+local function finish(instance, reason, at, browser, address)
+    local app, user, id, node = instance.app, instance.user, instance.id, instance.node
+    set(instance, {reason = reason, at = at, by_browser = browser or false, by_address = address or false})
+    redis.call('ZREM', key('live', app, user), id)
+    redis.call(reason == 'away' and 'SADD' or 'SREM', key('away', app, user), id)
+    schedule(instance)
+    if node then
+        redis.call('SMOVE', key('at', node), key('owed', node), id)
+        tell(node, {app = app, user = user, instance = id, reason = reason, at = us(at),
+                    by_browser = browser, by_address = address})
+    end
+end
+
+-- The live instances of an account, oldest generation first; where `write`, those that have ended unnoticed are
+-- written down, as somebody is about to take their seat.
+local function live(app, user, write)
+    local found = {}
+    for _, id in ipairs(redis.call('ZRANGE', key('live', app, user), 0, -1)) do
+        local instance = find(id)
+        local reason, at = fate(instance)
+        if not reason then
+            found[#found + 1] = instance
+        elseif write then
+            finish(instance, reason, at)
+        end
+    end
+    return found
+end
+
+-- Tell the nodes that have streams of these instances open, except the caller's: he knows.
+local function tell_nodes(instances, hint)
+    local told = {[me] = true}
+    for _, instance in ipairs(instances) do
+        if instance.node and not told[instance.node] then
+            told[instance.node] = true
+            tell(instance.node, hint)
+        end
+    end
+end
+
+-- The list of an account's instances is no longer what it was.
+local function changed(app, user) tell_nodes(live(app, user), {app = app, user = user}) end
+
+-- End all that lives of an account by an administrator's hand, and what is away and could come back.
+local function end_all(app, user)
+    local ended = live(app, user, true)
+    for _, id in ipairs(redis.call('SMEMBERS', key('away', app, user))) do ended[#ended + 1] = find(id) end
+    for _, instance in ipairs(ended) do finish(instance, 'REST_API_Kick', now) end
+    return all(ended)
+end
+
+local function exists(app, user) return redis.call('HEXISTS', key('account', app, user), 'exists') == 1 end
+
+local function gone(instance, reason, at)
+    return {'gone', reason, us(at), instance.by_browser or false, instance.by_address or false}
+end

@@ -1,0 +1,14 @@
+#!lua
+local name, most, window, pause = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+
+local failures, left = key('failures', name), redis.call('PTTL', key('pause', name))
+if left > 0 then return {'ok', left} end
+redis.call('ZREMRANGEBYSCORE', failures, '-inf', now - window)
+local already = redis.call('ZCARD', failures)
+if already >= most then
+    redis.call('SET', key('pause', name), '', 'PX', pause / 1000)
+    return {'ok', pause / 1000}
+end
+redis.call('ZADD', failures, now, us(now) .. '/' .. already)
+redis.call('PEXPIRE', failures, window / 1000)
+return {'ok', 0}

@@ -1,0 +1,263 @@
+"""The distributed store: one Redis or a cluster, any number of processes on any number of machines.
+
+Every verb that decides is one script in `lua/`, run by the one server that holds the part of the account. A script
+runs alone, so verbs on an account happen one after the other. What each verb promises stands in `tim.store.Store`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict, astuple, fields
+from typing import Final
+
+from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, StoreUnavailable, UserSigVoid
+from tim.events import UNKNOWN
+from tim.rules import PARTS, PAUSE, REMEMBERED, WINDOW, Client, Gone, Instance, Limits, Message, part_of
+from tim.store.connection import NEVER, PREFIXES, Connection, Reply
+from tim.store.hint import Hint, gone_of, message_of, seconds
+from tim.store.listener import Listener
+
+LEASE: Final = 30.0
+"""Seconds after which a node that does not renew is held to be dead, and its instances to be detached."""
+UNSENT: Final = 10.0
+"""Seconds after which a message that has not got to its receiver's log is written there by another process."""
+
+
+class RedisStore:
+    """The verbs of `tim.store.Store` on the Redis at `url`, a single server or one of a cluster.
+
+    Raises:
+        SettingError: it cannot be reached, or could not keep the promises of a store.
+    """
+
+    def __init__(self, url: str, *, grace: float) -> None:
+        self._connection = Connection(url)
+        self._grace = grace
+        self._node = ""  # who needs no hints of what this store does; set once, by `listen`
+        self._listener: Listener | None = None
+
+    def join(self, node: str) -> None:
+        for part, reply in enumerate(self._everywhere("renew", node, _us(LEASE), 1)):
+            if reply is None:
+                raise StoreUnavailable("a part of it does not answer")
+            self._connection.clock_says(part, int(reply[1]))
+
+    def renew(self, node: str) -> list[Instance]:
+        ended: list[Instance] = []
+        forgotten = False
+        for part, reply in enumerate(self._everywhere("renew", node, _us(LEASE), 0)):
+            if reply is None:
+                continue  # the other parts must not suffer for it; it counts as forgotten when it is back
+            self._connection.clock_says(part, int(reply[1]))
+            forgotten = forgotten or not reply[2]
+            ended += map(_instance, reply[3])
+        if forgotten:
+            raise NodeForgotten
+        return ended
+
+    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+        self._node = node
+        self._listener = Listener(self._connection, node, hear, missed)
+
+    def attached(self, node: str) -> dict[str, int]:
+        streams: dict[str, int] = {}
+        for reply in self._everywhere("attached", node):
+            if reply is None:
+                raise StoreUnavailable("a part of it does not answer")
+            streams.update((id, int(stream)) for id, stream in reply[1])
+        return streams
+
+    def admit(self, newcomer: Instance, limit: int, made: float = NEVER) -> tuple[Instance, list[Instance]]:
+        app, user, client = newcomer.app, newcomer.user, newcomer.client
+        who = (newcomer.id, app, user, client.browser, client.address, _us(newcomer.expires))
+        _, admitted, evicted = self._call(part_of(app, user), "admit", *who, limit, int(min(made, NEVER)))
+        return _instance(admitted), [_instance(each) for each in evicted]
+
+    def attach(self, id: str, node: str, limit: int) -> Instance:
+        return _instance(self._call(_part_in(id), "attach", id, node, limit)[1])
+
+    def detach(self, id: str, stream: int) -> bool:
+        return bool(self._call(_part_in(id), "detach", id, stream)[1])
+
+    def remove(self, id: str, gone: Gone) -> Instance | None:
+        by = () if gone.by is None else astuple(gone.by)
+        removed = self._call(_part_in(id), "remove", id, gone.reason, *by)[1]
+        return None if removed is None else _instance(removed)
+
+    def sweep(self) -> list[Instance]:
+        ended: list[Instance] = []
+        again = True
+        while again:
+            again = False
+            for part, reply in enumerate(self._everywhere("sweep", _us(LEASE), _us(UNSENT))):
+                if reply is not None:
+                    again = again or bool(reply[1])
+                    ended += map(_instance, reply[2])
+                    self._send_on(part, reply[3])
+        return ended
+
+    def get(self, id: str) -> Instance:
+        _, now, found = self._call(_part_in(id), "get", id)
+        if not found:
+            return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, seconds(now)))
+        return _instance(found)
+
+    def instances(self, app: int, user: str) -> list[Instance]:
+        return [_instance(each) for each in self._call(part_of(app, user), "instances", app, user)[1]]
+
+    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+        exists = int(bool(self.accounts(app, [to])))
+        part = _part_in(id)
+        _, seq, written, entry = self._call(part, "append", app, id, to, exists, text, message_id)
+        sent = message_of(_dict(written), seq)
+        if to == sent.sender:
+            return sent, None
+        # The script above has noted what is to be done here, so it is done also where this process dies now.
+        received = self._receive(app, to, written)
+        self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+        return sent, received
+
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        message = ["id", message_id, "sender", sender, "to", to, "text", text, "instance", ""]
+        received = self._receive(app, to, message)
+        if to == sender:
+            return received, None
+        if not copy or not self.accounts(app, [sender]):
+            return None, received
+        return self._receive(app, sender, [*message, "time", _us(received.time)]), received
+
+    def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
+        _, oldest, entries = self._call(part_of(app, user), "history", app, user, after, limit)
+        newest_first = (message_of(_dict(entry), number.partition("-")[0]) for number, entry in entries)
+        return [message for message in newest_first if message.time >= seconds(oldest)][::-1]
+
+    def read_up_to(self, app: int, user: str) -> int:
+        return self._number(app, user, "shown")
+
+    def mark_read(self, app: int, user: str, seq: int) -> None:
+        self._call(part_of(app, user), "mark_read", app, user, seq)
+
+    def import_account(self, app: int, user: str) -> None:
+        self._connection.command(part_of(app, user), "HSET", _account(app, user), "exists", 1)
+
+    def accounts(self, app: int, users: Collection[str]) -> set[str]:
+        known = self._connection.command
+        return {user for user in users if known(part_of(app, user), "HEXISTS", _account(app, user), "exists")}
+
+    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+        _, before, kicked = self._call(part_of(app, user), "kick_account", app, user)
+        return int(before), [_instance(each) for each in kicked]
+
+    def delete_account(self, app: int, user: str) -> list[Instance]:
+        return [_instance(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]
+
+    def voided_before(self, app: int, user: str) -> int:
+        return self._number(app, user, "void")
+
+    def limits(self, app: int) -> Limits | None:
+        saved = self._connection.command(0, "HMGET", _limits(app), *(field.name for field in fields(Limits)))
+        return None if None in saved else Limits(*map(int, saved))
+
+    def save_limits(self, app: int, limits: Limits) -> None:
+        pairs = (word for pair in asdict(limits).items() for word in pair)
+        self._connection.command(0, "HSET", _limits(app), *pairs)
+
+    def paused(self, name: str) -> int:
+        part = part_of(0, name)
+        left: int = self._connection.command(part, "PTTL", f"{PREFIXES[part]}:pause:{name}")
+        return max(0, math.ceil(left / 1000))
+
+    def failed(self, name: str, most: int) -> int:
+        left: int = self._call(part_of(0, name), "fail", name, most, _us(WINDOW), _us(PAUSE))[1]
+        return math.ceil(left / 1000)
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        self._connection.close()
+
+    def _call(self, part: int, verb: str, *words: object, me: str | None = None) -> Reply:
+        """What a script answers that has decided; what it refuses is raised. `me` needs no hint of it."""
+        node = self._node if me is None else me
+        reply = self._connection.call(part, verb, _us(self._grace), _us(REMEMBERED), node, *words)
+        match reply:
+            case ["ok", *_]:
+                return reply
+            case ["gone", reason, at, browser, address]:
+                raise InstanceGone(gone_of(reason, at, browser, address))
+            case ["no-account", user]:
+                raise NoSuchAccount(user)
+            case ["not-ready"]:
+                raise NotReady
+            case ["void"]:
+                raise UserSigVoid
+            case _:
+                raise NodeForgotten
+
+    def _everywhere(self, verb: str, *words: object) -> list[Reply | None]:
+        return self._connection.everywhere(verb, _us(self._grace), _us(REMEMBERED), self._node, *words)
+
+    def _receive(self, app: int, user: str, fields: list[str], me: str | None = None) -> Message:
+        """Write a message into the log of `user`, once, and tell every other node that has a stream of his."""
+        _, seq, written = self._call(part_of(app, user), "receive", app, user, *fields, me=me)
+        return message_of(_dict(written), seq)
+
+    def _send_on(self, part: int, unsent: list[tuple[str, str, list[str]]]) -> None:
+        """Finish what a process had begun that died before it had written a message to its receiver."""
+        for entry, app, written in unsent:
+            message = _dict(written)
+            if message:
+                with suppress(NoSuchAccount):
+                    self._receive(int(app), message["to"], written, me="")
+            self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+
+    def _number(self, app: int, user: str, name: str) -> int:
+        return int(self._connection.command(part_of(app, user), "HGET", _account(app, user), name) or 0)
+
+
+def _us(seconds_: float) -> str:
+    """Seconds as a script counts time: in whole microseconds."""
+    return str(round(seconds_ * 1e6))
+
+
+def _limits(app: int) -> str:
+    return f"{PREFIXES[0]}:limits:{app}"
+
+
+def _account(app: int, user: str) -> str:
+    return f"{PREFIXES[part_of(app, user)]}:account:{app}:{user}"
+
+
+def _part_in(id: str) -> int:
+    """The part of the store that an id says it is of; whatever is no id of ours is in none and not found in any."""
+    try:
+        return int(id[-2:], 16) % PARTS
+    except ValueError:
+        return 0
+
+
+def _dict(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _instance(flat: list[str]) -> Instance:
+    of = _dict(flat)
+    gone = None
+    if "reason" in of:
+        gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
+    return Instance(
+        id=of["id"],
+        app=int(of["app"]),
+        user=of["user"],
+        client=Client(of["browser"], of["address"]),
+        since=seconds(of["since"]),
+        expires=seconds(of["expires"]),
+        generation=int(of["generation"]),
+        stream=int(of["stream"]),
+        detached_at=seconds(of["detached"]) if "detached" in of else None,
+        gone=gone,
+    )
