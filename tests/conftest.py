@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.actors import APP, GRACE, Clock, Person
 from tests.engines import ENGINES, Engine
-from tests.redis_server import TEN_YEARS
+from tests.redis_line import RedisLine
+from tests.redis_server import TEN_YEARS, RedisCluster, RedisServer
 from tim import Backend
 from tim.store import Store
 
@@ -98,3 +100,45 @@ def store(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     opened = engine.open(tmp_path, clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def make_redis() -> Iterator[Callable[..., RedisServer]]:
+    """`make_redis(append_only=True)`: a redis-server of the test's own, running."""
+    made: list[RedisServer] = []
+
+    def make(**more: Any) -> RedisServer:
+        made.append(RedisServer(**more))
+        return made[-1].start()
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def make_redis_cluster() -> Iterator[Callable[..., RedisCluster]]:
+    """`make_redis_cluster(clock=clock)`: a cluster of the test's own, running."""
+    made: list[RedisCluster] = []
+
+    def make(**more: Any) -> RedisCluster:
+        made.append(RedisCluster(**more))
+        return made[-1].start()
+
+    yield make
+    for cluster in made:
+        cluster.kill()
+
+
+@pytest.fixture
+def make_redis_line() -> Iterator[Callable[[RedisServer], RedisLine]]:
+    """A line to a redis-server that can be made to fail."""
+    made: list[RedisLine] = []
+
+    def make(server: RedisServer) -> RedisLine:
+        made.append(RedisLine(server))
+        return made[-1]
+
+    yield make
+    for line in made:
+        line.close()

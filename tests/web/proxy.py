@@ -1,15 +1,23 @@
-"""A line that can fail: a TCP proxy between a browser and the server."""
+"""A line that can fail: a TCP proxy in front of a server."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Literal
 
 Mode = Literal["pass", "black hole", "cut"]
 CHUNK: Final = 65536
+
+Filter = Callable[[bytes], bytes]
+"""Takes what has come from one side and returns what the other is sent. It may wait, or raise `Cut`."""
+
+
+class Cut(Exception):
+    """A filter's word that its connection is reset."""
 
 
 class Proxy:
@@ -84,16 +92,24 @@ class Proxy:
         far.settimeout(None)
         with self._lock:
             self._lines |= {near, far}
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+        there, back = self._filters()
+        for source, sink, kept in ((near, far, there), (far, near, back)):
+            threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _filters(self) -> tuple[Filter, Filter]:
+        """Of a new connection: what goes to the server, and what comes back."""
+        return bytes, bytes
+
+    def _pump(self, source: socket.socket, sink: socket.socket, kept: Filter) -> None:
         try:
             while data := source.recv(CHUNK):
                 with self._lock:
                     swallow = self._mode == "black hole"
                 if not swallow:
-                    sink.sendall(data)
+                    sink.sendall(kept(data))
+        except Cut:
+            _reset(source)
+            _reset(sink)
         except OSError:
             pass
         with self._lock:
