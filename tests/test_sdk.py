@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -809,6 +810,26 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
     assert failed.is_set()
     assert tab.heard(EVENT.KICKED_OUT) == []
     alice.has_tabs("A")
+
+
+def test_a_store_that_stays_away_is_told_once_and_not_with_every_attempt(
+    person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.sdk.RETRY", 0.01)
+    alice = person("alice")
+    tab = alice.opens("A")
+    history, attempts = backend.store.history, count(1)
+
+    def fails_ten_times(app: int, user: str, after: int, limit: int) -> list[Message]:
+        if next(attempts) <= 10:
+            raise StoreUnavailable("it is restarting")
+        return history(app, user, after, limit)
+
+    monkeypatch.setattr(backend.store, "history", fails_ten_times)
+    tab.sdk.login("alice", alice.user_sig())
+    tab.is_ready()
+    assert next(attempts) > 10
+    assert [event.name for event in tab.heard()] == [EVENT.ERROR, EVENT.SDK_NOT_READY, EVENT.SDK_READY]
 
 
 # Many at once
