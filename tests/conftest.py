@@ -65,10 +65,16 @@ def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         backend.close()
 
 
+@pytest.fixture(params=[ENGINES[0], ENGINES[-1]], ids=str)
+def address(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the store of a backend is: of the least and the largest kind. The tests of stores look at the others."""
+    return _alive(request.param, monkeypatch).address(tmp_path, clock)
+
+
 @pytest.fixture
-def backend(make_backend: Callable[..., Backend], request: pytest.FixtureRequest) -> Backend:
+def backend(make_backend: Callable[..., Backend], address: str, request: pytest.FixtureRequest) -> Backend:
     """One tab for each account, as by default; more where the test is marked with `allows`."""
-    return make_backend(limit=getattr(request, "param", 1))
+    return make_backend(address, limit=getattr(request, "param", 1))
 
 
 @pytest.fixture
@@ -87,11 +93,15 @@ def person(backend: Backend) -> Iterator[Callable[[str], Person]]:
 
 @pytest.fixture(params=ENGINES, ids=str)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Each kind of store. No node is dead because a test lets days pass in which nobody renews."""
-    chosen: Engine = request.param
-    if chosen.lease:
-        monkeypatch.setattr(chosen.lease, TEN_YEARS)
-    return chosen
+    """Each kind of store."""
+    return _alive(request.param, monkeypatch)
+
+
+def _alive(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine, on which no node is dead because a test lets days pass in which nobody renews."""
+    if engine.lease:
+        monkeypatch.setattr(engine.lease, TEN_YEARS)
+    return engine
 
 
 @pytest.fixture
