@@ -148,9 +148,9 @@ class RedisStore:
         known = self._connection.command
         return {user for user in users if known(part_of(app, user), "HEXISTS", _account(app, user), "exists")}
 
-    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
-        _, before, kicked = self._call(part_of(app, user), "kick_account", app, user)
-        return int(before), [_instance(each) for each in kicked]
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
+        _, left, kicked = self._call(part_of(app, user), "kick_account", app, user)
+        return seconds(left), [_instance(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         return [_instance(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]

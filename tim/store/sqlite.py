@@ -215,11 +215,11 @@ class SQLiteStore:
         with self._transaction():
             return {user for user in users if accounts.exists(self._db, app, user)}
 
-    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         with self._transaction() as now:
             before = math.floor(now) + 1
             accounts.void(self._db, app, user, before)
-            return before, self._end_all(app, user, now)
+            return before - now, self._end_all(app, user, now)
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:
