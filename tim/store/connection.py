@@ -65,7 +65,7 @@ class Connection:
                 self._client = RedisCluster.from_url(url, retry=once, **options)
             for server in self.servers():
                 _check(server.info(), self.name)
-        except (RedisError, OSError, ValueError) as error:
+        except (RedisError, StoreUnavailable, OSError, ValueError) as error:
             raise SettingError("TIM_STORE", f"the Redis at {self.name} cannot be used: {error}") from None
 
     def call(self, part: int, verb: str, *words: object) -> Reply:
@@ -120,13 +120,21 @@ class Connection:
         self._ahead[part] = now - time.monotonic() * 1e6
 
     def servers(self) -> dict[Redis, list[int]]:
-        """Each server that holds a part of the store, and which ones it holds as far as is known."""
+        """Each server that holds a part of the store, and which ones it holds as far as is known.
+
+        Raises:
+            StoreUnavailable: nobody holds one of them.
+        """
         if isinstance(self._client, Redis):
             return {self._client: list(range(PARTS))}
         held: dict[Redis, list[int]] = {}
-        for part, prefix in enumerate(PREFIXES):
-            node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
-            held.setdefault(self._client.get_redis_connection(node), []).append(part)
+        try:
+            for part, prefix in enumerate(PREFIXES):
+                node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
+                held.setdefault(self._client.get_redis_connection(node), []).append(part)
+        except RedisError as error:
+            self.look_again()
+            raise StoreUnavailable(f"{self.name}: {error}") from error
         return held
 
     def look_again(self) -> None:
