@@ -201,7 +201,7 @@ def test_what_nobody_has_told_it_is_heard_by_itself_within_the_renewal_period(
 
 
 @allows(2)
-def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend) -> None:
+def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend, clock: Clock) -> None:
     alice, bob = person("alice"), person("bob")
     here, there, stranger = alice.logs_in("A"), alice.logs_in("B"), bob.logs_in("C")
     (mine, other), [foreign] = alice.instances(), bob.instances()
@@ -210,7 +210,7 @@ def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backe
     backend.sign_out(mine.id, other.id)
     there.hears(EVENT.SDK_NOT_READY)
     assert there.heard(EVENT.KICKED_OUT) == [], "that was no kick by the server"
-    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, backend.clock(), mine.client)
+    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)
     alice.has_tabs("A")
     here.is_ready()
     stranger.is_ready()
