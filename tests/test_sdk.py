@@ -153,9 +153,10 @@ def test_a_destroyed_one_is_logged_out_and_says_no_more(person: Persons) -> None
 
 def test_the_servers_time_is_in_milliseconds(person: Persons, clock: Clock) -> None:
     sdk = person("alice").opens("A").sdk
-    assert sdk.get_server_time() == int(clock() * 1000)
-    clock.advance(1.5)
-    assert sdk.get_server_time() == int(clock() * 1000)
+    for _ in range(2):
+        # A clock of Redis is read now and then, and goes on by ours in between.
+        assert 0 <= sdk.get_server_time() - int(clock() * 1000) < PATIENCE * 1000
+        clock.advance(3600)
 
 
 # Other ends
