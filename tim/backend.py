@@ -17,6 +17,7 @@ from tim.errors import (
     BadParameter,
     IMError,
     InstanceGone,
+    NodeForgotten,
     SettingError,
     StoreUnavailable,
     UnknownApp,
@@ -171,8 +172,10 @@ class Backend:
         try:
             shown = self.store.read_up_to(before.app, before.user)
             instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
-        except IMError:
+        except IMError as error:
             self.hub.close(stream)
+            if isinstance(error, NodeForgotten):
+                self._node.doubt()  # so that the next attempt finds it known again
             raise
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)

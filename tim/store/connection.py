@@ -29,6 +29,8 @@ CONNECTING: Final = 1.0
 """Seconds that a new connection may take."""
 AT_ONCE: Final = 64
 """Calls of one process that may be under way at a time, each on a connection of its own."""
+QUEUEING: Final = 5.0
+"""Seconds that a call waits for its turn."""
 NEVER: Final = 2**53 - 1
 """The largest number that a script can count with."""
 
@@ -195,7 +197,7 @@ class Connection:
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         """One call; whatever goes wrong with it is that the store is not available."""
-        if not self._room.acquire(timeout=TIMEOUT):
+        if not self._room.acquire(timeout=QUEUEING):
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
             yield
