@@ -58,8 +58,12 @@ def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
     def make(url: str = "sqlite://", *, limit: int = 1, renewal: float = 1e6) -> Backend:
         monkeypatch.setattr("tim.node.RENEWAL_PERIOD", renewal)
-        made.append(Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock))
-        return made[-1]
+        backend = Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock)
+        made.append(backend)
+        if isinstance(store := backend.store, RedisStore):
+            # In earnest a clock is set so seldom that it is time enough to notice it with the next renewal.
+            clock.leads(lambda _: store.look_at_clock())
+        return backend
 
     yield make
     for backend in made:

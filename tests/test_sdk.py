@@ -153,9 +153,10 @@ def test_a_destroyed_one_is_logged_out_and_says_no_more(person: Persons) -> None
 
 def test_the_servers_time_is_in_milliseconds(person: Persons, clock: Clock) -> None:
     sdk = person("alice").opens("A").sdk
-    assert sdk.get_server_time() == int(clock() * 1000)
-    clock.advance(1.5)
-    assert sdk.get_server_time() == int(clock() * 1000)
+    for _ in range(2):
+        # A clock of Redis is read now and then, and goes on by ours in between.
+        assert 0 <= sdk.get_server_time() - int(clock() * 1000) < PATIENCE * 1000
+        clock.advance(3600)
 
 
 # Other ends
@@ -201,7 +202,7 @@ def test_what_nobody_has_told_it_is_heard_by_itself_within_the_renewal_period(
 
 
 @allows(2)
-def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend) -> None:
+def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend, clock: Clock) -> None:
     alice, bob = person("alice"), person("bob")
     here, there, stranger = alice.logs_in("A"), alice.logs_in("B"), bob.logs_in("C")
     (mine, other), [foreign] = alice.instances(), bob.instances()
@@ -210,7 +211,7 @@ def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backe
     backend.sign_out(mine.id, other.id)
     there.hears(EVENT.SDK_NOT_READY)
     assert there.heard(EVENT.KICKED_OUT) == [], "that was no kick by the server"
-    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, backend.clock(), mine.client)
+    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)
     alice.has_tabs("A")
     here.is_ready()
     stranger.is_ready()

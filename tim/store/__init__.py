@@ -24,6 +24,9 @@ class Store(Protocol):
     A node is one process. It joins before it attaches, and renews every few seconds.
     """
 
+    def now(self) -> float:
+        """Unix seconds, the same for all processes on this store, whatever their own clocks say."""
+
     def join(self, node: str) -> None:
         """The node is there from now on."""
 

@@ -75,6 +75,9 @@ class SQLiteStore:
             except sqlite3.Error as error:
                 raise StoreUnavailable(str(error)) from error
 
+    def now(self) -> float:
+        return self._clock()
+
     def join(self, node: str) -> None:
         """There is no other node, and this one is there as long as the file is open."""
 
