@@ -119,7 +119,7 @@ def store(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 @pytest.fixture(params=["redis", "redis-cluster"])
 def servers(request: pytest.FixtureRequest, clock: Clock) -> RedisServer | RedisCluster:
-    """One redis-server, and then a cluster, empty, on the clock. Other tests use it too: who stops one makes his own."""
+    """One redis-server, then a cluster, empty, on the clock. Other tests use them too: who stops one makes his own."""
     kind: str = request.param
     return on_redis(kind, clock)
 
