@@ -48,7 +48,8 @@ class RedisLine(Proxy):
     def drops_replies(self, times: int, *, after: int = 0) -> None:
         """The next so many requests reach Redis, but their replies are lost, and with each the connection.
 
-        So many as `after` says pass before them. What a client says by itself is no request: it would use them up where it connects again.
+        So many as `after` says pass before. What a client says by itself is no request: it would use them up where it
+        connects again.
         """
         with self._faults:
             self._replies_to_pass, self._replies_to_drop = after, times

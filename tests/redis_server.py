@@ -135,7 +135,8 @@ class RedisServer:
         keys = list(self._admin.scan_iter(count=1000))
         pipe = self._admin.pipeline(transaction=False)
         for key in keys:
-            pipe.dump(key).pexpiretime(key)
+            pipe.dump(key)
+            pipe.pexpiretime(key)
         answers = pipe.execute()
         return {
             key.decode(): (value, expiry) for key, value, expiry in zip(keys, answers[::2], answers[1::2], strict=True)

@@ -51,13 +51,16 @@ class Listener:
         self._closed.set()
 
     def _run(self) -> None:
+        said = ""  # one line an outage is enough
         while not self._closed.is_set():
             try:
                 with ExitStack() as open_lines:
                     self._listen([self._line(server, parts, open_lines) for server, parts in self._servers()])
             except Exception as error:
                 if not self._closed.wait(PAUSE):
-                    log.warning("hints: %s", error, exc_info=not isinstance(error, ORDINARY))
+                    if str(error) != said:
+                        log.warning("hints: %s", error, exc_info=not isinstance(error, ORDINARY))
+                    said = str(error)
                     self._connection.look_again()
 
     def _servers(self) -> list[tuple[Redis, list[int]]]:
