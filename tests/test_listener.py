@@ -187,14 +187,33 @@ def test_it_listens_again_after_each_of_twenty_restarts_and_says_so(own: Servers
 
 
 def test_it_tries_as_often_as_it_takes_and_nobody_else_runs_short_of_connections(
-    own: Servers, open_redis: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_redis: Callable[..., RedisServer],
+    make_redis_line: Callable[[RedisServer], RedisLine],
+    open_redis: Open,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tim.store.listener.PAUSE", 0.001)
-    ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
-    own.kill()
-    until(lambda: len(caplog.records) > 150, "it should try again and again")
+    server = make_redis()
+    line = make_redis_line(server)
+    ears, store = Ears(open_redis(line.url, "node-1"), "node-1"), open_redis(server.url, "node-2")
+    line.cuts()
+    until(lambda: line.accepted > 200, "it should try again and again")
     with pytest.raises(StoreUnavailable):
         ears.store.get(new_id())
+    with once_more(ears):
+        line.passes()
+    hears_of_a_logout(ears, store)
+
+
+def test_it_outlives_a_redis_of_which_nothing_is_left(
+    own: Servers, open_redis: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
+    own.kill()
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            store.get(new_id())
+    until(lambda: "hints: " in caplog.text, "it should notice")
     with once_more(ears):
         own.start()
     hears_of_a_logout(ears, store)
