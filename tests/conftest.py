@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.actors import APP, GRACE, Clock, Person
+from tests.actors import APP, GRACE, Clock, Person, until
 from tests.engines import ENGINES, Engine, on_redis
 from tests.redis_line import RedisLine
 from tests.redis_server import TEN_YEARS, RedisCluster, RedisServer
-from tim import Backend
+from tim import Backend, Instance
+from tim.hub import Stream
+from tim.node import Node
 from tim.store import Store
 from tim.store.redis import RedisStore
 
@@ -138,6 +141,39 @@ def open_redis() -> Iterator[Callable[..., RedisStore]]:
     yield open_redis
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def settled(make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Backend]:
+    """`settled(url)`: a backend that allows two tabs; it listens, and renews no more until it is told to."""
+    renew, renewed = Node.renew, Counter[Node]()
+
+    def count(node: Node) -> None:
+        renew(node)
+        renewed[node] += 1
+
+    def settled(url: str) -> Backend:
+        backend = make_backend(url, limit=2)
+        until(lambda: renewed[vars(backend)["_node"]], "it should look for what it missed before it listened")
+        return backend
+
+    monkeypatch.setattr(Node, "renew", count)
+    return settled
+
+
+@pytest.fixture
+def open_stream() -> Iterator[Callable[[Backend, Instance], Stream]]:
+    """`open_stream(backend, instance)`: attached there; closed after the test."""
+    opened: list[tuple[Backend, Stream]] = []
+
+    def open_stream(backend: Backend, instance: Instance) -> Stream:
+        _, stream, _ = backend.attach(instance.id, lambda: None)
+        opened.append((backend, stream))
+        return stream
+
+    yield open_stream
+    for backend, stream in opened:
+        backend.hub.close(stream)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from tim.errors import (
     BadParameter,
     IMError,
     InstanceGone,
-    NodeForgotten,
     SettingError,
     StoreUnavailable,
     UnknownApp,
@@ -174,8 +173,9 @@ class Backend:
             instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
         except IMError as error:
             self.hub.close(stream)
-            if isinstance(error, NodeForgotten):
-                self._node.doubt()  # so that the next attempt finds it known again
+            if isinstance(error, StoreUnavailable):
+                # The store may have it open though nobody was told; or it has to get to know this process again.
+                self._node.doubt()
             raise
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)
@@ -186,7 +186,9 @@ class Backend:
         """The stream's line is closed. Its instance keeps the seat for the grace time."""
         self.hub.close(stream)
         try:
-            if stream.number is not None and self.store.detach(stream.instance, stream.number):
+            if stream.number is not None:
+                # Whether this has closed it or an attempt before that was not answered: the list may have changed.
+                self.store.detach(stream.instance, stream.number)
                 self.hub.post(stream.app, stream.user, Changed())
         except StoreUnavailable:
             self._node.doubt()  # it is detached as soon as the store is back

@@ -54,9 +54,9 @@ class Node:
         try:
             told = self._store.renew(self.name)
         except NodeForgotten:
+            self._doubt.set()  # before it joins: the answer to that may be lost
             self._store.join(self.name)
             told = []
-            self._doubt.set()
         except StoreUnavailable:
             self._doubt.set()
             raise
@@ -102,15 +102,19 @@ class Node:
         """Make the streams here and what the store knows of them agree, stream by stream."""
         here = self._hub.streams()
         there = self._store.attached(self.name)
+        known = {(stream.instance, stream.number) for stream in here}
         for nth, stream in enumerate(here, 1):
             number = there.get(stream.instance, 0)
             if stream.number is not None and number > stream.number:
                 self._hub.attached(stream.instance, number)
+                if (stream.instance, number) not in known:
+                    self._doubt.set()  # nobody got the answer that it is open: look again when this one has gone
             elif stream.number is not None and number != stream.number:
                 self._attach_again(stream, stream.number)
             stream.put(Missed())
             if nth % AT_A_TIME == 0:
                 self._stopped.wait(PACE)
+                self._store.renew(self.name)  # all of them may take longer than a lease lasts
         for instance, number in there.items():
             # Whoever is just being attached is in the hub first, so this one was left behind.
             if not self._hub.has(instance):

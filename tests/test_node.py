@@ -1,0 +1,269 @@
+"""A process that lost touch with the store: what it makes up for when it is back, stream by stream.
+
+`here` is that process: it does not renew while `there` does, until it is held to be dead, or its words and hints get
+lost. Its own streams stay open all the time, as nobody tells it anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.actors import APP, GRACE, Clock, Person, until
+from tests.redis_server import RedisCluster, RedisServer
+from tim import EVENT, TYPES, Backend, Client
+from tim.admin import Admin
+from tim.events import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN
+from tim.hub import Changed, End, Missed, Stream
+from tim.rules import Gone, Instance, Message
+from tim.store.redis import LEASE
+from tim.tab import Tab
+
+Servers = RedisServer | RedisCluster
+Open = Callable[[Backend, Instance], Stream]
+Silence = Callable[..., None]
+CHROME = Client("Chrome", "198.51.100.1")
+
+
+@pytest.fixture
+def here(settled: Callable[[str], Backend], servers: Servers) -> Backend:
+    return settled(servers.url)
+
+
+@pytest.fixture
+def there(settled: Callable[[str], Backend], servers: Servers) -> Backend:
+    return settled(servers.url)
+
+
+@pytest.fixture
+def alice(here: Backend) -> Iterator[Person]:
+    """Somebody who opens tabs here."""
+    alice = Person(here, "alice")
+    yield alice
+    alice.leaves()
+
+
+@pytest.fixture
+def silence(there: Backend, clock: Clock) -> Silence:
+    """`silence()`: nobody hears of `here` for so long that it is held to be dead."""
+
+    def silence(seconds: float = LEASE) -> None:
+        end = clock() + seconds
+        while clock() < end:
+            clock.now = min(end, clock() + 5)
+            there.renew()
+
+    return silence
+
+
+def log_in(backend: Backend, user: str = "alice") -> Instance:
+    """Somebody who has logged in and has not opened a stream."""
+    return backend.login(APP, user, backend.user_sig(user, 30 * 86400), CHROME)
+
+
+def end_of(stream: Stream) -> End:
+    """The end that waits in it."""
+    ends = [item for item in stream.take() if isinstance(item, End)]
+    assert len(ends) == 1
+    return ends[0]
+
+
+# Held to be dead, and not dead
+
+
+def test_its_streams_are_attached_again_and_nobody_has_noticed(here: Backend, alice: Person, silence: Silence) -> None:
+    tabs = [alice.logs_in("A"), alice.logs_in("B")]
+    before = alice.instances()
+    silence()
+    assert not any(instance.online for instance in alice.instances())
+    here.renew()
+    assert [(each.id, each.generation, each.since, each.online) for each in alice.instances()] == [
+        (each.id, each.generation, each.since, True) for each in before
+    ]
+    for _ in range(5):
+        silence(LEASE - 1)
+        here.renew()
+    alice.has_tabs("A", "B")
+    for tab in tabs:
+        tab.is_ready()
+        tab.says("alice", "still here")
+        assert tab.heard(EVENT.SDK_NOT_READY, EVENT.KICKED_OUT) == []
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [TYPES.KICKED_OUT_MULT_ACCOUNT, TYPES.KICKED_OUT_REST_API, TYPES.KICKED_OUT_USERSIG_EXPIRED, LOGGED_OUT],
+)
+def test_who_has_ended_meanwhile_hears_the_true_reason(
+    reason: str, here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    tab = here.login(APP, "alice", here.user_sig("alice", 100), CHROME)
+    stream = open_stream(here, tab)
+    silence()
+    if reason == TYPES.KICKED_OUT_MULT_ACCOUNT:
+        log_in(there)
+        log_in(there)
+    elif reason == TYPES.KICKED_OUT_REST_API:
+        Admin(there).kick("alice")
+    elif reason == LOGGED_OUT:
+        there.logout(tab.id)
+    else:
+        silence(100)
+    assert stream.take().count(Missed()) == 0, "it has not heard anything yet"
+    here.renew()
+    gone = there.store.get(tab.id).gone
+    assert gone is not None
+    assert gone.reason == reason
+    assert end_of(stream) == End(CLOSE_CODES[reason], gone)
+
+
+def test_who_was_away_too_long_takes_a_seat_again_where_one_is_free(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+    silence(LEASE + GRACE)
+    assert there.store.get(tab.id).gone is not None
+    here.renew()
+    back = there.store.get(tab.id)
+    assert back.online
+    assert (back.since, back.generation > tab.generation) == (tab.since, True)
+    assert not any(isinstance(item, End) for item in stream.take())
+
+
+def test_who_was_away_too_long_and_finds_no_seat_hears_who_has_it(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    stream = open_stream(here, log_in(here))
+    silence(LEASE + GRACE)
+    seated = [open_stream(there, log_in(there)) for _ in range(2)]
+    here.renew()
+    end = end_of(stream)
+    assert end.gone is not None
+    assert (end.gone.reason, end.gone.by) == (TYPES.KICKED_OUT_MULT_ACCOUNT, CHROME)
+    assert all(there.store.get(each.instance).online for each in seated), "nobody has left for it"
+
+
+def test_a_tab_that_went_elsewhere_meanwhile_is_told_that_it_has_moved(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    tab = log_in(here)
+    old = open_stream(here, tab)
+    silence()
+    new = open_stream(there, tab)
+    here.renew()
+    assert end_of(old) == End(CLOSE_MOVED)
+    here.detach(old)
+    assert not any(isinstance(item, End) for item in new.take())
+    assert there.store.get(tab.id).stream == new.number
+    assert there.store.get(tab.id).online
+
+
+def test_who_left_meanwhile_is_not_brought_back(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+    silence()
+    buried = there.store.get(tab.id)
+    here.detach(stream)
+    here.renew()
+    assert there.store.get(tab.id) == buried
+
+
+def test_readers_get_what_they_missed_and_each_once(
+    here: Backend, there: Backend, alice: Person, silence: Silence, open_stream: Open
+) -> None:
+    tab, reader = alice.logs_in("A"), Tab(here, log_in(here).id, lambda: None)
+    reader.waiting()
+    reader.become_ready()
+    bob = open_stream(there, log_in(there, "bob"))
+    there.send(bob.instance, "alice", "before")
+    until(lambda: tab.texts() == ["before"], "the hint should come")
+    until(reader.read, "and to the other one")
+    silence()
+    for n in range(3):
+        there.send(bob.instance, "alice", f"missed {n}")
+    assert tab.texts() == ["before"]
+    here.renew()
+    news = reader.read()
+    assert [item.text for item in news if isinstance(item, Message)] == ["missed 0", "missed 1", "missed 2"]
+    assert Changed() in news, "its list of instances may be another one"
+    there.send(bob.instance, "alice", "after")
+    tab.reads("before", "missed 0", "missed 1", "missed 2", "after")
+    reader.close()
+
+
+def test_a_store_that_has_forgotten_everything_ends_every_stream_as_unknown(
+    here: Backend, servers: Servers, clock: Clock, open_stream: Open
+) -> None:
+    streams = [open_stream(here, log_in(here, user)) for user in ("alice", "bob", "carol")]
+    servers.forgets_everything()
+    here.renew()
+    assert [end_of(stream).gone for stream in streams] == [Gone(UNKNOWN, clock())] * 3
+
+
+def test_after_a_silence_of_everybody_all_goes_on_as_before(here: Backend, alice: Person, clock: Clock) -> None:
+    tab = alice.logs_in("A")
+    before = alice.instances()
+    clock.advance(600)
+    here.renew()
+    assert alice.instances() == before
+    assert tab.heard(EVENT.SDK_NOT_READY) == []
+
+
+def test_one_with_much_to_make_up_for_is_not_held_to_be_dead_meanwhile(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tabs = [log_in(here, f"user-{n}") for n in range(40)]
+    for tab in tabs:
+        open_stream(here, tab)
+    silence()
+    attach = here.store.attach
+
+    def takes_a_second(*words: Any) -> Instance:
+        silence(1)
+        return attach(*words)
+
+    monkeypatch.setattr("tim.node.AT_A_TIME", 5)
+    monkeypatch.setattr(here.store, "attach", takes_a_second)
+    here.renew()
+    assert all(there.store.get(tab.id).online for tab in tabs)
+
+
+# Interleavings
+
+
+def test_a_tab_that_leaves_while_it_is_attached_again_is_detached(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+    silence()
+    attach = here.store.attach
+
+    def attaches_and_the_tab_leaves(*words: Any) -> Instance:
+        attached = attach(*words)
+        here.detach(stream)
+        return attached
+
+    monkeypatch.setattr(here.store, "attach", attaches_and_the_tab_leaves)
+    here.renew()
+    assert not there.store.get(tab.id).online
+
+
+def test_a_tab_that_comes_while_the_store_is_asked_stays(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab, attached = log_in(here), here.store.attached
+
+    def comes_meanwhile(node: str) -> dict[str, int]:
+        open_stream(here, tab)
+        return attached(node)
+
+    silence()
+    monkeypatch.setattr(here.store, "attached", comes_meanwhile)
+    here.renew()
+    assert there.store.get(tab.id).online
