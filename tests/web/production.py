@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -81,7 +82,9 @@ class Nginx(Server):
             f"daemon off; pid {home / 'pid'}; worker_processes 2; {user}\n"
             f"events {{ worker_connections 512; }}\nhttp {{ {' '.join(own)} include {home / 'tim.conf'}; }}\n"
         )
-        self._command = ["nginx", "-p", str(home), "-e", "stderr", "-c", str(home / "nginx.conf")]
+        # Where Debian has it, and not everybody looks.
+        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
+        self._command = [nginx, "-p", str(home), "-e", "stderr", "-c", str(home / "nginx.conf")]
 
     @property
     def address(self) -> str:

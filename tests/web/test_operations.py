@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.actors import APP, newcomer
 from tests.readme import OPERATE, block, setting
 from tests.redis_server import RedisServer
 from tests.web.production import UNIT, Machine, changed
+from tests.web.server import until
 from tests.web.wire import get, log_in
 from tim.errors import StoreUnavailable
 from tim.events import LOGGED_OUT
@@ -48,16 +50,19 @@ def test_the_unit_starts_tells_systemd_serves_and_stops(
         try:
             machine.start()
             assert b"READY=1" in systemd.recv(4096)
-            assert len(machine.workers()) == 4
-            tab = log_in(machine, "alice")
-            streams = [tab.goes_online()]
+            until(lambda: len(machine.workers()) == 4, "it has not as many workers as its unit says")
+            stream = log_in(machine, "alice").goes_online()
             assert get(machine, "/readyz").body == "ok\n"
             # As DynamicUser may write nothing there.
             assert {path.name for path in machine.home.iterdir()} == lying_there | {"server.log"}
             assert setting(UNIT, "Type") == "notify"
             assert setting(UNIT, "KillMode") == "mixed", "systemd stops the one process that was started"
-            assert machine.terminate() == 0
-            assert [stream.is_closed() for stream in streams] == [1012]
+            with socket.create_connection(("127.0.0.1", machine.port)) as slow:
+                slow.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nuserID=")
+                began = time.monotonic()
+                assert machine.terminate() == 0
+                assert time.monotonic() - began < float(setting(UNIT, "TimeoutStopSec")), "systemd would kill it"
+            assert stream.is_closed() == 1012
             machine.has_no_traceback()
         finally:
             machine.stop()
