@@ -32,7 +32,8 @@ class Team:
         assert len(tasks) <= self.size
         begun = [self._pool.submit(_begin, task) for task in tasks]
         idle = [self._pool.submit(_begin, _nothing) for _ in range(self.size - len(tasks))]
-        wait([*begun, *idle])  # all of them, so that the next tasks find every process free
+        for others in (begun, idle):
+            wait(others)  # so that the next tasks find every process free
         return [one.result() for one in begun]
 
     def close(self) -> None:

@@ -122,6 +122,10 @@ class ScriptTab:
         """The Cookie header."""
         return f"tab={self.value}"
 
+    def at(self, server: Server) -> ScriptTab:
+        """The same tab, whose next request goes to another server."""
+        return ScriptTab(server, self.user_id, self.instance, self.value)
+
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""
         return get(self.server, self.path + path, cookie=self.cookie)
