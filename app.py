@@ -26,7 +26,7 @@ from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
-from tim.web.service import Service
+from tim.web.service import Service, service
 from tim.web.settings import check_names, read_settings
 from tim.web.sockets import OPTIONS
 
@@ -49,7 +49,7 @@ def create_app() -> Flask:
     app.add_template_filter(_clock, "clock")
     app.add_template_filter(_iso, "iso")
     app.add_template_filter(_moment, "moment")
-    app.jinja_env.globals.update(now=time.time, get_locale=get_locale, event_words=EVENT_WORDS)
+    app.jinja_env.globals.update(now=_now, get_locale=get_locale, event_words=EVENT_WORDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
@@ -144,6 +144,10 @@ def _leave(backend: Backend, asked: threading.Event, alone: bool) -> None:
         os._exit(0)
 
 
+def _now() -> float:
+    return service().backend.clock()
+
+
 def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:
     """Unix seconds in words, in the time zone of the server."""
     return str(format_datetime(datetime.fromtimestamp(seconds, UTC), form))
@@ -151,7 +155,7 @@ def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:
 
 def _moment(seconds: float) -> str:
     """Unix seconds in few words: the time alone where it is today."""
-    today = _clock(time.time(), "y-MM-dd") == _clock(seconds, "y-MM-dd")
+    today = _clock(_now(), "y-MM-dd") == _clock(seconds, "y-MM-dd")
     return _clock(seconds, "HH:mm:ss" if today else "d MMM, HH:mm")
 
 

@@ -16,6 +16,7 @@ from tests.redis_line import RedisLine
 from tests.redis_server import TEN_YEARS, RedisCluster, RedisServer
 from tim import Backend
 from tim.store import Store
+from tim.store.redis import RedisStore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,18 +58,28 @@ def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
     def make(url: str = "sqlite://", *, limit: int = 1, renewal: float = 1e6) -> Backend:
         monkeypatch.setattr("tim.node.RENEWAL_PERIOD", renewal)
-        made.append(Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock))
-        return made[-1]
+        backend = Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock)
+        made.append(backend)
+        if isinstance(store := backend.store, RedisStore):
+            # In earnest a clock is set so seldom that it is time enough to notice it with the next renewal.
+            clock.leads(lambda _: store.look_at_clock())
+        return backend
 
     yield make
     for backend in made:
         backend.close()
 
 
+@pytest.fixture(params=[ENGINES[0], ENGINES[-1]], ids=str)
+def address(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the store of a backend is: of the least and the largest kind. The tests of stores look at the others."""
+    return _alive(request.param, monkeypatch).address(tmp_path, clock)
+
+
 @pytest.fixture
-def backend(make_backend: Callable[..., Backend], request: pytest.FixtureRequest) -> Backend:
+def backend(make_backend: Callable[..., Backend], address: str, request: pytest.FixtureRequest) -> Backend:
     """One tab for each account, as by default; more where the test is marked with `allows`."""
-    return make_backend(limit=getattr(request, "param", 1))
+    return make_backend(address, limit=getattr(request, "param", 1))
 
 
 @pytest.fixture
@@ -87,11 +98,15 @@ def person(backend: Backend) -> Iterator[Callable[[str], Person]]:
 
 @pytest.fixture(params=ENGINES, ids=str)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Each kind of store. No node is dead because a test lets days pass in which nobody renews."""
-    chosen: Engine = request.param
-    if chosen.lease:
-        monkeypatch.setattr(chosen.lease, TEN_YEARS)
-    return chosen
+    """Each kind of store."""
+    return _alive(request.param, monkeypatch)
+
+
+def _alive(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine, on which no node is dead because a test lets days pass in which nobody renews."""
+    if engine.lease:
+        monkeypatch.setattr(engine.lease, TEN_YEARS)
+    return engine
 
 
 @pytest.fixture

@@ -27,17 +27,17 @@ def with_nodes(store: Store) -> Store:
 class Engine:
     """A store under test. One more entry in ENGINES, and every test of a store holds for it as well.
 
-    `opened` returns an empty store on the clock. `lease` names the constant of the product that says after how many
-    seconds without a renewal a node is dead; None where it never is.
+    `address` prepares an empty store on the clock and says where it is. `lease` names the constant of the product
+    that says after how many seconds without a renewal a node is dead; None where it never is.
     """
 
     name: str
-    opened: Callable[[Path, Clock], Store]
+    address: Callable[[Path, Clock], str]
     lease: str | None = None
 
     def open(self, path: Path, clock: Clock) -> Store:
         """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
-        return with_nodes(self.opened(path, clock))
+        return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock))
 
     def __str__(self) -> str:
         return self.name
@@ -56,15 +56,15 @@ def _cluster() -> RedisCluster:
     return RedisCluster(clock=Clock()).start()
 
 
-def _on(running: RedisServer | RedisCluster, clock: Clock) -> Store:
+def _on(running: RedisServer | RedisCluster, clock: Clock) -> str:
     running.follows(clock)
     running.forgets_everything()
-    return open_store(running.url, grace=GRACE, clock=clock)
+    return running.url
 
 
 ENGINES: Final = (
-    Engine("sqlite-memory", lambda _, clock: open_store("sqlite://", grace=GRACE, clock=clock)),
-    Engine("sqlite-file", lambda path, clock: open_store(f"sqlite:///{path}/tim.db", grace=GRACE, clock=clock)),
+    Engine("sqlite-memory", lambda _, __: "sqlite://"),
+    Engine("sqlite-file", lambda path, _: f"sqlite:///{path}/tim.db"),
     Engine("redis", lambda _, clock: _on(_server(), clock), "tim.store.redis.LEASE"),
     Engine("redis-cluster", lambda _, clock: _on(_cluster(), clock), "tim.store.redis.LEASE"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -152,9 +153,10 @@ def test_a_destroyed_one_is_logged_out_and_says_no_more(person: Persons) -> None
 
 def test_the_servers_time_is_in_milliseconds(person: Persons, clock: Clock) -> None:
     sdk = person("alice").opens("A").sdk
-    assert sdk.get_server_time() == int(clock() * 1000)
-    clock.advance(1.5)
-    assert sdk.get_server_time() == int(clock() * 1000)
+    for _ in range(2):
+        # A clock of Redis is read now and then, and goes on by ours in between.
+        assert 0 <= sdk.get_server_time() - int(clock() * 1000) < PATIENCE * 1000
+        clock.advance(3600)
 
 
 # Other ends
@@ -200,7 +202,7 @@ def test_what_nobody_has_told_it_is_heard_by_itself_within_the_renewal_period(
 
 
 @allows(2)
-def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend) -> None:
+def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backend: Backend, clock: Clock) -> None:
     alice, bob = person("alice"), person("bob")
     here, there, stranger = alice.logs_in("A"), alice.logs_in("B"), bob.logs_in("C")
     (mine, other), [foreign] = alice.instances(), bob.instances()
@@ -209,7 +211,7 @@ def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backe
     backend.sign_out(mine.id, other.id)
     there.hears(EVENT.SDK_NOT_READY)
     assert there.heard(EVENT.KICKED_OUT) == [], "that was no kick by the server"
-    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, backend.clock(), mine.client)
+    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)
     alice.has_tabs("A")
     here.is_ready()
     stranger.is_ready()
@@ -809,6 +811,26 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
     assert failed.is_set()
     assert tab.heard(EVENT.KICKED_OUT) == []
     alice.has_tabs("A")
+
+
+def test_a_store_that_stays_away_is_told_once_and_not_with_every_attempt(
+    person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.sdk.RETRY", 0.01)
+    alice = person("alice")
+    tab = alice.opens("A")
+    history, attempts = backend.store.history, count(1)
+
+    def fails_ten_times(app: int, user: str, after: int, limit: int) -> list[Message]:
+        if next(attempts) <= 10:
+            raise StoreUnavailable("it is restarting")
+        return history(app, user, after, limit)
+
+    monkeypatch.setattr(backend.store, "history", fails_ten_times)
+    tab.sdk.login("alice", alice.user_sig())
+    tab.is_ready()
+    assert next(attempts) > 10
+    assert [event.name for event in tab.heard()] == [EVENT.ERROR, EVENT.SDK_NOT_READY, EVENT.SDK_READY]
 
 
 # Many at once

@@ -40,9 +40,9 @@ class Admin:
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        before, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
+        left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
         self._backend.say_goodbye(kicked)
-        time.sleep(min(1.0, max(0.0, before - self._backend.clock())))
+        time.sleep(left)
 
     def import_account(self, user_id: str) -> None:
         """The account exists from now on, and can be sent messages before it has ever logged in."""

@@ -17,6 +17,7 @@ from tim.errors import (
     BadParameter,
     IMError,
     InstanceGone,
+    NodeForgotten,
     SettingError,
     StoreUnavailable,
     UnknownApp,
@@ -50,7 +51,8 @@ class Backend:
         online_web_instances: how many instances one account may have at a time, 1 to 10, as long as nothing else
             was saved by `save_limits`.
         detach_grace: seconds a detached instance keeps its seat.
-        clock: unix seconds. The only door by which time enters.
+        clock: unix seconds; the only door by which time enters. A store on Redis has its own, the same for all
+            processes, and does not ask this one.
 
     Raises:
         SettingError: the store cannot be used, or another argument cannot.
@@ -71,9 +73,9 @@ class Backend:
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
         self.detach_grace = detach_grace
-        self.clock = clock
         self.hub = Hub()
         self.store = open_store(url, grace=detach_grace, clock=clock)
+        self.clock = self.store.now
         self.store.import_account(sdk_app_id, ADMINISTRATOR)
         self._key = secret_key or _key_beside(url)
         self._attempts = Attempts(self.store, self.limits)
@@ -170,8 +172,10 @@ class Backend:
         try:
             shown = self.store.read_up_to(before.app, before.user)
             instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
-        except IMError:
+        except IMError as error:
             self.hub.close(stream)
+            if isinstance(error, NodeForgotten):
+                self._node.doubt()  # so that the next attempt finds it known again
             raise
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)

@@ -185,10 +185,14 @@ class NotReady(IMError):
 
 
 class StoreUnavailable(IMError):
-    """The store did not answer. Nothing was changed."""
+    """The store did not answer. Nothing was changed.
+
+    `message` is for everybody; `str` has the reason as well, which is for the log.
+    """
 
     def __init__(self, why: str) -> None:
-        super().__init__(STORE_UNAVAILABLE, f"the store is not available ({why}); try again later")
+        super().__init__(STORE_UNAVAILABLE, "the service cannot reach its store now; try again in a few seconds")
+        self.args = (f"{STORE_UNAVAILABLE}: the store is not available: {why}",)
 
 
 class NodeForgotten(StoreUnavailable):

@@ -18,6 +18,11 @@ from tim.store.hint import Hint
 RENEWAL_PERIOD: Final = 10.0
 """Seconds within which a node learns what it was not told. It asks twice in that time."""
 
+AT_A_TIME: Final = 100
+"""Streams that are made to look for what they missed at a time, and"""
+PACE: Final = 0.05
+"""seconds until the next ones are, as a store that has just come back has much to do."""
+
 log = logging.getLogger("tim")
 
 
@@ -97,13 +102,15 @@ class Node:
         """Make the streams here and what the store knows of them agree, stream by stream."""
         here = self._hub.streams()
         there = self._store.attached(self.name)
-        for stream in here:
+        for nth, stream in enumerate(here, 1):
             number = there.get(stream.instance, 0)
             if stream.number is not None and number > stream.number:
                 self._hub.attached(stream.instance, number)
             elif stream.number is not None and number != stream.number:
                 self._attach_again(stream, stream.number)
             stream.put(Missed())
+            if nth % AT_A_TIME == 0:
+                self._stopped.wait(PACE)
         for instance, number in there.items():
             # Whoever is just being attached is in the hub first, so this one was left behind.
             if not self._hub.has(instance):

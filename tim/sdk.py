@@ -152,21 +152,29 @@ class TIM:
             before.join()
         work = threading.Event()
         self._told = None
+        closed = False  # the handlers know that its stream is closed
         while True:
-            end = self._listen(instance, work)
+            was_open, end = self._listen(instance, work, closed)
             with self._lock:
                 logged_in = self._instance is instance
                 if logged_in and end.code != CLOSE_LATER:
                     self._instance = None
             # After a logout has returned, nobody hears of a kick that came at the same time.
-            for event in events_of(end) if logged_in else [Event(EVENT.SDK_NOT_READY)]:
-                self._emit(event)
+            if was_open or not closed or end.code != CLOSE_LATER:
+                for event in events_of(end) if logged_in else [Event(EVENT.SDK_NOT_READY)]:
+                    self._emit(event)
             if end.code != CLOSE_LATER:
                 return
+            closed = True
             work.wait(RETRY)
 
-    def _listen(self, instance: Instance, work: threading.Event) -> End:
-        """Open the stream, after what was told already, and deliver until it ends; or why it cannot be opened."""
+    def _listen(self, instance: Instance, work: threading.Event, closed: bool) -> tuple[bool, End]:
+        """Open the stream, after what was told already, and deliver until it ends.
+
+        Returns whether it got as far as SDK_READY, and its end, or why it cannot be opened. That it can still not
+        be opened is no news where it was `closed` before.
+        """
+        opened = False
         try:
             with closing(Tab(self._backend, instance.id, work.set, self._told)) as tab:
                 self._tab = tab
@@ -175,14 +183,16 @@ class TIM:
                     self._emit(Event(EVENT.MESSAGE_RECEIVED, list(unread)))
                 self._told = tab.seen
                 tab.become_ready()
+                opened = True
                 if self._instance is instance:
                     self._emit(Event(EVENT.SDK_READY))
-                return self._deliver(tab, work, instance)
+                return opened, self._deliver(tab, work, instance)
         except InstanceGone as error:
-            return End(CLOSE_CODES[error.gone.reason], error.gone)
+            return opened, End(CLOSE_CODES[error.gone.reason], error.gone)
         except StoreUnavailable as error:
-            self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
-            return End(CLOSE_LATER)
+            if opened or not closed:
+                self._emit(Event(EVENT.ERROR, {"code": error.code, "message": error.message}))
+            return opened, End(CLOSE_LATER)
 
     def _deliver(self, tab: Tab, work: threading.Event, instance: Instance) -> End:
         while True:

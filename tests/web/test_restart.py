@@ -141,3 +141,19 @@ def test_the_reloader_restarts_the_server_under_open_tabs(
         tab.lists("online", "online")
     assert evicted.attaches().is_closed() == 4001
     server.has_no_traceback()
+
+
+def test_a_tab_that_the_store_has_lost_is_told_so_and_has_to_log_in(
+    make_server: MakeServer, person: MakePerson
+) -> None:
+    server = make_server()
+    alice = person("alice", on=server)
+    tab = alice.logs_in()
+    server.kill()
+    for file in server.home.glob("tim.db*"):
+        file.unlink()
+    server.start()
+    notice = tab.is_signed_out()
+    expect(notice).to_have_attribute("data-type", "unknown")
+    expect(notice).to_contain_text("does not know this login any more")
+    expect(tab.page.locator("#log-in-again")).to_have_count(0)

@@ -243,7 +243,7 @@ def test_every_cookie_is_out_of_reach(https: bool, proxied: Server) -> None:
             assert bool(cookie["secure"]) is https, where
             assert not cookie["domain"], where
             if name == "tab":
-                assert cookie["path"].startswith("/im/") and len(cookie["path"]) == len("/im/") + 32, where
+                assert cookie["path"].startswith("/im/") and len(cookie["path"]) == len("/im/") + 34, where
             else:
                 assert name.startswith("notice-") and cookie["path"] == "/login", where
     assert setting == {"login", "second login", "tab", "logout", "tab after logout"}
@@ -595,5 +595,5 @@ def test_a_change_of_keys_logs_nobody_out(make_server: MakeServer) -> None:
 def test_every_login_makes_a_new_id_of_128_bits(roomy: Server) -> None:
     ids = {log_in(roomy, "ids").instance for _ in range(20)}
     assert len(ids) == 20
-    assert all(len(id) == 32 and int(id, 16) >= 0 for id in ids)
+    assert all(len(id) == 34 and int(id, 16) >= 0 for id in ids)
     assert Path(roomy.home / "tim.db").exists()

@@ -24,6 +24,9 @@ class Store(Protocol):
     A node is one process. It joins before it attaches, and renews every few seconds.
     """
 
+    def now(self) -> float:
+        """Unix seconds, the same for all processes on this store, whatever their own clocks say."""
+
     def join(self, node: str) -> None:
         """The node is there from now on."""
 
@@ -120,11 +123,11 @@ class Store(Protocol):
     def accounts(self, app: int, users: Collection[str]) -> set[str]:
         """Those of `users` that exist."""
 
-    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         """End every instance of an account for good, and make void each UserSig made before the coming second.
 
-        A UserSig says only in which second it was made. Returns that coming second, in unix seconds, which the
-        caller lets begin before he tells of it, and the ended instances.
+        A UserSig says only in which second it was made. Returns how many seconds are left until that coming one,
+        which the caller lets pass before he tells of it, and the ended instances.
 
         Raises:
             NoSuchAccount: there is none.

@@ -29,8 +29,10 @@ CONNECTING: Final = 1.0
 """Seconds that a new connection may take."""
 AT_ONCE: Final = 64
 """Calls of one process that may be under way at a time, each on a connection of its own."""
+QUEUEING: Final = 5.0
+"""Seconds that a call waits for its turn."""
 NEVER: Final = 2**53 - 1
-"""Microseconds of unix time, as far as a script can count."""
+"""The largest number that a script can count with."""
 
 Reply = list[Any]
 
@@ -65,7 +67,8 @@ class Connection:
                 self._client = RedisCluster.from_url(url, retry=once, **options)
             for server in self.servers():
                 _check(server.info(), self.name)
-        except (RedisError, OSError, ValueError) as error:
+            self.look_at_clocks()
+        except (RedisError, StoreUnavailable, OSError, ValueError) as error:
             raise SettingError("TIM_STORE", f"the Redis at {self.name} cannot be used: {error}") from None
 
     def call(self, part: int, verb: str, *words: object) -> Reply:
@@ -115,18 +118,34 @@ class Connection:
             except ConnectionError:
                 return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
-    def clock_says(self, part: int, now: int) -> None:
-        """Take note that it is `now` in `part`, in microseconds of unix time."""
-        self._ahead[part] = now - time.monotonic() * 1e6
+    def now(self) -> float:
+        """Unix seconds, by the clock of the server that holds the first part; no call is needed for it."""
+        return time.monotonic() + self._ahead[0] / 1e6
+
+    def look_at_clocks(self) -> None:
+        """Ask each server what time it is. One that does not answer keeps the time it had."""
+        for server, parts in self.servers().items():
+            with suppress(StoreUnavailable), self._reaching():
+                seconds, microseconds = server.time()
+                for part in parts:
+                    self._clock_says(part, seconds * 1_000_000 + microseconds)
 
     def servers(self) -> dict[Redis, list[int]]:
-        """Each server that holds a part of the store, and which ones it holds as far as is known."""
+        """Each server that holds a part of the store, and which ones it holds as far as is known.
+
+        Raises:
+            StoreUnavailable: nobody holds one of them.
+        """
         if isinstance(self._client, Redis):
             return {self._client: list(range(PARTS))}
         held: dict[Redis, list[int]] = {}
-        for part, prefix in enumerate(PREFIXES):
-            node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
-            held.setdefault(self._client.get_redis_connection(node), []).append(part)
+        try:
+            for part, prefix in enumerate(PREFIXES):
+                node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
+                held.setdefault(self._client.get_redis_connection(node), []).append(part)
+        except RedisError as error:
+            self.look_again()
+            raise StoreUnavailable(f"{self.name}: {error}") from error
         return held
 
     def look_again(self) -> None:
@@ -150,7 +169,7 @@ class Connection:
             if reply[0] != "late":
                 return reply
             # We are still here to read this, so it is not late: the clock of the server was set.
-            self.clock_says(part, int(reply[1]))
+            self._clock_says(part, int(reply[1]))
         raise StoreUnavailable("its clock does not keep still")
 
     def _ask_all(self, server: Redis, parts: list[int], verb: str, words: tuple[object, ...]) -> list[Any]:
@@ -168,16 +187,17 @@ class Connection:
                         raise
         return []
 
+    def _clock_says(self, part: int, now: int) -> None:
+        self._ahead[part] = now - time.monotonic() * 1e6
+
     def _deadline(self, part: int) -> int:
         """Until when a call that begins now is waited for, in microseconds by the clock of its server."""
-        if part not in self._ahead:
-            return NEVER
         return int((time.monotonic() + TIMEOUT) * 1e6 + self._ahead[part])
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         """One call; whatever goes wrong with it is that the store is not available."""
-        if not self._room.acquire(timeout=TIMEOUT):
+        if not self._room.acquire(timeout=QUEUEING):
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
             yield

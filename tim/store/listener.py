@@ -13,6 +13,7 @@ from typing import Any, Final
 from redis import Redis, RedisError
 from redis.exceptions import ConnectionError
 
+from tim.errors import StoreUnavailable
 from tim.store.connection import PREFIXES, Connection
 from tim.store.hint import Hint, read
 
@@ -20,6 +21,9 @@ PAUSE: Final = 0.5
 """Seconds before a broken line is made anew."""
 SILENCE: Final = 2.0
 """Seconds between the questions whether a line lives; one that answers none of two is dead."""
+
+ORDINARY: Final = (RedisError, OSError, StoreUnavailable)
+"""What a server that is away is noticed by. Whatever else happens, this process must not go deaf for it."""
 
 log = logging.getLogger("tim")
 
@@ -47,13 +51,16 @@ class Listener:
         self._closed.set()
 
     def _run(self) -> None:
+        said = ""  # one line an outage is enough
         while not self._closed.is_set():
             try:
                 with ExitStack() as open_lines:
                     self._listen([self._line(server, parts, open_lines) for server, parts in self._servers()])
-            except (RedisError, OSError) as error:
+            except Exception as error:
                 if not self._closed.wait(PAUSE):
-                    log.warning("hints: %s", error)
+                    if str(error) != said:
+                        log.warning("hints: %s", error, exc_info=not isinstance(error, ORDINARY))
+                    said = str(error)
                     self._connection.look_again()
 
     def _servers(self) -> list[tuple[Redis, list[int]]]:

@@ -38,21 +38,26 @@ class RedisStore:
         self._node = ""  # who needs no hints of what this store does; set once, by `listen`
         self._listener: Listener | None = None
 
+    def now(self) -> float:
+        return self._connection.now()
+
+    def look_at_clock(self) -> None:
+        """Make `now` right again after a clock of Redis was set, and before our own has drifted away from it."""
+        self._connection.look_at_clocks()
+
     def join(self, node: str) -> None:
-        for part, reply in enumerate(self._everywhere("renew", node, _us(LEASE), 1)):
-            if reply is None:
-                raise StoreUnavailable("a part of it does not answer")
-            self._connection.clock_says(part, int(reply[1]))
+        if None in self._everywhere("renew", node, _us(LEASE), 1):
+            raise StoreUnavailable("a part of it does not answer")
 
     def renew(self, node: str) -> list[Instance]:
         ended: list[Instance] = []
         forgotten = False
-        for part, reply in enumerate(self._everywhere("renew", node, _us(LEASE), 0)):
+        self.look_at_clock()
+        for reply in self._everywhere("renew", node, _us(LEASE), 0):
             if reply is None:
                 continue  # the other parts must not suffer for it; it counts as forgotten when it is back
-            self._connection.clock_says(part, int(reply[1]))
-            forgotten = forgotten or not reply[2]
-            ended += map(_instance, reply[3])
+            forgotten = forgotten or not reply[1]
+            ended += map(_instance, reply[2])
         if forgotten:
             raise NodeForgotten
         return ended
@@ -148,9 +153,9 @@ class RedisStore:
         known = self._connection.command
         return {user for user in users if known(part_of(app, user), "HEXISTS", _account(app, user), "exists")}
 
-    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
-        _, before, kicked = self._call(part_of(app, user), "kick_account", app, user)
-        return int(before), [_instance(each) for each in kicked]
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
+        _, left, kicked = self._call(part_of(app, user), "kick_account", app, user)
+        return seconds(left), [_instance(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         return [_instance(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]

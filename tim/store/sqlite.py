@@ -75,6 +75,9 @@ class SQLiteStore:
             except sqlite3.Error as error:
                 raise StoreUnavailable(str(error)) from error
 
+    def now(self) -> float:
+        return self._clock()
+
     def join(self, node: str) -> None:
         """There is no other node, and this one is there as long as the file is open."""
 
@@ -215,11 +218,11 @@ class SQLiteStore:
         with self._transaction():
             return {user for user in users if accounts.exists(self._db, app, user)}
 
-    def kick_account(self, app: int, user: str) -> tuple[int, list[Instance]]:
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         with self._transaction() as now:
             before = math.floor(now) + 1
             accounts.void(self._db, app, user, before)
-            return before, self._end_all(app, user, now)
+            return before - now, self._end_all(app, user, now)
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tim.errors import (
     BAD_PARAMETER,
-    STORE_UNAVAILABLE,
     TOO_MANY_FAILURES,
     BadParameter,
     IMError,
@@ -23,8 +22,8 @@ from tim.web.service import service
 
 blueprint = Blueprint("login", __name__)
 
-STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
-"""HTTP status of a refused login by its code; 401 for all others."""
+STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429}
+"""HTTP status of a refused login by its code; 401 for all others, but 503 where the store did not answer."""
 RETRY_AFTER = "5"
 """Seconds after which it is worth asking again where the store did not answer."""
 
@@ -36,7 +35,11 @@ def home() -> BaseResponse:
 
 @blueprint.get("/login")
 def page() -> Response:
-    response = make_response(_render(request.args.get("userID", ""), notice=_notice()))
+    user_id = request.args.get("userID", "")
+    try:
+        response = make_response(_render(user_id, notice=_notice()))
+    except StoreUnavailable as error:
+        return _say_later(_render(user_id, error=error))  # the notice can still be read when the store is back
     service().identity.drop_notices(request, response, request.args.get("tab", ""))
     return response
 
@@ -49,11 +52,11 @@ def log_in() -> BaseResponse:
     try:
         instance = parts.backend.login(parts.settings.sdk_app_id, user_id, user_sig, client_of(request))
     except IMError as error:
+        if isinstance(error, StoreUnavailable):
+            return _say_later(_render(user_id, user_sig, error=error))
         response = make_response(_render(user_id, user_sig, error=error), STATUS.get(error.code, 401))
         if isinstance(error, TooManyFailures):
             response.headers["Retry-After"] = str(error.retry_after)
-        elif isinstance(error, StoreUnavailable):
-            response.headers["Retry-After"] = RETRY_AFTER
         return response
     response = go(url_for("tabs.page", instance=instance.id))
     parts.identity.set_tab(response, instance.id, secure=request.is_secure)
@@ -86,6 +89,10 @@ def farewell(instance: Instance) -> Response:
     response = go(url_for("login.page", userID=instance.user or None, tab=instance.id))
     service().identity.set_notice(response, instance.id, secure=request.is_secure)
     return response
+
+
+def _say_later(page: str) -> Response:
+    return Response(page, 503, {"Retry-After": RETRY_AFTER})
 
 
 def _notice() -> Instance | None:
