@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.many.fleet import Fleet, running_fleet
 from tests.many.team import Team
 from tests.redis_server import RedisServer
+from tests.sdk.conftest import account  # noqa: F401 - a fixture
+from tests.web.conftest import chromium, new_window, playwright  # noqa: F401 - fixtures
 from tim.backend import DETACH_GRACE
 from tim.store import Store, open_store
 
@@ -23,10 +26,17 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def team(redis: RedisServer) -> Iterator[Team]:
-    """Eight processes."""
+    """Eight processes, which allow one tab for each account."""
     made = Team(redis.url, 8)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def fleet(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three servers, which allow two tabs for each account."""
+    with running_fleet(tmp_path_factory.mktemp("fleet"), redis, tabs=2) as servers:
+        yield servers
 
 
 @pytest.fixture

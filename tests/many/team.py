@@ -6,9 +6,9 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing.synchronize import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.web.server import APP, PATIENCE, SDK_KEY
 from tim import Backend
@@ -32,8 +32,8 @@ class Team:
         assert len(tasks) <= self.size
         begun = [self._pool.submit(_begin, task) for task in tasks]
         idle = [self._pool.submit(_begin, _nothing) for _ in range(self.size - len(tasks))]
-        for others in (begun, idle):
-            wait(others)  # so that the next tasks find every process free
+        everything: list[Future[Any]] = [*begun, *idle]
+        wait(everything)  # so that the next tasks find every process free
         return [one.result() for one in begun]
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
@@ -124,7 +124,7 @@ class ScriptTab:
 
     def at(self, server: Server) -> ScriptTab:
         """The same tab, whose next request goes to another server."""
-        return ScriptTab(server, self.user_id, self.instance, self.value)
+        return replace(self, server=server)
 
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""
