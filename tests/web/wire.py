@@ -252,6 +252,10 @@ class Socket:
             self._read(left)
         return self.code
 
+    def takes_in(self) -> None:
+        """Take in what has come, without waiting for more."""
+        self._read(0)
+
     def sends(self, raw: bytes) -> None:
         """Write bytes, whatever they are."""
         self.line.sendall(raw)
