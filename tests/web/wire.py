@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
@@ -133,6 +133,10 @@ class ScriptTab:
     def cookie(self) -> str:
         """The Cookie header."""
         return f"tab={self.value}"
+
+    def at(self, server: Server) -> ScriptTab:
+        """The same tab, whose next request goes to another server."""
+        return replace(self, server=server)
 
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""
@@ -261,6 +265,10 @@ class Socket:
             assert left > 0, f"still open; heard {self.frames[-1:]}"
             self._read(left)
         return self.code
+
+    def takes_in(self) -> None:
+        """Take in what has come, without waiting for more."""
+        self._read(0)
 
     def sends(self, raw: bytes) -> None:
         """Write bytes, whatever they are."""

@@ -1,0 +1,24 @@
+"""How soon a kick that one server decides is heard at another, with a thousand tabs online: the bounds we promise."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from tests.many.fleet import Fleet
+from tests.many.measure import audience, come_online, kicks, percentile
+from tim.store import Store
+
+pytestmark = pytest.mark.xdist_group("many")
+
+
+def test_with_a_thousand_tabs_online_an_evicted_one_hears_it_at_once_and_has_its_login_page_within_a_second(
+    fleet: Fleet, store: Store, rounds: int
+) -> None:
+    with audience() as listening:
+        crowd = come_online(fleet, listening, 1000)
+        measured = kicks(fleet, store, listening, 100 * rounds, tabs=2)
+        assert [stream.code for stream in crowd] == [None] * len(crowd)
+        assert statistics.median(kick.told for kick in measured) < 0.1
+        assert percentile([kick.shown for kick in measured], 99) < 1
