@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tests.readme import block, setting
+from tests.redis_server import RedisServer
 from tests.web.server import SDK_KEY, SECRET_KEY, Server, copy_of_the_tree
-from tests.web.wire import TRUSTING
+from tests.web.wire import TRUSTING, get
 
 UNIT: Final = block("ini")
 HOST: Final = "127.0.0.1"
@@ -100,3 +104,40 @@ class Nginx(Server):
     def logs(self) -> str:
         """All that it has written, to whichever file."""
         return "".join(file.read_text() for file in self.home.glob("*.log"))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A Redis, two machines with a worker each, and who stands in front of them."""
+
+    front: Nginx
+    machines: tuple[Machine, Machine]
+
+    def streams(self) -> list[int]:
+        """How many each of the machines has open."""
+        found = [re.search(r"^tim_streams (\d+)", get(one, "/metrics").body, re.MULTILINE) for one in self.machines]
+        return [int(each[1]) for each in found if each]
+
+
+S = TypeVar("S", bound=Server)
+
+
+@contextmanager
+def running(server: S, *, start: bool = True) -> Iterator[S]:
+    """The server, started unless told otherwise, and ended afterwards in whatever state it is."""
+    try:
+        if start:
+            server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_site(home: Path, redis: RedisServer) -> Iterator[Site]:
+    with (
+        running(Machine(home / "one", redis.url, workers=1)) as one,
+        running(Machine(home / "other", redis.url, workers=1)) as other,
+        running(Nginx(home / "nginx", one.port, other.port)) as front,
+    ):
+        yield Site(front, (one, other))

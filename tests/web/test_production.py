@@ -9,9 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from playwright.sync_api import expect
@@ -20,51 +18,14 @@ from tests.ports import free_port
 from tests.readme import block
 from tests.redis_server import RedisServer
 from tests.web.conftest import MakePerson, NewWindow
-from tests.web.production import HOST, Machine, Nginx
-from tests.web.server import APP, PATIENCE, Server, replace, until
+from tests.web.production import HOST, Machine, Nginx, Site, running, running_site
+from tests.web.server import APP, PATIENCE, replace, until
 from tests.web.wire import ScriptTab, Socket, ask, get, log_in, post
 from tim.web.sockets import PING_PERIOD
 
 pytestmark = pytest.mark.xdist_group("production")
 ELSEWHERE = "127.0.0.9"
 """An address of this machine that no proxy has."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A Redis, two machines with a worker each, and who stands in front of them."""
-
-    front: Nginx
-    machines: tuple[Machine, Machine]
-
-    def streams(self) -> list[int]:
-        """How many each of the machines has open."""
-        found = [re.search(r"^tim_streams (\d+)", get(one, "/metrics").body, re.MULTILINE) for one in self.machines]
-        return [int(each[1]) for each in found if each]
-
-
-S = TypeVar("S", bound=Server)
-
-
-@contextmanager
-def running(server: S, *, start: bool = True) -> Iterator[S]:
-    """The server, started unless told otherwise, and ended afterwards in whatever state it is."""
-    try:
-        if start:
-            server.start()
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
-def running_site(home: Path, redis: RedisServer) -> Iterator[Site]:
-    with (
-        running(Machine(home / "one", redis.url, workers=1)) as one,
-        running(Machine(home / "other", redis.url, workers=1)) as other,
-        running(Nginx(home / "nginx", one.port, other.port)) as front,
-    ):
-        yield Site(front, (one, other))
 
 
 @pytest.fixture(scope="module")
