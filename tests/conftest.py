@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.actors import APP, GRACE, Clock, Person
-from tests.engines import ENGINES, Engine
+from tests.engines import ENGINES, Engine, on_redis
 from tests.redis_line import RedisLine
 from tests.redis_server import TEN_YEARS, RedisCluster, RedisServer
 from tim import Backend
@@ -115,6 +115,29 @@ def store(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     opened = engine.open(tmp_path, clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["redis", "redis-cluster"])
+def servers(request: pytest.FixtureRequest, clock: Clock) -> RedisServer | RedisCluster:
+    """One redis-server, then a cluster, empty, on the clock. Other tests use them too: who stops one makes his own."""
+    kind: str = request.param
+    return on_redis(kind, clock)
+
+
+@pytest.fixture
+def open_redis() -> Iterator[Callable[..., RedisStore]]:
+    """`open_redis(url, "node-1")`: the store there, as one process has it; that node has joined. Closed afterwards."""
+    opened: list[RedisStore] = []
+
+    def open_redis(url: str, *nodes: str) -> RedisStore:
+        opened.append(RedisStore(url, grace=GRACE))
+        for node in nodes:
+            opened[-1].join(node)
+        return opened[-1]
+
+    yield open_redis
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture

@@ -56,15 +56,17 @@ def _cluster() -> RedisCluster:
     return RedisCluster(clock=Clock()).start()
 
 
-def _on(running: RedisServer | RedisCluster, clock: Clock) -> str:
+def on_redis(kind: str, clock: Clock) -> RedisServer | RedisCluster:
+    """The one that serves all the tests, "redis" or "redis-cluster", empty, on the clock."""
+    running = _server() if kind == "redis" else _cluster()
     running.follows(clock)
     running.forgets_everything()
-    return running.url
+    return running
 
 
 ENGINES: Final = (
     Engine("sqlite-memory", lambda _, __: "sqlite://"),
     Engine("sqlite-file", lambda path, _: f"sqlite:///{path}/tim.db"),
-    Engine("redis", lambda _, clock: _on(_server(), clock), "tim.store.redis.LEASE"),
-    Engine("redis-cluster", lambda _, clock: _on(_cluster(), clock), "tim.store.redis.LEASE"),
+    Engine("redis", lambda _, clock: on_redis("redis", clock).url, "tim.store.redis.LEASE"),
+    Engine("redis-cluster", lambda _, clock: on_redis("redis-cluster", clock).url, "tim.store.redis.LEASE"),
 )

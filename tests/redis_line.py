@@ -22,10 +22,10 @@ class RedisLine(Proxy):
     """Passes on between its own port and a redis-server, until told otherwise. `passes()` ends each of the faults."""
 
     def __init__(self, server: RedisServer) -> None:
-        self._faults = threading.Lock()  # owns the five below
+        self._faults = threading.Lock()  # owns the six below
         self._requests_late = 0.0
         self._replies_late = 0.0
-        self._replies_to_drop = 0
+        self._replies_to_pass = self._replies_to_drop = 0
         self._hints_are_dropped = False
         self._dropped = 0
         super().__init__(server.port)
@@ -45,13 +45,14 @@ class RedisLine(Proxy):
         with self._faults:
             self._requests_late, self._replies_late = requests, replies
 
-    def drops_replies(self, times: int) -> None:
+    def drops_replies(self, times: int, *, after: int = 0) -> None:
         """The next so many requests reach Redis, but their replies are lost, and with each the connection.
 
-        What a client says by itself is no request: it would use them up where it connects again.
+        So many as `after` says pass before. What a client says by itself is no request: it would use them up where it
+        connects again.
         """
         with self._faults:
-            self._replies_to_drop = times
+            self._replies_to_pass, self._replies_to_drop = after, times
 
     def drops_hints(self) -> None:
         """From now on nothing published reaches a subscriber; replies and confirmations do."""
@@ -111,7 +112,8 @@ class RedisLine(Proxy):
 
     def _is_to_be_dropped(self) -> bool:
         with self._faults:
-            drop = self._replies_to_drop > 0
+            drop = self._replies_to_pass == 0 and self._replies_to_drop > 0
+            self._replies_to_pass -= self._replies_to_pass > 0
             self._replies_to_drop -= drop
         return drop
 

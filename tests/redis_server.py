@@ -130,6 +130,22 @@ class RedisServer:
     def goes_on(self) -> None:
         self._require().send_signal(signal.SIGCONT)
 
+    def holds(self) -> dict[str, tuple[bytes, int]]:
+        """All it has: each key with its value, written out, and when it expires, in milliseconds of unix time."""
+        keys = list(self._admin.scan_iter(count=1000))
+        pipe = self._admin.pipeline(transaction=False)
+        for key in keys:
+            pipe.dump(key)
+            pipe.pexpiretime(key)
+        answers = pipe.execute()
+        return {
+            key.decode(): (value, expiry) for key, value, expiry in zip(keys, answers[::2], answers[1::2], strict=True)
+        }
+
+    def keys(self, pattern: str) -> set[str]:
+        """The keys it has that match."""
+        return {key.decode() for key in self._admin.scan_iter(pattern, count=1000)}
+
     def forgets_everything(self) -> None:
         self._admin.flushall()
 
@@ -243,6 +259,12 @@ class RedisCluster:
     def goes_on(self) -> None:
         for node in self.nodes:
             node.goes_on()
+
+    def holds(self) -> dict[str, tuple[bytes, int]]:
+        return {key: found for node in self.nodes for key, found in node.holds().items()}
+
+    def keys(self, pattern: str) -> set[str]:
+        return {key for node in self.nodes for key in node.keys(pattern)}
 
     def forgets_everything(self) -> None:
         for node in self.nodes:

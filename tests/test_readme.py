@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tim import backend, hub, node, rules, tab, wire
+from tim.store import connection, redis
 from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,12 @@ def bound(promise: str) -> str:
         ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
         ("A frame of the official SDK", f"more than {sdk_gateway.FRAMES_PER_SECOND} a second for long"),
         ("A frame of the official SDK", f"or {sdk_gateway.BURST} at once"),
+        ("A process that dies", f"after {redis.LEASE:.0f} s of silence"),
+        ("A process that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
+        ("Redis away", f"within {connection.QUEUEING:.0f} s"),
+        ("Redis away", f"within {node.RENEWAL_PERIOD:.0f} s of its return"),
+        ("Redis away", f"after {connection.TIMEOUT:.0f} s"),
+        ("Saved limits", f"begins {2 * backend.FRESH:.0f} s later"),
         ("Tabs in one process", f"{hub.MAX_STREAMS};"),
         ("A slow reader", f"{hub.MAILBOX} items"),
         ("A slow reader", f"newest {tab.MISSED} messages"),

@@ -48,7 +48,7 @@ KICKED: Final = 1002
 
 OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
-_SDK_MESSAGE = re.compile(r"[0-9a-f]{32}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
+_SDK_MESSAGE = re.compile(r"[0-9a-f]{32,34}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
 
 Body = dict[str, Any]
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from redis import Redis, RedisCluster, RedisError
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import ConnectionError, NoScriptError
+from redis.exceptions import ConnectionError, NoScriptError, RedisClusterException
 from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
@@ -33,6 +33,9 @@ QUEUEING: Final = 5.0
 """Seconds that a call waits for its turn."""
 NEVER: Final = 2**53 - 1
 """The largest number that a script can count with."""
+
+FAILURES: Final = (RedisError, RedisClusterException, OSError)
+"""What goes wrong with a Redis that is away, cannot be understood, or lacks a part."""
 
 Reply = list[Any]
 
@@ -68,7 +71,7 @@ class Connection:
             for server in self.servers():
                 _check(server.info(), self.name)
             self.look_at_clocks()
-        except (RedisError, StoreUnavailable, OSError, ValueError) as error:
+        except (*FAILURES, StoreUnavailable, ValueError) as error:
             raise SettingError("TIM_STORE", f"the Redis at {self.name} cannot be used: {error}") from None
 
     def call(self, part: int, verb: str, *words: object) -> Reply:
@@ -143,7 +146,7 @@ class Connection:
             for part, prefix in enumerate(PREFIXES):
                 node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
                 held.setdefault(self._client.get_redis_connection(node), []).append(part)
-        except RedisError as error:
+        except FAILURES as error:
             self.look_again()
             raise StoreUnavailable(f"{self.name}: {error}") from error
         return held
@@ -151,7 +154,7 @@ class Connection:
     def look_again(self) -> None:
         """Ask a cluster anew which server holds what."""
         if isinstance(self._client, RedisCluster):
-            with suppress(RedisError):
+            with suppress(*FAILURES):
                 self._client.nodes_manager.initialize()
 
     def close(self) -> None:
@@ -201,7 +204,7 @@ class Connection:
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
             yield
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error
         finally:
             self._room.release()

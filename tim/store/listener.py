@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
-from redis import Redis, RedisError
+from redis import Redis
 from redis.exceptions import ConnectionError
 
 from tim.errors import StoreUnavailable
-from tim.store.connection import PREFIXES, Connection
+from tim.store.connection import FAILURES, PREFIXES, Connection
 from tim.store.hint import Hint, read
 
 PAUSE: Final = 0.5
@@ -22,7 +22,7 @@ PAUSE: Final = 0.5
 SILENCE: Final = 2.0
 """Seconds between the questions whether a line lives; one that answers none of two is dead."""
 
-ORDINARY: Final = (RedisError, OSError, StoreUnavailable)
+ORDINARY: Final = (*FAILURES, StoreUnavailable)
 """What a server that is away is noticed by. Whatever else happens, this process must not go deaf for it."""
 
 log = logging.getLogger("tim")
@@ -68,10 +68,13 @@ class Listener:
 
     def _line(self, server: Redis, parts: list[int], open_lines: ExitStack) -> Any:
         """A connection that is told the hints of these parts."""
-        line: Any = server.connection_pool.make_connection()
+        pool = server.connection_pool
+        line: Any = pool.connection_class(**pool.connection_kwargs)  # not one of the few that the pool may make
         open_lines.callback(line.disconnect)
         line.connect()
-        line.send_command("SSUBSCRIBE", *(f"{PREFIXES[part]}:node:{self._node}" for part in parts))
+        # One for each part: a cluster takes no command that is about several.
+        asked = [("SSUBSCRIBE", f"{PREFIXES[part]}:node:{self._node}") for part in parts]
+        line.send_packed_command(line.pack_commands(asked))
         for _ in parts:
             line.read_response()  # that it is subscribed; an error where the part is elsewhere
         return line
