@@ -15,7 +15,7 @@ from tests.actors import until
 from tests.redis_server import RedisServer
 from tim.store.connection import SCRIPTS
 
-BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "HMGET"})
+BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "TIME", "HMGET"})
 """What a process asks every few seconds or at most twice a second, whatever is done with it."""
 SMALL_TALK: Final = frozenset({"HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO", "COMMAND", "SSUBSCRIBE"})
 VERBS: Final = {script.sha: verb for verb, script in SCRIPTS.items()}

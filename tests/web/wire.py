@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,12 @@ from tests.web.server import PATIENCE, Server
 
 NEVER: Final = 1006
 """The code of a socket that went away without a close frame."""
+
+
+TRUSTING: Final = ssl.create_default_context()
+"""Takes whoever answers for the server under test."""
+TRUSTING.check_hostname = False
+TRUSTING.verify_mode = ssl.CERT_NONE
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,20 @@ def ask(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
     follow: bool = False,
+    source: str = "127.0.0.1",
 ) -> Answer:
-    """Send one request and read its answer. Redirects are followed only where asked for."""
+    """Send one request, from the address `source`, and read its answer. Redirects are followed only where asked for."""
     sent = dict(headers or {})
     if cookie:
         sent["Cookie"] = cookie
     if form is not None:
         body = urlencode(form, errors="surrogatepass").encode()
         sent["Content-Type"] = "application/x-www-form-urlencoded"
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, PATIENCE, (source, 0))
+    if server.address.startswith("https:"):
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", server.port, timeout=PATIENCE, source_address=(source, 0), context=TRUSTING
+        )
     try:
         connection.request(method, path, body, sent)
         response = connection.getresponse()
@@ -208,6 +220,8 @@ class Socket:
             self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.line.settimeout(PATIENCE)
         self.line.connect(("127.0.0.1", server.port))
+        if server.address.startswith("https:"):
+            self.line = TRUSTING.wrap_socket(self.line)
         self._protocol = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", (origin or server.address).encode())]
         if cookie:
