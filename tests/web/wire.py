@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
@@ -136,7 +136,7 @@ class ScriptTab:
 
     def at(self, server: Server) -> ScriptTab:
         """The same tab, whose next request goes to another server."""
-        return replace(self, server=server)
+        return ScriptTab(server, self.user_id, self.instance, self.value, self.opened)
 
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""
