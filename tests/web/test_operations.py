@@ -26,6 +26,10 @@ from tim.web import settings
 
 ROOT = Path(__file__).parents[2]
 EXPIRES = 2e9
+HALF_A_LOGIN = (
+    b"POST /login HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuserID="
+)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
@@ -58,7 +62,7 @@ def test_the_unit_starts_tells_systemd_serves_and_stops(
             assert setting(UNIT, "Type") == "notify"
             assert setting(UNIT, "KillMode") == "mixed", "systemd stops the one process that was started"
             with socket.create_connection(("127.0.0.1", machine.port)) as slow:
-                slow.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nuserID=")
+                slow.sendall(HALF_A_LOGIN)
                 began = time.monotonic()
                 assert machine.terminate() == 0
                 assert time.monotonic() - began < float(setting(UNIT, "TimeoutStopSec")), "systemd would kill it"
