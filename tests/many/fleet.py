@@ -28,6 +28,8 @@ def running_fleet(home: Path, redis: RedisServer, tabs: int) -> Iterator[Fleet]:
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(Server.start, (a, b, c)))
         yield a, b, c
+        for server in (a, b, c):
+            server.has_no_traceback()
     finally:
         for server in (a, b, c):
             server.stop()

@@ -105,12 +105,11 @@ def come_online(fleet: Fleet, listening: Audience, tabs: int) -> list[Socket]:
         return list(pool.map(come, range(tabs)))
 
 
-def kicks(fleet: Fleet, store: Store, listening: Audience, times: int, *, tabs: int) -> list[Kick]:
+def kicks(fleet: Fleet, store: Store, listening: Audience, times: int, *, tabs: int) -> Iterator[Kick]:
     """Kick a tab so often, by one login more than the `tabs` that an account may have."""
     a, b, c = fleet
     user = f"alice-{secrets.token_hex(8)}"
     online: deque[tuple[str, str, Socket]] = deque()
-    measured = []
     for _ in range(tabs + times):
         clicked = time.time()
         tab = log_in(a, user)
@@ -127,9 +126,8 @@ def kicks(fleet: Fleet, store: Store, listening: Audience, times: int, *, tabs: 
             fetched = int(pause[1]) / 1000 + time.time() - began
             gone = store.get(old).gone
             assert gone is not None
-            measured.append(Kick(heard - gone.at, heard - clicked, heard - clicked + fetched))
+            yield Kick(heard - gone.at, heard - clicked, heard - clicked + fetched)
         online.append((tab.instance, tab.cookie, listening.add(tab.at(b).goes_online())))
-    return measured
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -161,9 +159,9 @@ def main() -> None:
         running_fleet(Path(home), redis, tabs=1) as fleet,
         audience() as listening,
     ):
-        _show(kicks(fleet, store, listening, asked.kicks, tabs=1), "nobody else online")
+        _show(list(kicks(fleet, store, listening, asked.kicks, tabs=1)), "nobody else online")
         crowd = come_online(fleet, listening, asked.tabs)
-        _show(kicks(fleet, store, listening, asked.kicks, tabs=1), f"{asked.tabs} other tabs online")
+        _show(list(kicks(fleet, store, listening, asked.kicks, tabs=1)), f"{asked.tabs} other tabs online")
         assert all(stream.code is None for stream in crowd), "a tab of the crowd has lost its line"
     redis.kill()
 
