@@ -22,10 +22,11 @@ class RedisLine(Proxy):
     """Passes on between its own port and a redis-server, until told otherwise. `passes()` ends each of the faults."""
 
     def __init__(self, server: RedisServer) -> None:
-        self._faults = threading.Lock()  # owns the six below
+        self._faults = threading.Lock()  # owns the seven below
         self._requests_late = 0.0
         self._replies_late = 0.0
         self._replies_to_pass = self._replies_to_drop = 0
+        self._replies_of = b""
         self._hints_are_dropped = False
         self._dropped = 0
         super().__init__(server.port)
@@ -45,14 +46,14 @@ class RedisLine(Proxy):
         with self._faults:
             self._requests_late, self._replies_late = requests, replies
 
-    def drops_replies(self, times: int, *, after: int = 0) -> None:
+    def drops_replies(self, times: int, *, after: int = 0, of: str = "") -> None:
         """The next so many requests reach Redis, but their replies are lost, and with each the connection.
 
-        So many as `after` says pass before. What a client says by itself is no request: it would use them up where it
-        connects again.
+        So many as `after` says pass before. Only requests with the word `of` in them count. What a client says by
+        itself is no request: it would use them up where it connects again.
         """
         with self._faults:
-            self._replies_to_pass, self._replies_to_drop = after, times
+            self._replies_to_pass, self._replies_to_drop, self._replies_of = after, times, of.encode()
 
     def drops_hints(self) -> None:
         """From now on nothing published reaches a subscriber; replies and confirmations do."""
@@ -85,7 +86,7 @@ class RedisLine(Proxy):
                 name = first(item).upper()
                 # The answer to a subscription is a push.
                 if name not in SUBSCRIBING:
-                    to_drop.append(name not in SMALL_TALK and self._is_to_be_dropped())
+                    to_drop.append(name not in SMALL_TALK and self._is_to_be_dropped(item))
             with self._faults:
                 late = self._requests_late
             time.sleep(late)
@@ -110,8 +111,10 @@ class RedisLine(Proxy):
 
         return there, back
 
-    def _is_to_be_dropped(self) -> bool:
+    def _is_to_be_dropped(self, request: bytes) -> bool:
         with self._faults:
+            if self._replies_of not in request:
+                return False
             drop = self._replies_to_pass == 0 and self._replies_to_drop > 0
             self._replies_to_pass -= self._replies_to_pass > 0
             self._replies_to_drop -= drop

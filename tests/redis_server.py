@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import mmap
 import os
-import shutil
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +18,7 @@ from redis.retry import Retry
 
 from tests.actors import DAY, PATIENCE, Clock, until
 from tests.ports import free_port
+from tests.shims import folder, shim
 
 TEN_YEARS: Final = 3650 * DAY
 """Seconds; more than any test lets pass."""
@@ -28,23 +26,6 @@ HOST: Final = "127.0.0.1"
 SLOTS: Final = 16384
 # The kernel kills a server when the thread that forked it ends, whatever it ends of; this one ends with the process.
 _FORKS: Final = ThreadPoolExecutor(1)
-
-
-@functools.cache
-def _folder() -> Path:
-    """Where the servers of this process have their folders."""
-    folder = Path(mkdtemp(prefix="tim-redis-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-@functools.cache
-def _shim() -> Path:
-    """`clock.c`, compiled. Each process compiles its own, so that none loads what another is still writing."""
-    compiled = _folder() / "clock.so"
-    source = Path(__file__).with_name("clock.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", compiled, source], check=True)
-    return compiled
 
 
 class _ShownTime:
@@ -55,7 +36,7 @@ class _ShownTime:
         with open(file, "r+b") as opened:
             # Written as one int64, so that nobody reads half a time.
             self._microseconds = memoryview(mmap.mmap(opened.fileno(), 8)).cast("q")
-        self.environment = {"LD_PRELOAD": str(_shim()), "TIM_TEST_CLOCK": str(file)}
+        self.environment = {"LD_PRELOAD": str(shim("clock")), "TIM_TEST_CLOCK": str(file)}
 
     def shows(self, now: float) -> None:
         self._microseconds[0] = round(now * 1e6)
@@ -72,7 +53,7 @@ class RedisServer:
 
     def __init__(self, *, clock: Clock | None = None, append_only: bool = False, **config: str) -> None:
         self.port = free_port()
-        self._home = Path(mkdtemp(dir=_folder()))
+        self._home = Path(mkdtemp(dir=folder()))
         self._clock = clock
         self._shown = _ShownTime(self._home / "clock") if clock else None
         if clock:

@@ -563,6 +563,20 @@ def test_a_renewal_names_each_that_has_ended_until_it_is_detached(store: Store, 
     assert reason(store, stays) is None
 
 
+def test_it_counts_who_is_online_by_node(store: Store, log_in: LogIn) -> None:
+    assert store.online() == {}
+    here, gone, moved, ended = (log_in("alice" if n < 2 else "bob") for n in range(4))
+    log_in("carol", attached=False)
+    assert store.online() == {NODE: 4}
+    store.attach(moved.id, "node-2", 10)
+    assert store.online() == {NODE: 3, "node-2": 1}
+    store.detach(gone.id, gone.stream)
+    store.remove(ended.id, Gone(LOGGED_OUT, 0))
+    assert store.online() == {NODE: 1, "node-2": 1}
+    store.remove(here.id, Gone(LOGGED_OUT, 0))
+    assert store.online() == {"node-2": 1}
+
+
 def test_a_renewal_names_nobody_of_another_node(store: Store, log_in: LogIn) -> None:
     here = log_in()
     moved = log_in()

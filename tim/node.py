@@ -92,7 +92,8 @@ class Node:
     def _hear(self, hint: Hint) -> None:
         if hint.message is not None:
             self._hub.post(hint.app, hint.user, hint.message)
-        elif hint.gone is not None:
+            return
+        if hint.gone is not None:
             self._hub.end(hint.instance, hint.gone)
         elif hint.stream is not None:
             self._hub.attached(hint.instance, hint.stream)

@@ -85,7 +85,7 @@ class Proxy:
 
     def _connect(self, near: socket.socket) -> None:
         try:
-            far = socket.create_connection(("127.0.0.1", self._target), 5)
+            far = self._reach()
         except OSError:
             _reset(near)
             return
@@ -95,6 +95,10 @@ class Proxy:
         there, back = self._filters()
         for source, sink, kept in ((near, far, there), (far, near, back)):
             threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
+
+    def _reach(self) -> socket.socket:
+        """A connection to the other side."""
+        return socket.create_connection(("127.0.0.1", self._target), 5)
 
     def _filters(self) -> tuple[Filter, Filter]:
         """Of a new connection: what goes to the server, and what comes back."""

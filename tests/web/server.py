@@ -71,9 +71,9 @@ def flask(app: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", str(app), *words]
 
 
-def gunicorn(app: Path, port: int) -> list[str]:
-    """The command line that serves `app` as the README says, with one worker of greenlets."""
-    options = ["-k", "gevent", "-w", "1", "-b", f"127.0.0.1:{port}", "--chdir", str(app.parent)]
+def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
+    """The command line that serves `app` as the README says, with workers of greenlets."""
+    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(app.parent)]
     return [sys.executable, "-m", "gunicorn", *options, "app:app"]
 
 
@@ -86,6 +86,7 @@ class Server:
         demo: start as somebody does who has configured nothing; `app` must then be a copy.
         debug: run with the reloader.
         gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
+        workers: processes of gunicorn; more than one need a `STORE` that many can be on.
         settings: `ONLINE_WEB_INSTANCES="2"` becomes TIM_ONLINE_WEB_INSTANCES.
     """
 
@@ -97,6 +98,7 @@ class Server:
         demo: bool = False,
         debug: bool = False,
         gevent: bool = False,
+        workers: int = 1,
         **settings: str,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,7 @@ class Server:
         debugging = ["--debug"] if debug else []
         self._command = flask(app, "run", "--port", str(self.port), *debugging)
         if gevent:
-            self._command = gunicorn(app, self.port)
+            self._command = gunicorn(app, self.port, workers)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+from tests.redis_server import RedisServer
 from tests.web.conftest import MakeServer
-from tests.web.server import until
+from tests.web.server import Server, until
 from tests.web.wire import get, log_in
 
 
@@ -34,6 +36,26 @@ def test_it_counts_its_streams(make_server: MakeServer) -> None:
     for stream in streams:
         stream.leaves()
     until(lambda: count() == 0, "streams that were closed are counted")
+
+
+def test_each_process_counts_for_all_of_them(make_redis: Callable[..., RedisServer], make_server: MakeServer) -> None:
+    redis = make_redis()
+    one, other = (make_server(STORE=redis.url, ONLINE_WEB_INSTANCES="3") for _ in range(2))
+
+    def counts(server: Server) -> tuple[str, list[float]]:
+        body = get(server, "/metrics").body
+        here = re.search(r"^tim_streams (\S+)$", body, re.MULTILINE)
+        assert here, body
+        nodes = dict(re.findall(r'^tim_online_instances\{node="(\w+)"\} (\S+)$', body, re.MULTILINE))
+        return here[1], sorted(map(float, nodes.values()))
+
+    assert counts(one) == counts(other) == ("0.0", [])
+    ends = [log_in(server, "counted").goes_online() for server in (one, one, other)]
+    until(lambda: (counts(one), counts(other)) == (("2.0", [1, 2]), ("1.0", [1, 2])), "a tab is not counted")
+    ends[0].leaves()
+    until(lambda: (counts(one), counts(other)) == (("1.0", [1, 1]), ("1.0", [1, 1])), "one that is closed is counted")
+    redis.kill()
+    assert counts(one) == ("1.0", [])
 
 
 def test_what_it_tells_names_nobody(make_server: MakeServer) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.web.conftest import MakeServer
-from tests.web.server import ROOT, Server, copy_of_the_tree, replace, until
+from tests.web.server import Server, copy_of_the_tree, replace, until
+from tests.web.stuck import reading
 from tests.web.wire import NEVER, Socket, elements, get, log_in, upgrade
 
 MASK = b"\x01\x02\x03\x04"
@@ -170,35 +169,12 @@ def test_a_peer_that_answers_is_kept_and_hears_a_sign_of_life(quick: Server) -> 
     assert tab.instances() == {tab.instance: "online"}
 
 
-CLIENT = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from tests.web.server import Server
-from tests.web.wire import Socket
-server = Server(Path(sys.argv[2]))
-server.port = int(sys.argv[3])
-stream = Socket(server, sys.argv[4], cookie=sys.argv[5], buffer=2048)
-stream.hears('data-state="ready"')
-print("ready", flush=True)
-while stream.code is None:
-    stream.hears_more(1)
-print("closed", stream.code, flush=True)
-"""
-
-
 def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_socket_in_time(
-    tmp_path: Path, quick: Server, make_server: MakeServer
+    quick: Server, make_server: MakeServer
 ) -> None:
     server = make_server(app=quick.app, ONLINE_WEB_INSTANCES="3")
     stuck = log_in(server, "stuck")
-    client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, str(ROOT), str(tmp_path), str(server.port), stuck.path + "events", stuck.cookie],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert client.stdout and client.stdout.readline() == "ready\n"
+    with reading(stuck) as client:
         writer = log_in(server, "stuck")
         lines = [writer.goes_online()]
         client.send_signal(signal.SIGSTOP)
@@ -219,10 +195,6 @@ def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_sock
 
         until(only_the_others, "the socket of a stuck client is still open", 10)
         assert [line.code for line in lines] == [None] * 3
-    finally:
-        client.send_signal(signal.SIGCONT)
-        client.kill()
-        client.communicate()
     server.has_no_traceback()
 
 

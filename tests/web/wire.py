@@ -5,20 +5,38 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
 
-from tests.web.server import PATIENCE, Server
+from tests.web.server import PATIENCE
 
 NEVER: Final = 1006
 """The code of a socket that went away without a close frame."""
+
+TRUSTING: Final = ssl.create_default_context()
+"""Takes whoever answers for the server under test."""
+TRUSTING.check_hostname = False
+TRUSTING.verify_mode = ssl.CERT_NONE
+
+
+class Door(Protocol):
+    """Where a script knocks: a server, or what stands in front of several."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def address(self) -> str: ...
+
+    def user_sig(self, user_id: str) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ class Answer:
 
 
 def ask(
-    server: Server,
+    server: Door,
     method: str,
     path: str,
     form: dict[str, str] | None = None,
@@ -60,15 +78,20 @@ def ask(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
     follow: bool = False,
+    source: str = "127.0.0.1",
 ) -> Answer:
-    """Send one request and read its answer. Redirects are followed only where asked for."""
+    """Send one request, from the address `source`, and read its answer. Redirects are followed only where asked for."""
     sent = dict(headers or {})
     if cookie:
         sent["Cookie"] = cookie
     if form is not None:
         body = urlencode(form, errors="surrogatepass").encode()
         sent["Content-Type"] = "application/x-www-form-urlencoded"
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, PATIENCE, (source, 0))
+    if server.address.startswith("https:"):
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", server.port, timeout=PATIENCE, source_address=(source, 0), context=TRUSTING
+        )
     try:
         connection.request(method, path, body, sent)
         response = connection.getresponse()
@@ -83,18 +106,18 @@ def ask(
     return answer
 
 
-def get(server: Server, path: str, *, cookie: str = "", headers: dict[str, str] | None = None) -> Answer:
+def get(server: Door, path: str, *, cookie: str = "", headers: dict[str, str] | None = None) -> Answer:
     return ask(server, "GET", path, cookie=cookie, headers=headers)
 
 
 def post(
-    server: Server, path: str, form: dict[str, str], *, cookie: str = "", headers: dict[str, str] | None = None
+    server: Door, path: str, form: dict[str, str], *, cookie: str = "", headers: dict[str, str] | None = None
 ) -> Answer:
     return ask(server, "POST", path, form, cookie=cookie, headers=headers)
 
 
 def log_in(
-    server: Server, user_id: str, user_sig: str | None = None, *, headers: dict[str, str] | None = None
+    server: Door, user_id: str, user_sig: str | None = None, *, headers: dict[str, str] | None = None
 ) -> ScriptTab:
     """Log in without a browser; the login must succeed."""
     sig = server.user_sig(user_id) if user_sig is None else user_sig
@@ -107,7 +130,7 @@ def log_in(
 class ScriptTab:
     """A tab of an account that is held by a script: its instance and its cookie."""
 
-    server: Server
+    server: Door
     user_id: str
     instance: str
     value: str
@@ -121,6 +144,10 @@ class ScriptTab:
     def cookie(self) -> str:
         """The Cookie header."""
         return f"tab={self.value}"
+
+    def at(self, server: Door) -> ScriptTab:
+        """The same tab, whose next request goes to another server."""
+        return ScriptTab(server, self.user_id, self.instance, self.value, self.opened)
 
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""
@@ -174,7 +201,7 @@ def upgrade(path: str, host: str, *, headers: dict[str, str]) -> bytes:
     return (f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n").encode()
 
 
-def ask_for_socket(server: Server, path: str, headers: dict[str, str]) -> bytes:
+def ask_for_socket(server: Door, path: str, headers: dict[str, str]) -> bytes:
     """Everything the server sends to whoever asks for a socket and then says nothing more."""
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
         line.sendall(upgrade(path, f"127.0.0.1:{server.port}", headers=headers))
@@ -193,7 +220,7 @@ class Socket:
     """
 
     def __init__(
-        self, server: Server, path: str, *, cookie: str = "", origin: str | None = None, buffer: int | None = None
+        self, server: Door, path: str, *, cookie: str = "", origin: str | None = None, buffer: int | None = None
     ) -> None:
         self.frames: list[str] = []
         self.pings = 0
@@ -204,6 +231,8 @@ class Socket:
             self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.line.settimeout(PATIENCE)
         self.line.connect(("127.0.0.1", server.port))
+        if server.address.startswith("https:"):
+            self.line = TRUSTING.wrap_socket(self.line)
         self._protocol = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Origin", (origin or server.address).encode())]
         if cookie:
@@ -247,6 +276,10 @@ class Socket:
             assert left > 0, f"still open; heard {self.frames[-1:]}"
             self._read(left)
         return self.code
+
+    def takes_in(self) -> None:
+        """Take in what has come, without waiting for more."""
+        self._read(0)
 
     def sends(self, raw: bytes) -> None:
         """Write bytes, whatever they are."""

@@ -39,6 +39,9 @@ class Store(Protocol):
     def attached(self, node: str) -> dict[str, int]:
         """The live instances whose stream is open at the node, and its number."""
 
+    def online(self) -> dict[str, int]:
+        """How many instances are online, by the node that has their stream open; a node that has none is left out."""
+
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit in one step.
 

@@ -14,7 +14,7 @@ from tim.rules import Client, Gone, Message
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something has been decided about an account; at the least, its list of instances is another one.
+    """What has happened to an account: a message has come, or else its list of instances is another one.
 
     Attributes:
         message: has been written into the account's log.

@@ -7,6 +7,7 @@ runs alone, so verbs on an account happen one after the other. What each verb pr
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, astuple, fields
@@ -73,6 +74,14 @@ class RedisStore:
                 raise StoreUnavailable("a part of it does not answer")
             streams.update((id, int(stream)) for id, stream in reply[1])
         return streams
+
+    def online(self) -> dict[str, int]:
+        counted: Counter[str] = Counter()
+        for reply in self._everywhere("online"):
+            if reply is None:
+                raise StoreUnavailable("a part of it does not answer")
+            counted.update({node: int(number) for node, number in reply[1]})
+        return dict(+counted)
 
     def admit(self, newcomer: Instance, limit: int, made: float = NEVER) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client

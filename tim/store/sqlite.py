@@ -89,6 +89,11 @@ class SQLiteStore:
             here = instances.select(self._db, "node = ? AND reason IS NULL", node)
             return {instance.id: instance.stream for instance in here}
 
+    def online(self) -> dict[str, int]:
+        with self._transaction():
+            counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
+            return dict(self._db.execute(counted).fetchall())
+
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
             known = instances.find(self._db, newcomer.id)

@@ -7,9 +7,11 @@ still a plain answer.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import ClientDisconnected
 
 from tim.web.service import service
 from tim.web.sockets import prepare
@@ -21,6 +23,8 @@ POLICY: Final = (
 )
 MAX_REQUEST: Final = 64 * 1024
 """Bytes of a request's body. The largest honest one is a message of 12 KiB, written in percent signs."""
+WASTE: Final = 256 * 1024
+"""Bytes that are read of the body of a request that was answered without them."""
 
 KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """What a Sec-WebSocket-Key looks like."""
@@ -33,6 +37,7 @@ def install(app: Flask) -> None:
     app.before_request(check_method)
     app.before_request(check_socket)
     app.after_request(set_headers)
+    app.after_request(read_the_rest)
 
 
 def check_method() -> None:
@@ -80,6 +85,21 @@ def set_headers(response: Response) -> Response:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
+    return response
+
+
+def read_the_rest(response: Response) -> Response:
+    """Whatever of the body nobody has read, as with a request that was refused.
+
+    A connection that is closed with something unread in it is reset. The answer is lost with it, and a proxy takes
+    this server for broken and sends nobody here for a while.
+    """
+    length = request.content_length or 0
+    with suppress(ClientDisconnected, OSError):
+        if length > MAX_REQUEST:
+            request.environ["wsgi.input"].read(min(length, WASTE))
+        elif length and not is_socket():
+            request.stream.read()
     return response
 
 

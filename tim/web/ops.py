@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
@@ -29,7 +31,17 @@ def readyz() -> Response:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Prometheus text."""
+    """Prometheus text. What is said of all processes is the same whichever of them answers."""
     registry = CollectorRegistry()
-    Gauge("tim_streams", "Streams that are open in this process.", registry=registry).set(len(service().backend.hub))
+    here = Gauge("tim_streams", "Streams that are open in the process that answers.", registry=registry)
+    here.set(len(service().backend.hub))
+    everywhere = Gauge(
+        "tim_online_instances",
+        "Instances that are online, of each process that has any, whichever answers.",
+        ["node"],
+        registry=registry,
+    )
+    with suppress(StoreUnavailable):  # what is known without it is told all the same
+        for node, number in service().backend.store.online().items():
+            everywhere.labels(node).set(number)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -39,15 +39,20 @@ end
 
 -- Change fields of an instance; one that is set to false is no more.
 local function set(instance, changes)
+    local present, absent = {}, {}
     for name, value in pairs(changes) do
         if value then
             instance[name] = type(value) == 'number' and us(value) or value
-            redis.call('HSET', key('instance', instance.id), name, instance[name])
+            present[#present + 1] = name
+            present[#present + 1] = instance[name]
         else
             instance[name] = nil
-            redis.call('HDEL', key('instance', instance.id), name)
+            absent[#absent + 1] = name
         end
     end
+    local at = key('instance', instance.id)
+    if #present > 0 then redis.call('HSET', at, unpack(present)) end
+    if #absent > 0 then redis.call('HDEL', at, unpack(absent)) end
 end
 
 -- rules.ended: what has become of an instance by now, and when; nil while it is logged in.

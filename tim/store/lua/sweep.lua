@@ -1,5 +1,7 @@
 #!lua flags=allow-oom
 local lease, patience, many = tonumber(ARGV[5]), tonumber(ARGV[6]), 100
+-- The caller needs the hints too: he is answered only who has ended, and not who is detached now.
+me = ''
 
 -- A node is dead if it alone was silent. Where nobody was heard for long, it was this server that was away.
 local silence = now - (redis.call('GET', key('pulse')) or now)

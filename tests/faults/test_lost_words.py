@@ -1,0 +1,92 @@
+"""Words between Redis and a server are lost: what was decided holds all the same, once, and is heard in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.conftest import Opens
+from tests.faults.site import HEALED, Site, instances, texts
+from tests.web.wire import get
+from tim.store.connection import SCRIPTS
+
+
+@pytest.fixture(autouse=True)
+def whole_again(site: Site) -> Iterator[None]:
+    """A test that fails leaves no fault to the next one."""
+    yield
+    site.line.passes()
+
+
+def test_with_every_hint_lost_a_kick_is_heard_in_time_and_a_message_with_the_next_one(site: Site, opens: Opens) -> None:
+    victim, reader = opens(site.far, "victim"), opens(site.far, "reader")
+    writer = opens(site.near, "writer")
+    site.line.drops_hints()
+    newcomer = opens(site.near, "victim")
+    writer.says(reader.user_id, "unheard")
+    victim.is_told("multipleAccount", HEALED)
+    assert victim.events.count("kickedOut") == 1
+    assert site.line.dropped > 0, "no hint was lost, so nothing was tried"
+    assert reader.messages == []
+    site.line.passes()
+    writer.says(reader.user_id, "heard")
+    reader.reads("unheard", "heard")
+    for tab in (reader, newcomer):
+        tab.was_never_cut()
+
+
+def test_a_server_that_was_cut_off_catches_up_with_what_others_have_done_meanwhile(site: Site, opens: Opens) -> None:
+    victim, reader = opens(site.far, "victim-cut"), opens(site.far, "reader-cut")
+    writer = opens(site.near, "writer-cut")
+    site.line.swallows()
+    newcomer = opens(site.near, "victim-cut")
+    writer.says(reader.user_id, "meanwhile")
+    newcomer.stays(ready=True, seconds=1)
+    assert get(site.far, "/readyz").status == 503
+    site.line.passes()
+    victim.is_told("multipleAccount", HEALED)
+    reader.reads("meanwhile", patience=HEALED)
+    for tab in (reader, newcomer):
+        tab.was_never_cut()
+
+
+def test_a_reply_that_is_lost_and_asked_for_again_is_one_login_one_eviction_one_message(
+    site: Site, opens: Opens
+) -> None:
+    first, friend = opens(site.far, "alice"), opens(site.far, "bob")
+    friend.says(first.user_id, "hello")  # from now on Redis knows all scripts
+    first.reads("hello")
+
+    site.line.drops_replies(1, of=SCRIPTS["admit"].sha)
+    second = opens(site.far, "alice")
+    first.is_told("multipleAccount")
+    [admitted] = instances(site.redis, "alice")
+    assert (admitted.id, admitted.generation) == (second.id, 2)
+
+    for verb in ("append", "receive"):
+        site.line.drops_replies(1, of=SCRIPTS[verb].sha)
+        second.says(friend.user_id, verb)
+    friend.reads("hello", "append", "receive")
+    assert texts(site.redis, "bob") == texts(site.redis, "alice") == friend.messages
+
+    site.line.drops_replies(1, of=SCRIPTS["attach"].sha)
+    third = opens(site.far, "alice")
+    site.line.drops_replies(1, of=SCRIPTS["remove"].sha)
+    assert third.script.posts("logout").status == 303
+    third.is_told("loggedOut")
+    assert instances(site.redis, "alice") == []
+    assert site.line.dropped >= 5, "not all of them were lost"
+    friend.was_never_cut()
+
+
+def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(site: Site, opens: Opens) -> None:
+    first, friend = opens(site.far, "alice-script"), opens(site.near, "bob-script")
+    site.redis.forgets_scripts()
+    first.says(friend.user_id, "hello")
+    friend.reads("hello")
+    site.redis.forgets_scripts()
+    second = opens(site.near, "alice-script")
+    first.is_told("multipleAccount")
+    for tab in (second, friend):
+        tab.was_never_cut()

@@ -1,0 +1,77 @@
+"""Faults that take their time. What takes half a minute in earnest is made a few seconds here, in a copy."""
+
+from __future__ import annotations
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import MakeGunicorn, Opens
+from tests.faults.gunicorn import Gunicorn, connections
+from tests.faults.site import instances
+from tests.redis_server import RedisServer
+from tests.web.server import copy_of_the_tree, replace, until
+from tests.web.stuck import reading
+from tests.web.wire import log_in
+
+LEASE = 2.0
+GRACE = 2.0
+PING_PERIOD = 5.0
+SLACK = 5.0
+"""Seconds more, as the machine may be busy with other tests."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
+    """Two workers that are soon held to be dead, and soon hold a peer to be gone."""
+    app = copy_of_the_tree(tmp_path / "tree")
+    replace(app.parent / "tim/store/redis.py", "LEASE: Final = 30.0", f"LEASE: Final = {LEASE}")
+    replace(app.parent / "tim/node.py", "RENEWAL_PERIOD: Final = 10.0", "RENEWAL_PERIOD: Final = 1.0")
+    replace(app.parent / "tim/web/sockets.py", "PING_PERIOD: Final = 25", f"PING_PERIOD: Final = {PING_PERIOD:.0f}")
+    return make_gunicorn(redis.port, app=app, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")
+
+
+def test_a_tab_that_does_not_come_back_from_a_killed_worker_is_out_after_lease_and_grace(
+    server: Gunicorn, opens: Opens
+) -> None:
+    witness, lost = opens(server, "alice"), log_in(server, "alice")
+    stream = lost.goes_online()
+    while server.worker_of(stream) == server.worker_of(witness.stream):
+        stream.leaves()
+        stream = lost.goes_online()
+    witness.lists("online", "online")
+    server.kills_worker(server.worker_of(stream))
+    killed = time.monotonic()
+    witness.lists("online", "detached")
+    witness.lists("online")
+    assert GRACE < time.monotonic() - killed < LEASE + GRACE + SLACK
+    witness.was_never_cut()
+
+
+def test_an_eviction_that_finds_its_socket_blocked_frees_the_seat_at_once_and_closes_the_socket_in_time(
+    server: Gunicorn, redis: RedisServer, opens: Opens
+) -> None:
+    stuck, writer, second = log_in(server, "stuck"), opens(server, "writer"), opens(server, "stuck")
+    with reading(stuck) as client, ThreadPoolExecutor(4) as threads:
+        [(port, _)] = connections(client.pid)
+        client.send_signal(signal.SIGSTOP)
+        # Until no buffer between the two takes any more; what is quoted in HTML is five times as large there.
+        before = -1
+        while (unsent := server.unsent(port)) > before:
+            before = unsent
+            for said in [threads.submit(writer.says, stuck.user_id, '"' * 12_000) for _ in range(16)]:
+                said.result()
+        assert unsent > 100_000, "its socket is not blocked, so nothing is tried"
+        asked = time.monotonic()
+        third = log_in(server, "stuck")
+        assert time.monotonic() - asked < 2, "a login waits for a socket that is blocked"
+        assert [one.id for one in instances(redis, "stuck")] == [second.id, third.instance]
+        assert server.unsent(port) == unsent, "it was not blocked any more"
+        until(lambda: server.unsent(port) == 0, "its socket is still open", 2 * PING_PERIOD)
+    assert stuck.gets().location.startswith("/login")
+    for tab in (writer, second):
+        tab.was_never_cut()
+    server.has_no_traceback()

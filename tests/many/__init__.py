@@ -1,0 +1,1 @@
+"""What holds across many processes on one Redis, while nothing is broken."""

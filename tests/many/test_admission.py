@@ -1,0 +1,85 @@
+"""Never more tabs than allowed: eight processes log one account in, and the whole history is held against the rules."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+from tests.many.history import History, shows
+from tests.many.team import Team
+from tests.many.work import lives, logs_in
+from tests.web.server import APP
+from tim.store import Store
+
+pytestmark = pytest.mark.xdist_group("many")
+
+LOGINS = 50
+"""Of each process, in one round."""
+
+
+@contextmanager
+def watched(store: Store, user: str) -> Iterator[list[frozenset[str]]]:
+    """Who is live, seen again and again for as long as it goes on."""
+    seen: list[frozenset[str]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            seen.append(frozenset(each.id for each in store.instances(APP, user)))
+
+    observer = threading.Thread(target=watch)
+    observer.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        observer.join()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_of_four_hundred_logins_at_once_each_evicts_as_many_as_it_must_and_the_last_are_in(
+    limit: int, team: Team, store: Store, rounds: int
+) -> None:
+    for _ in range(rounds):
+        user = f"crowd-{secrets.token_hex(4)}"
+        with watched(store, user) as seen:
+            history = History.of(team.does(*[partial(logs_in, user=user, limit=limit, times=LOGINS)] * team.size))
+        states = history.replay(limit)
+        assert len(history.admissions) == team.size * LOGINS
+        assert [each.id for each in store.instances(APP, user)] == [
+            each.admitted.id for each in history.admissions[-limit:]
+        ]
+        assert max(map(len, seen)) == limit
+        assert shows(seen, states)
+        assert_ended_as_told(history, store)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_that_holds_as_well_while_streams_open_and_close_and_tabs_log_out(
+    limit: int, team: Team, store: Store, rounds: int
+) -> None:
+    overtaken = 0
+    for _ in range(rounds):
+        user = f"busy-{secrets.token_hex(4)}"
+        tasks = [partial(lives, user=user, limit=limit, times=LOGINS, seed=f"{user}/{n}") for n in range(team.size)]
+        with watched(store, user) as seen:
+            history = History.of(team.does(*tasks))
+        states = history.replay(limit)
+        assert frozenset(each.id for each in store.instances(APP, user)) == states[-1]
+        assert max(map(len, seen)) <= limit
+        assert shows(seen, states)
+        assert_ended_as_told(history, store)
+        assert history.left, "nobody has logged out"
+        overtaken += history.overtaken
+    assert limit == 1 or overtaken, "nobody who was detached had to leave before somebody older"
+
+
+def assert_ended_as_told(history: History, store: Store) -> None:
+    """What the store says of them afterwards is what those were told who evicted them or logged them out."""
+    for each in [each for admission in history.admissions for each in admission.evicted] + history.left:
+        assert store.get(each.id).gone == each.gone

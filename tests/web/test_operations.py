@@ -1,0 +1,160 @@
+"""What README tells operators to put into files works as it stands there: the unit, its settings, Redis."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.actors import APP, newcomer
+from tests.readme import OPERATE, block, setting
+from tests.redis_server import RedisServer
+from tests.web.production import UNIT, Machine, changed
+from tests.web.server import until
+from tests.web.wire import get, log_in
+from tim.errors import StoreUnavailable
+from tim.events import LOGGED_OUT
+from tim.hub import MAX_STREAMS
+from tim.rules import Gone
+from tim.store.redis import RedisStore
+from tim.web import settings
+
+ROOT = Path(__file__).parents[2]
+EXPIRES = 2e9
+HALF_A_LOGIN = (
+    b"POST /login HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuserID="
+)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
+def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "tim.service"
+    here = {"/opt/tim/.venv/bin/gunicorn": shutil.which("gunicorn") or "", "/opt/tim": str(ROOT)}
+    unit.write_text(changed(UNIT, here))
+    checked = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    about_it = [line for line in checked.stderr.splitlines() if "tim.service" in line or str(unit) in line]
+    assert (checked.returncode, about_it) == (0, [])
+
+
+def test_the_unit_starts_tells_systemd_serves_and_stops(
+    tmp_path: Path, make_redis: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        machine = Machine(tmp_path / "opt", make_redis().url)
+        lying_there = {path.name for path in machine.home.iterdir()}
+        try:
+            machine.start()
+            assert b"READY=1" in systemd.recv(4096)
+            until(lambda: len(machine.workers()) == 4, "it has not as many workers as its unit says")
+            stream = log_in(machine, "alice").goes_online()
+            assert get(machine, "/readyz").body == "ok\n"
+            # As DynamicUser may write nothing there.
+            assert {path.name for path in machine.home.iterdir()} == lying_there | {"server.log"}
+            assert setting(UNIT, "Type") == "notify"
+            assert setting(UNIT, "KillMode") == "mixed", "systemd stops the one process that was started"
+            with socket.create_connection(("127.0.0.1", machine.port)) as slow:
+                slow.sendall(HALF_A_LOGIN)
+                began = time.monotonic()
+                assert machine.terminate() == 0
+                assert time.monotonic() - began < float(setting(UNIT, "TimeoutStopSec")), "systemd would kill it"
+            assert stream.is_closed() == 1012
+            machine.has_no_traceback()
+        finally:
+            machine.stop()
+
+
+def test_the_unit_comes_back_by_itself_when_redis_does(tmp_path: Path, make_redis: Callable[..., RedisServer]) -> None:
+    assert (setting(UNIT, "Restart"), setting(UNIT, "StartLimitIntervalSec")) == ("always", "0")
+    redis = make_redis()
+    machine = Machine(tmp_path / "opt", redis.url, workers=1)
+    redis.kill()
+    with pytest.raises(AssertionError, match="the server did not start"):
+        machine.start()
+    assert f"TIM_STORE: the Redis at {redis.url.split('/')[2]} cannot be used" in machine.log()
+    redis.start()
+    try:
+        assert get(machine.start(), "/readyz").status == 200
+    finally:
+        machine.stop()
+
+
+def test_a_worker_has_room_for_all_its_tabs_and_more() -> None:
+    words = setting(UNIT, "ExecStart").split()
+    room = int(words[words.index("--worker-connections") + 1])
+    assert room > MAX_STREAMS
+    assert int(setting(UNIT, "LimitNOFILE")) > room
+    assert f"takes {MAX_STREAMS} tabs" in OPERATE
+
+
+def test_each_setting_of_the_file_is_one_and_opens_a_server(tmp_path: Path) -> None:
+    lines = block("sh").splitlines()
+    assert {line.partition("=")[0].removeprefix("TIM_") for line in lines} <= settings.KNOWN
+    told = dict(line.removeprefix("TIM_").split("=", 1) for line in lines)
+    assert settings.read_settings({**told}, tmp_path).trusted_proxies == 1  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir()), "no key is made where each machine has the same ones"
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> dict[str, str]:
+    """README's lines for Redis, as the tests give them to one."""
+    return dict(line.replace("-", "_").split(" ", 1) for line in block("conf").splitlines())
+
+
+@pytest.mark.parametrize("fsync", ["everysec", "always"])
+def test_a_redis_takes_its_lines_and_keeps_all_over_a_kill(
+    fsync: str, configured: dict[str, str], make_redis: Callable[..., RedisServer]
+) -> None:
+    assert configured["appendfsync"] in ("everysec", "always")
+    assert f"`appendfsync {fsync}`" in OPERATE
+    server = make_redis(**configured | {"appendfsync": fsync})
+    with server.client() as client:
+        for name, value in configured.items():
+            if name not in ("maxmemory", "appendfsync"):
+                assert client.config_get(name.replace("_", "-")) == {name.replace("_", "-"): value}
+        assert client.config_get("maxmemory") == {"maxmemory": str(12 * 2**30)}
+    store = RedisStore(server.url, grace=60)
+    users = [f"user-{n}" for n in range(100)]
+    for user in users:
+        store.admit(newcomer(user, expires=EXPIRES), 1)
+        server_knows = store.accounts(APP, [user])
+        assert server_knows == {user}
+    server.kill()
+    server.start()
+    assert store.accounts(APP, users) == set(users)
+    assert all(len(store.instances(APP, user)) == 1 for user in users)
+    store.close()
+
+
+def test_a_redis_that_is_full_refuses_what_comes_and_loses_nothing(
+    configured: dict[str, str], make_redis: Callable[..., RedisServer]
+) -> None:
+    server = make_redis(**configured)
+    store = RedisStore(server.url, grace=60)
+    store.join("node")
+    alice, _ = store.admit(newcomer("alice", expires=EXPIRES), 2)
+    open_tab = store.attach(alice.id, "node", 2)
+    waiting, _ = store.admit(newcomer("alice", expires=EXPIRES), 2)
+    with server.client() as client:
+        client.config_set("maxmemory", 1)
+    for refused in (
+        lambda: store.admit(newcomer("bob", expires=EXPIRES), 1),
+        lambda: store.append(APP, open_tab.id, "alice", "no room", "an-id"),
+        lambda: store.attach(waiting.id, "node", 2),
+    ):
+        with pytest.raises(StoreUnavailable):
+            refused()
+    assert store.renew("node") == []
+    assert [each.id for each in store.instances(APP, "alice")] == [alice.id, waiting.id]
+    assert store.remove(waiting.id, Gone(LOGGED_OUT, 0)) is not None
+    assert [each.id for each in store.kick_account(APP, "alice")[1]] == [alice.id]
+    assert store.detach(open_tab.id, open_tab.stream) is False
+    store.close()
