@@ -160,10 +160,10 @@ class Hub:
         with self._lock:
             return [stream for streams in self._by_instance.values() for stream in streams]
 
-    def has(self, instance: str) -> bool:
-        """Whether a stream of the instance is open, or about to be."""
+    def streams_of(self, instance: str) -> set[Stream]:
+        """Those of one instance that are open, or about to be."""
         with self._lock:
-            return instance in self._by_instance
+            return set(self._by_instance.get(instance, ()))
 
     @property
     def full(self) -> bool:

@@ -103,13 +103,10 @@ class Node:
         """Make the streams here and what the store knows of them agree, stream by stream."""
         here = self._hub.streams()
         there = self._store.attached(self.name)
-        known = {(stream.instance, stream.number) for stream in here}
         for nth, stream in enumerate(here, 1):
             number = there.get(stream.instance, 0)
             if stream.number is not None and number > stream.number:
-                self._hub.attached(stream.instance, number)
-                if (stream.instance, number) not in known:
-                    self._doubt.set()  # nobody got the answer that it is open: look again when this one has gone
+                self._give_number(stream, number)
             elif stream.number is not None and number != stream.number:
                 self._attach_again(stream, stream.number)
             stream.put(Missed())
@@ -118,8 +115,16 @@ class Node:
                 self._store.renew(self.name)  # all of them may take longer than a lease lasts
         for instance, number in there.items():
             # Whoever is just being attached is in the hub first, so this one was left behind.
-            if not self._hub.has(instance):
+            if not self._hub.streams_of(instance):
                 self._store.detach(instance, number)
+
+    def _give_number(self, stream: Stream, number: int) -> None:
+        """A later stream of the same instance is open here: that of another page, or this one, had it been told so."""
+        others = self._hub.streams_of(stream.instance) - {stream}
+        if any(other.number is None or other.number > (stream.number or 0) for other in others):
+            self._hub.attached(stream.instance, number)
+        else:
+            stream.number = number  # the answer to its attaching was lost
 
     def _attach_again(self, stream: Stream, number: int) -> None:
         """The store does not know that this stream is open here: it may have ended, moved, or been forgotten."""
@@ -135,7 +140,7 @@ class Node:
                 self._hub.end(stream.instance, error.gone)
                 return
             self._hub.attached(stream.instance, stream.number)
-            if not self._hub.has(stream.instance):  # its reader left meanwhile, and has detached the older number
+            if not self._hub.streams_of(stream.instance):  # its reader left, and has detached the older number
                 self._store.detach(stream.instance, stream.number)
 
     def _beat(self) -> None:
