@@ -16,8 +16,6 @@ from tests.many.work import lives, logs_in
 from tests.web.server import APP
 from tim.store import Store
 
-pytestmark = pytest.mark.xdist_group("many")
-
 LOGINS = 50
 """Of each process, in one round."""
 

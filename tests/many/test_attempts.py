@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import cycle
 
-import pytest
-
 from tests.many.fleet import Fleet, tries
 from tests.web.wire import Answer, element
-
-pytestmark = pytest.mark.xdist_group("many")
 
 Account = Callable[[str], str]
 

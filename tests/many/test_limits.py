@@ -14,8 +14,6 @@ from tests.web.wire import log_in
 from tim import Backend
 from tim.rules import Limits
 
-pytestmark = pytest.mark.xdist_group("many")
-
 Account = Callable[[str], str]
 Save = Callable[[Limits], None]
 

@@ -7,14 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tests.many.fleet import Fleet
 from tests.web.server import APP, until
 from tests.web.wire import ScriptTab, Socket, element, log_in, path_of
 from tim.store import Store
-
-pytestmark = pytest.mark.xdist_group("many")
 
 Account = Callable[[str], str]
 CROWD, EACH = 6, 10

@@ -6,15 +6,11 @@ import random
 import secrets
 from functools import partial
 
-import pytest
-
 from tests.many.team import Task, Team
 from tests.many.work import Login, Sending, sends, takes_over
 from tests.web.server import APP
 from tim.events import TYPES
 from tim.store import Store
-
-pytestmark = pytest.mark.xdist_group("many")
 
 LOGINS = 8
 """In one round."""

@@ -12,8 +12,6 @@ from tests.web.server import always, until
 from tests.web.wire import ScriptTab, Socket, element, get, log_in, path_of
 from tim.events import CLOSE_MOVED
 
-pytestmark = pytest.mark.xdist_group("many")
-
 Account = Callable[[str], str]
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 EVICTED, LOGGED_OUT = 4001, 4005

@@ -15,8 +15,6 @@ from tests.web.conftest import NewWindow
 from tests.web.server import Server
 from tests.web.wire import log_in
 
-pytestmark = pytest.mark.xdist_group("many")
-
 WORKERS: Final = 3
 ACCESS: Final = "--access-logfile - --access-logformat 'served by %(p)s: %(m)s %(U)s'"
 TABS: Final = 40

@@ -23,7 +23,6 @@ from tests.web.server import APP, PATIENCE, replace, until
 from tests.web.wire import ScriptTab, Socket, ask, get, log_in, post
 from tim.web.sockets import PING_PERIOD
 
-pytestmark = pytest.mark.xdist_group("production")
 ELSEWHERE = "127.0.0.9"
 """An address of this machine that no proxy has."""
 
