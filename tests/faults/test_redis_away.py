@@ -17,7 +17,7 @@ from tim.errors import STORE_UNAVAILABLE
 from tim.events import LOGGED_OUT
 from tim.store.redis import LEASE
 
-QUICK = 8.0
+QUICK = 5.0
 """Seconds within which every answer has to come, whatever Redis does."""
 ALIVE = 1.0
 """Seconds within which a server has to say that it is alive."""
