@@ -267,3 +267,22 @@ def test_a_tab_that_comes_while_the_store_is_asked_stays(
     monkeypatch.setattr(here.store, "attached", comes_meanwhile)
     here.renew()
     assert there.store.get(tab.id).online
+
+
+def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_own(
+    here: Backend, there: Backend, silence: Silence, clock: Clock, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+
+    def stands_still(sweep: Callable[[], list[Instance]] = here.store.sweep) -> list[Instance]:
+        silence()
+        clock.advance(GRACE)  # and before anybody else finds that the time of the tab is over
+        return sweep()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.store, "sweep", stands_still)
+        here.renew()
+    here.renew()
+    assert there.store.get(tab.id).online
+    assert not any(isinstance(item, End) for item in stream.take())

@@ -251,6 +251,25 @@ def test_an_instance_that_is_never_attached_gives_its_seat_back(
     alice.has_tabs()
 
 
+def test_who_comes_in_the_very_moment_in_which_the_seat_is_given_up_has_it(
+    person: Persons, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach = backend.store.attach
+
+    def given_up_before(*words: Any) -> Instance:
+        clock.advance(GRACE)
+        backend.renew()
+        return attach(*words)
+
+    monkeypatch.setattr(backend.store, "attach", given_up_before)
+    alice = person("alice")
+    tab = alice.logs_in()
+    monkeypatch.setattr(backend.store, "attach", attach)
+    tab.says("alice", "hello")
+    assert tab.heard(EVENT.SDK_NOT_READY) == []
+    assert [instance.online for instance in alice.instances()] == [True]
+
+
 def test_a_renewal_evicts_nobody_who_is_there(person: Persons, backend: Backend, clock: Clock) -> None:
     alice = person("alice")
     tab = alice.logs_in("A")

@@ -75,9 +75,14 @@ class Node:
     def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
         """Tell the streams of instances that the store has just ended; None is one that had ended before."""
         for instance in ended:
-            if instance is not None and instance.gone is not None:
+            if instance is None or instance.gone is None:
+                continue
+            if instance.gone.reason != AWAY:
                 self._hub.end(instance.id, instance.gone)
-                self._hub.post(instance.app, instance.user, Changed())
+            elif self._hub.streams_of(instance.id):
+                # It comes back in this very moment; or it was never away, but this process was held to be dead.
+                self._doubt.set()
+            self._hub.post(instance.app, instance.user, Changed())
 
     def doubt(self) -> None:
         """Something may have been lost on the way between this process and the store: look for it soon."""
