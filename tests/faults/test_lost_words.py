@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.actors import APP, Clock, Person
 from tests.faults.conftest import Opens
 from tests.faults.site import HEALED, Site, instances, texts
+from tests.redis_line import RedisLine
+from tests.redis_server import RedisServer
 from tests.web.wire import get
+from tim import Backend
+from tim.errors import StoreUnavailable
 from tim.store.connection import SCRIPTS
+from tim.store.redis import UNSENT
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +96,28 @@ def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(site: Site, o
     first.is_told("multipleAccount")
     for tab in (second, friend):
         tab.was_never_cut()
+
+
+def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
+    make_redis: Callable[..., RedisServer],
+    make_redis_line: Callable[[RedisServer], RedisLine],
+    make_backend: Callable[..., Backend],
+    clock: Clock,
+) -> None:
+    server = make_redis(clock=clock)
+    line = make_redis_line(server)
+    dying, alive = make_backend(line.url), make_backend(server.url)
+    alice, bob = Person(dying, "alice").logs_in(), Person(alive, "bob").logs_in()
+    alice.says("bob", "first")
+    line.drops_replies(2, of=SCRIPTS["append"].sha)
+    with pytest.raises(StoreUnavailable):
+        dying.send(dying.store.instances(APP, "alice")[0].id, "bob", "last words")
+    clock.advance(UNSENT - 1)
+    alive.renew()
+    bob.reads("first")
+    clock.advance(1)
+    for _ in range(3):
+        alive.renew()
+    bob.reads("first", "last words")
+    for user in ("alice", "bob"):
+        assert [message.text for message in alive.store.history(APP, user, 0, 10)] == ["first", "last words"]
