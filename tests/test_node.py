@@ -270,7 +270,7 @@ def test_a_tab_that_comes_while_the_store_is_asked_stays(
 
 
 def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_own(
-    here: Backend, there: Backend, silence: Silence, clock: Clock, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+    here: Backend, silence: Silence, clock: Clock, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tab = log_in(here)
     stream = open_stream(here, tab)
@@ -284,5 +284,5 @@ def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_
         patch.setattr(here.store, "sweep", stands_still)
         here.renew()
     here.renew()
-    assert there.store.get(tab.id).online
+    assert here.store.get(tab.id).online
     assert not any(isinstance(item, End) for item in stream.take())
