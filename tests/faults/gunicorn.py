@@ -38,6 +38,7 @@ class Gunicorn(Server):
         super().__init__(home, app=app, STORE=f"redis://127.0.0.1:{redis_port}/0", **settings)
         self._workers = workers
         self._redis_port = redis_port
+        self._killed: list[int] = []  # masters whose workers may go on
         shifted = ["env", f"LD_PRELOAD={shim('ahead')}", f"TIM_TEST_AHEAD={ahead}"] if ahead else []
         self._command = [*shifted, *gunicorn(app, self.port, workers)]
 
@@ -46,6 +47,16 @@ class Gunicorn(Server):
         super().start()
         until(lambda: len(self.workers()) == self._workers, lambda: f"not all workers have come up:\n{self.log()}")
         return self
+
+    def kill(self) -> None:
+        super().kill()
+        self._killed.append(self.pid())
+
+    def stop(self) -> None:
+        super().stop()
+        for master in self._killed:
+            with suppress(ProcessLookupError):
+                os.killpg(master, signal.SIGKILL)
 
     def workers(self) -> set[int]:
         """The processes that serve now: those that have found the store."""
