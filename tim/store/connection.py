@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from redis import Redis, RedisCluster, RedisError
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import ConnectionError, NoScriptError, RedisClusterException
+from redis.exceptions import AskError, ConnectionError, MovedError, NoScriptError, RedisClusterException
 from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
@@ -31,6 +31,8 @@ AT_ONCE: Final = 64
 """Calls of one process that may be under way at a time, each on a connection of its own."""
 QUEUEING: Final = 5.0
 """Seconds that a call waits for its turn."""
+REDIRECTIONS: Final = 4
+"""How often a call goes to the server that the one before it names."""
 NEVER: Final = 2**53 - 1
 """The largest number that a script can count with."""
 
@@ -102,9 +104,11 @@ class Connection:
                 failure = error
                 continue
             for part, reply in zip(parts, replies, strict=True):
-                with suppress(StoreUnavailable):
-                    good = isinstance(reply, list) and reply[0] != "late"
-                    answers[part] = reply if good else self.call(part, verb, *words)
+                if isinstance(reply, list) and reply[0] != "late":
+                    answers[part] = reply
+                elif isinstance(reply, list | NoScriptError | MovedError):  # which `call` knows how to deal with
+                    with suppress(StoreUnavailable):
+                        answers[part] = self.call(part, verb, *words)
         if not any(answers):
             raise failure
         return answers
@@ -117,9 +121,9 @@ class Connection:
         """
         with self._reaching():
             try:
-                return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+                return self._execute(part, *words)
             except ConnectionError:
-                return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+                return self._execute(part, *words)
 
     def now(self) -> float:
         """Unix seconds, by the clock of the server that holds the first part; no call is needed for it."""
@@ -139,13 +143,10 @@ class Connection:
         Raises:
             StoreUnavailable: nobody holds one of them.
         """
-        if isinstance(self._client, Redis):
-            return {self._client: list(range(PARTS))}
         held: dict[Redis, list[int]] = {}
         try:
-            for part, prefix in enumerate(PREFIXES):
-                node = self._client.get_node_from_key(prefix)  # type: ignore[no-untyped-call]
-                held.setdefault(self._client.get_redis_connection(node), []).append(part)
+            for part in range(PARTS):
+                held.setdefault(self._server(part), []).append(part)
         except FAILURES as error:
             self.look_again()
             raise StoreUnavailable(f"{self.name}: {error}") from error
@@ -166,14 +167,37 @@ class Connection:
         for _ in range(3):
             asked = (1, PREFIXES[part], self._deadline(part), *words)
             try:
-                reply: Reply = self._client.execute_command("EVALSHA", script.sha, *asked)  # type: ignore[no-untyped-call]
+                reply: Reply = self._execute(part, "EVALSHA", script.sha, *asked)
             except NoScriptError:
-                reply = self._client.execute_command("EVAL", script.text, *asked)  # type: ignore[no-untyped-call]
+                reply = self._execute(part, "EVAL", script.text, *asked)
             if reply[0] != "late":
                 return reply
             # We are still here to read this, so it is not late: the clock of the server was set.
             self._clock_says(part, int(reply[1]))
         raise StoreUnavailable("its clock does not keep still")
+
+    def _execute(self, part: int, *words: Any) -> Any:
+        """What one command answers on the server that holds `part`.
+
+        A part that is being moved lies half here and half there, and a script would not see that anything is missing.
+        So this does not go on to the other server until all of it is there, as the client of a cluster would.
+        """
+        for _ in range(REDIRECTIONS):
+            try:
+                return self._server(part).execute_command(*words)  # type: ignore[no-untyped-call]
+            except MovedError as error:
+                if isinstance(self._client, RedisCluster):
+                    self._client.nodes_manager.move_slot(error)
+            except AskError:
+                raise StoreUnavailable("a part of it is being moved to another server") from None
+        raise StoreUnavailable("its servers do not agree which of them holds what")
+
+    def _server(self, part: int) -> Redis:
+        """The one that holds `part`, as far as is known."""
+        if isinstance(self._client, Redis):
+            return self._client
+        node = self._client.get_node_from_key(PREFIXES[part])  # type: ignore[no-untyped-call]
+        return self._client.get_redis_connection(node)
 
     def _ask_all(self, server: Redis, parts: list[int], verb: str, words: tuple[object, ...]) -> list[Any]:
         """The replies of one server, or the errors that came instead."""
