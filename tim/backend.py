@@ -67,7 +67,7 @@ class Backend:
         detach_grace: float = DETACH_GRACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._limits = Limits(online_web_instances)
+        self._default_limits = self._limits = Limits(online_web_instances)
         if secret_key == "":
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
@@ -89,7 +89,7 @@ class Backend:
             StoreUnavailable.
         """
         if time.monotonic() >= self._limits_read + FRESH:
-            self._limits = self.store.limits(self.sdk_app_id) or self._limits
+            self._limits = self.store.limits(self.sdk_app_id) or self._default_limits
             self._limits_read = time.monotonic()
         return self._limits
 

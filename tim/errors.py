@@ -13,7 +13,7 @@
     ├── NotLoggedIn             2024
     │   └── InstanceGone        2024: .gone, what ended the instance
     ├── NotReady                2999
-    └── StoreUnavailable        60008: nothing was changed; the same call may be made again later
+    └── StoreUnavailable        60008: it did not answer in time; the same call may be made again later
         └── NodeForgotten       60008: the store holds this process to be dead, until it joins again
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
 
@@ -185,7 +185,7 @@ class NotReady(IMError):
 
 
 class StoreUnavailable(IMError):
-    """The store did not answer. Nothing was changed.
+    """The store did not answer in time. What it was asked for was not done, unless only the answer was lost.
 
     `message` is for everybody; `str` has the reason as well, which is for the log.
     """

@@ -14,6 +14,7 @@ from tests.redis_server import RedisServer
 from tests.web.wire import get
 from tim import Backend
 from tim.errors import StoreUnavailable
+from tim.rules import Limits
 from tim.store.connection import SCRIPTS
 from tim.store.redis import UNSENT
 
@@ -121,3 +122,37 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
     bob.reads("first", "last words")
     for user in ("alice", "bob"):
         assert [message.text for message in alive.store.history(APP, user, 0, 10)] == ["first", "last words"]
+
+
+def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
+    make_redis: Callable[..., RedisServer],
+    make_redis_line: Callable[[RedisServer], RedisLine],
+    make_backend: Callable[..., Backend],
+    clock: Clock,
+) -> None:
+    server = make_redis(clock=clock)
+    line = make_redis_line(server)
+    writing, reading = make_backend(line.url), make_backend(server.url)
+    alice, bob = Person(writing, "alice").logs_in(), Person(reading, "bob").logs_in()
+    alice.says("bob", "first")
+    line.drops_replies(2, of=SCRIPTS["receive"].sha)
+    alice.says("bob", "second")
+    assert line.dropped == 2
+    clock.advance(UNSENT)
+    for _ in range(2):
+        reading.renew()
+    bob.reads("first", "second")
+    alice.says("bob", "third")
+    bob.reads("first", "second", "third")
+
+
+def test_limits_that_are_lost_with_all_else_are_those_of_the_start_again(
+    make_redis: Callable[..., RedisServer], make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.backend.FRESH", 0)
+    server = make_redis()
+    backend = make_backend(server.url, limit=2)
+    backend.save_limits(Limits(online_web_instances=5))
+    assert backend.limits() == Limits(online_web_instances=5)
+    server.forgets_everything()
+    assert backend.limits() == Limits(online_web_instances=2)

@@ -88,8 +88,8 @@ class Store(Protocol):
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         """Write a message into the logs of its sender and its receiver, if the sender's instance still holds.
 
-        Returns the sender's copy and the receiver's (None where somebody writes to himself). Idempotent by
-        instance and `message_id`.
+        Returns the sender's copy and the receiver's; None where somebody writes to himself, or where it will be
+        written a moment later, as it is sure to be. Idempotent by instance and `message_id`.
 
         Raises:
             InstanceGone: the sender's instance has ended for good.

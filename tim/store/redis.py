@@ -128,9 +128,12 @@ class RedisStore:
         sent = message_of(_dict(written), seq)
         if to == sent.sender:
             return sent, None
-        # The script above has noted what is to be done here, so it is done also where this process dies now.
-        received = self._receive(app, to, written)
-        self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+        # The script above has noted what is to be done here: where this process dies now, or the receiver's part of
+        # the store does not answer, another one does it. So from here on the message counts as sent.
+        received = None
+        with suppress(StoreUnavailable):
+            received = self._receive(app, to, written)
+            self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
         return sent, received
 
     def deliver(
