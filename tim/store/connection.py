@@ -53,8 +53,11 @@ class Connection:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.name = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+        try:
+            parts = urlsplit(url)
+            self.name = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+        except ValueError as error:
+            raise SettingError("TIM_STORE", f"cannot be read: {error}; use redis://host:port/0") from None
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._ahead: dict[int, float] = {}  # by part: microseconds of its clock when our monotonic one was at 0
         options: dict[str, Any] = {

@@ -1,0 +1,92 @@
+"""A start on a Redis that could not keep a promise does not happen: one line says why, and never the password."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ports import free_port
+from tests.redis_server import RedisCluster, RedisServer
+from tests.web.proxy import Filter, Proxy
+from tests.web.server import PATIENCE, ROOT, SDK_KEY, clean_environment, gunicorn
+from tests.web.test_settings import says_one_line_about, start
+from tests.web.test_settings import tree as _tree
+
+PASSWORD = "hunter2-hunter2"
+tree = _tree
+
+
+class OlderRedis(Proxy):
+    """A line to a real redis-server that says it is of version 6."""
+
+    def _filters(self) -> tuple[Filter, Filter]:
+        return bytes, lambda said: said.replace(b"redis_version:7.", b"redis_version:6.")
+
+
+def refusal(tree: Path, url: str) -> str:
+    ended = start(tree, TIM_STORE=url)
+    assert ended.returncode == 4, "at which gunicorn does not try again and again"
+    line = says_one_line_about("TIM_STORE", ended)
+    assert PASSWORD not in line
+    return line
+
+
+def test_one_that_evicts_is_refused_with_what_to_set(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
+    line = refusal(tree, make_redis(maxmemory_policy="allkeys-lru").url)
+    assert "allkeys-lru" in line
+    assert "set it to noeviction" in line
+
+
+def test_so_is_a_cluster_of_which_one_server_evicts(
+    tree: Path, make_redis_cluster: Callable[..., RedisCluster]
+) -> None:
+    cluster = make_redis_cluster()
+    cluster.nodes[2].client().config_set("maxmemory-policy", "volatile-ttl")
+    assert "volatile-ttl" in refusal(tree, cluster.url)
+
+
+def test_an_older_one_is_refused_with_the_version_it_takes(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
+    older = OlderRedis(make_redis().port)
+    try:
+        line = refusal(tree, f"redis://127.0.0.1:{older.port}/0")
+    finally:
+        older.close()
+    assert "is Redis 6." in line
+    assert "version 7 or newer is needed" in line
+
+
+def test_one_that_is_not_there_is_refused_by_its_name(tree: Path) -> None:
+    port = free_port()
+    assert f"127.0.0.1:{port}" in refusal(tree, f"redis://tim:{PASSWORD}@127.0.0.1:{port}/0")
+
+
+def test_a_wrong_password_is_refused_and_not_said(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
+    server = make_redis()
+    with server.client() as client:
+        client.config_set("requirepass", "another one")
+    for credentials in (f":{PASSWORD}@", ""):
+        assert str(server.port) in refusal(tree, f"redis://{credentials}127.0.0.1:{server.port}/0")
+
+
+@pytest.mark.parametrize(
+    "rest", ["localhost:port/0", "localhost:99999/0", "localhost/zero", "[::1/0", f":{PASSWORD}@no.such.host.invalid/0"]
+)
+def test_an_address_that_is_none_is_refused(tree: Path, rest: str) -> None:
+    refusal(tree, f"redis://{rest}")
+
+
+def test_gunicorn_stops_at_it_too(make_redis: Callable[..., RedisServer]) -> None:
+    ended = subprocess.run(
+        gunicorn(ROOT / "app.py", free_port()),
+        env=clean_environment(TIM_STORE=make_redis(maxmemory_policy="allkeys-lru").url, TIM_SDK_SECRET_KEY=SDK_KEY),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "noeviction" in ended.stderr
+    assert "Traceback" not in ended.stderr
