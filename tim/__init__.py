@@ -3,7 +3,19 @@
 from tim.backend import Backend
 from tim.errors import IMError
 from tim.events import EVENT, TYPES, Event
-from tim.rules import Client, Instance, Message
+from tim.rules import Client, Instance, Limits, Message
 from tim.sdk import TIM, IMResponse
 
-__all__ = ["EVENT", "TIM", "TYPES", "Backend", "Client", "Event", "IMError", "IMResponse", "Instance", "Message"]
+__all__ = [
+    "EVENT",
+    "TIM",
+    "TYPES",
+    "Backend",
+    "Client",
+    "Event",
+    "IMError",
+    "IMResponse",
+    "Instance",
+    "Limits",
+    "Message",
+]
