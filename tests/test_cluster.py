@@ -155,8 +155,10 @@ def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
         assert store.failed("another part", 20) == 0
     move.ends()
     assert holds() == before
-    assert store.get(at.online.id) == at.online
+    clock.advance(1)
     assert store.renew("node-1") == []
+    assert holds() != before, "the renewal has found where it is now"
+    assert store.get(at.online.id) == at.online
     for verb, call in EVERYTHING.items():
         if verb not in OF_ALICE:
             call(at)

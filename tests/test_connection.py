@@ -178,7 +178,7 @@ def test_an_opening_that_is_asked_again_is_one_stream_and_the_one_before_is_void
 
 
 @pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "receive", "kick_account"])
-def test_a_line_that_breaks_twice_is_a_distant_that_is_not_available_and_may_be_asked_again(
+def test_a_line_that_breaks_twice_is_a_store_that_is_not_available_and_may_be_asked_again(
     verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
 ) -> None:
     for _ in range(2):

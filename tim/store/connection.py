@@ -107,11 +107,9 @@ class Connection:
                 failure = error
                 continue
             for part, reply in zip(parts, replies, strict=True):
-                if isinstance(reply, list) and reply[0] != "late":
-                    answers[part] = reply
-                elif isinstance(reply, list | NoScriptError | MovedError):  # which `call` knows how to deal with
-                    with suppress(StoreUnavailable):
-                        answers[part] = self.call(part, verb, *words)
+                with suppress(StoreUnavailable):
+                    good = isinstance(reply, list) and reply[0] != "late"
+                    answers[part] = reply if good else self.call(part, verb, *words)
         if not any(answers):
             raise failure
         return answers

@@ -7,6 +7,8 @@ runs alone, so verbs on an account happen one after the other. What each verb pr
 from __future__ import annotations
 
 import math
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -16,7 +18,7 @@ from typing import Final
 from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, StoreUnavailable, UserSigVoid
 from tim.events import UNKNOWN
 from tim.rules import PARTS, PAUSE, REMEMBERED, WINDOW, Client, Gone, Instance, Limits, Message, part_of
-from tim.store.connection import NEVER, PREFIXES, Connection, Reply
+from tim.store.connection import NEVER, PREFIXES, TIMEOUT, Connection, Reply
 from tim.store.hint import Hint, gone_of, message_of, seconds
 from tim.store.listener import Listener
 
@@ -102,14 +104,17 @@ class RedisStore:
 
     def sweep(self) -> list[Instance]:
         ended: list[Instance] = []
+        unsent: list[tuple[int, str, str, list[str]]] = []
         again = True
         while again:
             again = False
+            unsent.clear()
             for part, reply in enumerate(self._everywhere("sweep", _us(LEASE), _us(UNSENT))):
                 if reply is not None:
                     again = again or bool(reply[1])
                     ended += map(_instance, reply[2])
-                    self._send_on(part, reply[3])
+                    unsent += [(part, *each) for each in reply[3]]
+        self._send_on(unsent)
         return ended
 
     def get(self, id: str) -> Instance:
@@ -223,14 +228,22 @@ class RedisStore:
         _, seq, written = self._call(part_of(app, user), "receive", app, user, *fields, me=me)
         return message_of(_dict(written), seq)
 
-    def _send_on(self, part: int, unsent: list[tuple[str, str, list[str]]]) -> None:
-        """Finish what a process had begun that died before it had written a message to its receiver."""
-        for entry, app, written in unsent:
+    def _send_on(self, unsent: list[tuple[int, str, str, list[str]]]) -> None:
+        """Finish what a process had begun that died before it had written a message to its receiver.
+
+        One that cannot be written now stays for the next time, and holds up neither the others nor a renewal.
+        """
+        random.shuffle(unsent)
+        enough = time.monotonic() + TIMEOUT
+        for part, entry, app, written in unsent:
             message = _dict(written)
-            if message:
-                with suppress(NoSuchAccount):
-                    self._receive(int(app), message["to"], written, me="")
-            self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+            with suppress(StoreUnavailable):
+                if message:
+                    with suppress(NoSuchAccount):
+                        self._receive(int(app), message["to"], written, me="")
+                self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+            if time.monotonic() > enough:
+                break
 
     def _number(self, app: int, user: str, name: str) -> int:
         return int(self._connection.command(part_of(app, user), "HGET", _account(app, user), name) or 0)
