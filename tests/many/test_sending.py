@@ -22,6 +22,7 @@ def test_nothing_is_accepted_that_an_evicted_tab_began_to_send_after_the_login_h
     user, friend = (f"{name}-{secrets.token_hex(4)}" for name in ("alice", "bob"))
     store.import_account(APP, friend)
     accepted: list[str] = []
+    tried_late = 0
     [login] = team.does(partial(takes_over, user=user, after=0))
     for n in range(LOGINS * rounds):
         old = login.instance
@@ -36,12 +37,13 @@ def test_nothing_is_accepted_that_an_evicted_tab_began_to_send_after_the_login_h
             if isinstance(tries, Login):
                 continue
             late = [each for each in tries if each.began > login.returned]
-            assert late, "nothing was tried any more"
-            assert {each.refused for each in late} == {gone}
+            tried_late += len(late)
+            assert {each.refused for each in late} <= {gone}
             for each in tries:
                 assert each.refused == gone if each.accepted is None else each.accepted.time <= gone.at
             accepted += [each.text for each in tries if each.accepted]
     assert len(accepted) > LOGINS, "hardly anything was sent"
+    assert tried_late > LOGINS, "hardly anything was tried afterwards"
     for account in (user, friend):
         log = store.history(APP, account, 0, 2 * len(accepted))
         assert sorted(message.text for message in log) == sorted(accepted)

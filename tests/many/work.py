@@ -20,7 +20,7 @@ from tim.rules import Gone, instance_id
 
 HERE: Final = "203.0.113.7"
 LIFE: Final = 86400.0
-MOMENT: Final = 0.1
+MOMENT: Final = 0.3
 """Seconds for which an instance that was refused goes on trying."""
 
 
