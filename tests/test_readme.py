@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.readme import block
 from tests.redis_server import RedisServer
 from tim import backend, hub, node, rules, tab, wire
 from tim.store import connection, open_store, redis
@@ -94,10 +95,8 @@ def test_each_file_of_the_map_exists_and_each_module_is_on_the_map() -> None:
 
 
 def test_the_limits_are_saved_as_it_says(make_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
-    found = re.search(r'python -c "\n(from tim import Backend, Limits\n.*?)"\n```', README, re.DOTALL)
-    assert found is not None
     server = make_redis()
-    script = found[1].replace("10.0.0.5:6379", f"127.0.0.1:{server.port}")
+    script = block("python").replace("10.0.0.5:6379", f"127.0.0.1:{server.port}")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     store = open_store(server.url, grace=60, clock=time.time)
     assert store.limits(1400000000) == rules.Limits(online_web_instances=3)

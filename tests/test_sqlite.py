@@ -305,7 +305,7 @@ def test_an_address_that_names_no_store_is_refused_and_quoted(url: str) -> None:
 
 def test_a_refused_address_does_not_show_its_password() -> None:
     words = refusal("mysql://tim:a-secret@db.example/tim")
-    assert "db.example" in words
+    assert "mysql" in words
     assert "a-secret" not in words
 
 

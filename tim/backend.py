@@ -75,11 +75,16 @@ class Backend:
         self.hub = Hub()
         self.store = open_store(url, grace=detach_grace, clock=clock)
         self.clock = self.store.now
-        self.store.import_account(sdk_app_id, ADMINISTRATOR)
         self._key = secret_key or _key_beside(url)
         self._attempts = Attempts(self.store, self.limits)
         self._limits_read = -FRESH  # when, by the monotonic clock
-        self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances)
+        try:
+            if not self.store.accounts(sdk_app_id, [ADMINISTRATOR]):  # which may be full
+                self.store.import_account(sdk_app_id, ADMINISTRATOR)
+            self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances)
+        except StoreUnavailable as error:
+            self.store.close()
+            raise SettingError("TIM_STORE", str(error)) from None
         self.say_goodbye = self._node.say_goodbye
 
     def limits(self) -> Limits:

@@ -183,7 +183,7 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):
         return RedisStore(url, grace=grace)
-    shown = re.sub(r"//[^/@]*@", "//", url)  # without a password
+    shown = url if not {"@", "?"} & set(url) else re.split("[:/]", url)[0] + "…"  # the rest may be a password
     raise SettingError(
         "TIM_STORE",
         f"{shown!r} names no store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory",

@@ -1,4 +1,4 @@
-"""How Redis is reached: one server or a cluster, its scripts, and what it has to be like."""
+"""How Redis is reached: one server or a cluster, and its scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from redis import Redis, RedisCluster, RedisError
 from redis.backoff import NoBackoff
@@ -20,9 +19,8 @@ from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.rules import PARTS
+from tim.store.fitness import check, name_of
 
-OLDEST: Final = 7
-"""The first version of Redis that has sharded hints and flags of scripts."""
 TIMEOUT: Final = 2.0
 """Seconds after which a call is given up. One that reaches Redis later than that is not carried out."""
 CONNECTING: Final = 1.0
@@ -53,11 +51,7 @@ class Connection:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            self.name = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
-        except ValueError as error:
-            raise SettingError("TIM_STORE", f"cannot be read: {error}; use redis://host:port/0") from None
+        self.name = name_of(url)
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._ahead: dict[int, float] = {}  # by part: microseconds of its clock when our monotonic one was at 0
         options: dict[str, Any] = {
@@ -69,14 +63,15 @@ class Connection:
         once = Retry(NoBackoff(), 0)  # `call` knows when to try again
         try:
             self._client: Redis | RedisCluster = Redis.from_url(url, retry=once, **options)
-            info: dict[str, Any] = self._client.info("server")
-            if info["redis_mode"] == "cluster":
+            if self._client.info("server")["redis_mode"] == "cluster":
                 self._client.close()
                 self._client = RedisCluster.from_url(url, retry=once, **options)
             for server in self.servers():
-                _check(server.info(), self.name)
+                check(server.info(), self.name)
             self.look_at_clocks()
-        except (*FAILURES, StoreUnavailable, ValueError) as error:
+        except SettingError:
+            raise
+        except (*FAILURES, StoreUnavailable, ValueError, TypeError) as error:
             raise SettingError("TIM_STORE", f"the Redis at {self.name} cannot be used: {error}") from None
 
     def call(self, part: int, verb: str, *words: object) -> Reply:
@@ -233,18 +228,6 @@ class Connection:
             raise StoreUnavailable(f"{self.name}: {error}") from error
         finally:
             self._room.release()
-
-
-def _check(info: dict[str, Any], name: str) -> None:
-    """Refuse a server that could not keep a promise."""
-    if int(info["redis_version"].partition(".")[0]) < OLDEST:
-        raise SettingError("TIM_STORE", f"{name} is Redis {info['redis_version']}; version {OLDEST} or newer is needed")
-    if info["maxmemory_policy"] != "noeviction":
-        raise SettingError(
-            "TIM_STORE",
-            f"{name} has maxmemory-policy {info['maxmemory_policy']} and would forget who is logged in; "
-            "set it to noeviction",
-        )
 
 
 def _prefixes() -> list[str]:
