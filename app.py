@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -49,7 +50,7 @@ def create_app() -> Flask:
     app.add_template_filter(_clock, "clock")
     app.add_template_filter(_iso, "iso")
     app.add_template_filter(_moment, "moment")
-    app.jinja_env.globals.update(now=_now, get_locale=get_locale, event_words=EVENT_WORDS)
+    app.jinja_env.globals.update(now=_now, get_locale=get_locale, event_words=EVENT_WORDS, new_number=_new_number)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
@@ -146,6 +147,11 @@ def _leave(backend: Backend, asked: threading.Event, alone: bool) -> None:
 
 def _now() -> float:
     return service().backend.clock()
+
+
+def _new_number() -> str:
+    """What tells one message of a form from all others."""
+    return secrets.token_hex(16)
 
 
 def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:

@@ -50,6 +50,7 @@ def kept() -> Iterator[tuple[str, Kept]]:
 
         def each(number: int) -> Kept:
             nonlocal held
+            _a_minute_passes(redis)
             before, held = held, (redis.dbsize(), _bytes(redis))
             return Kept(round((held[0] - before[0]) / number), round((held[1] - before[1]) / number))
 
@@ -69,7 +70,7 @@ def kept() -> Iterator[tuple[str, Kept]]:
         yield "The log of an account, until 7 days after its last message", each(MANY)
         for size, words in ((32, "32 bytes"), (1024, "1 KiB")):
             for number in range(MANY):
-                _says(store, writers[number % 5], size)
+                _says(store, writers[number % 20], size)  # none of them says too much
             yield f"A copy of a message of {words}, for 7 days", each(MANY)
 
 
@@ -180,6 +181,12 @@ def _enters(store: RedisStore, user: str) -> Instance:
 def _says(store: RedisStore, tab: Instance, size: int) -> None:
     """To itself, so that there is one copy."""
     store.append(APP, tab.id, tab.user, "x" * size, secrets.token_hex(16))
+
+
+def _a_minute_passes(redis: Redis) -> None:
+    """What is kept of the times at which an instance has sent has gone."""
+    for key in redis.scan_iter("*:minute:*"):
+        redis.unlink(key)
 
 
 def _bytes(redis: Redis) -> int:

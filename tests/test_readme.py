@@ -14,7 +14,7 @@ import pytest
 
 from tests.readme import block
 from tests.redis_server import RedisServer
-from tim import backend, hub, node, rules, tab, wire
+from tim import backend, errors, hub, node, rules, tab, wire
 from tim.store import connection, open_store, redis
 from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
 
@@ -42,6 +42,11 @@ def bound(promise: str) -> str:
         ("A peer that says nothing", f"`reconnecting` within {2 * sockets.PING_PERIOD} s"),
         ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
         ("A message", f"kept for {rules.REMEMBERED // 86400} days"),
+        ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
+        ("A message", f"counts {rules.MESSAGE_OVERHEAD} bytes"),
+        ("Messages of one instance", f"{rules.MESSAGES_A_MINUTE} in a minute"),
+        ("Messages of one instance", f"with {errors.TOO_MANY_REQUESTS}"),
+        ("A message sent again", f"for {rules.MINUTE} s"),
         ("Failed UserSigs", f"more than {rules.Limits().failures_per_account} in a minute for one account"),
         ("Failed UserSigs", f"or {rules.Limits().failures_per_address} from one address"),
         ("Failed UserSigs", f"waits {rules.PAUSE} s"),

@@ -12,7 +12,7 @@ from tests.actors import APP, DAY, Clock, new_id, newcomer
 from tests.redis_server import RedisCluster, RedisServer
 from tim.errors import IMError
 from tim.events import LOGGED_OUT
-from tim.rules import PAUSE, REMEMBERED, WINDOW, Gone, Instance, Limits, part_of
+from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, Gone, Instance, Limits, part_of
 from tim.store.connection import PREFIXES
 from tim.store.redis import RedisStore
 
@@ -85,7 +85,7 @@ def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "pulse")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
     # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
-    fields = {"exists", "generation", "void", "seq", "shown"}
+    fields = {"exists", "generation", "void", "seq", "shown", "bytes"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
 
@@ -116,6 +116,7 @@ def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, cloc
     expected = {
         "log": clock() + REMEMBERED,
         "sent": clock() + REMEMBERED,
+        "minute": clock() + MINUTE,
         "failures": clock() + WINDOW,
         "pause": clock() + PAUSE,
     }

@@ -149,6 +149,27 @@ def test_a_receiver_that_was_deleted_meanwhile_gets_nothing_and_nothing_stays_be
     assert servers.keys("*:outbox") == set()
 
 
+def test_a_receiver_that_is_deleted_between_the_two_steps_of_sending_does_not_make_it_fail(
+    writer: RedisStore, other: RedisStore, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
+    exists = writer.accounts
+
+    def answers_too_late(app: int, users: list[str]) -> set[str]:
+        found = exists(app, users)
+        other.delete_account(APP, "bob")
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(writer, "accounts", answers_too_late)
+        sent, received = writer.append(APP, alice.id, "bob", "hello", "m")
+    assert (sent.text, received) == ("hello", None)
+    assert servers.keys("*:outbox") == set()
+    other.import_account(APP, "bob")
+    assert writer.append(APP, alice.id, "bob", "hello", "m") == (sent, None), "sent again it is the same message"
+    assert log_of(other, "bob") == []
+
+
 def test_one_that_nobody_remembers_is_not_sent_on(
     writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:

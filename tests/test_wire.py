@@ -158,8 +158,8 @@ def test_a_message_of_ones_own_goes_out_with_its_ends_swapped() -> None:
 def test_any_text_and_id_make_a_frame_that_reads_back(text: str, id: str) -> None:
     found = row(wire.arrival(message(text=text, id=id), 1, "bob"))
     assert found["MsgBody"][0]["MsgContent"]["Text"] == text
-    assert 0 <= found["MsgSeq"] <= wire.MAX_UINT32
-    assert 0 <= found["MsgRandom"] <= wire.MAX_UINT32
+    assert 0 < found["MsgSeq"] <= wire.MAX_UINT32
+    assert 0 < found["MsgRandom"] <= wire.MAX_UINT32
 
 
 def test_the_numbers_of_the_sender_come_out_again() -> None:
@@ -171,6 +171,15 @@ def test_the_numbers_of_the_sender_come_out_again() -> None:
 
 def test_a_message_from_elsewhere_has_numbers_that_stay() -> None:
     assert wire.numbers(message(id="m1")) == wire.numbers(message(id="m1", seq=9)) != wire.numbers(message(id="m2"))
+
+
+def test_a_message_without_a_number_of_its_own_has_one_that_stays_and_is_not_0() -> None:
+    ids = [wire.message_id("0" * 31 + "a", wire.Outgoing("bob", "hi", 0, random, 0)) for random in (RANDOM, 0)]
+    (seq, random, time), other = (wire.numbers(message(id=id)) for id in ids)
+    assert (seq, random, time) == wire.numbers(message(id=ids[0], seq=9))
+    assert (random, time) == (RANDOM, 1750000000)
+    assert seq > 0
+    assert other[0] not in (0, seq)
 
 
 def test_an_account_has_one_number_of_the_vendors_size() -> None:

@@ -13,6 +13,8 @@
     ├── NotLoggedIn             2024
     │   └── InstanceGone        2024: .gone, what ended the instance
     ├── NotReady                2999
+    ├── TooManyRequests         60007: .retry_after, seconds
+    │   └── TooManyMessages     60007: of one instance in a minute
     └── StoreUnavailable        60008: it did not answer in time; the same call may be made again later
         └── NodeForgotten       60008: the store holds this process to be dead, until it joins again
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
@@ -24,6 +26,7 @@ to 29999 and 80000 to 99999 the request is refused for what it is; 60000 to 6999
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ NOT_READY: Final = 2999
 BAD_FRAME: Final = 20001
 NO_SUCH_ACCOUNT: Final = 20003
 UNREADABLE_JSON: Final = 60003
+TOO_MANY_REQUESTS: Final = 60007
 STORE_UNAVAILABLE: Final = 60008
 NO_SUCH_COMMAND: Final = 60009
 USERSIG_EXPIRED: Final = 70001
@@ -182,6 +186,25 @@ class NotReady(IMError):
 
     def __init__(self) -> None:
         super().__init__(NOT_READY, "the SDK is not ready; wait for SDK_READY")
+
+
+class TooManyRequests(IMError):
+    """The instance has sent as much as it may for now; the same call may be made again later.
+
+    Attributes:
+        retry_after: seconds until the next one is taken.
+    """
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(TOO_MANY_REQUESTS, f"{what}; try again in {retry_after} seconds")
+        self.retry_after = retry_after
+
+
+class TooManyMessages(TooManyRequests):
+    """The instance has sent as many messages as it may in a minute."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("this instance has sent as many messages as it may in a minute", math.ceil(seconds))
 
 
 class StoreUnavailable(IMError):

@@ -6,6 +6,7 @@ compare with them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,18 @@ WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""
 PAUSE: Final = 60
 """Seconds that an account or address waits after one failure too many."""
+
+MESSAGES_A_MINUTE: Final = 100
+"""Messages that one instance may send within any MINUTE."""
+NEWEST: Final = 2**53 - 1
+"""Stands for the number of the newest message of a log, whichever that is."""
+MINUTE: Final = 60
+"""Seconds in which the messages of one instance are counted together, and in which the same message sent again
+without an instance, by REST, is the same message."""
+MAX_LOG: Final = 4 * 1024 * 1024
+"""Bytes that the log of one account holds; the oldest messages make room for a new one."""
+MESSAGE_OVERHEAD: Final = 256
+"""Bytes that a message counts for in a log beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,20 @@ def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
     """Why an instance that gave up its seat at `away_at` finds none now: the newest of `live` has it."""
     newest = max(live, key=lambda instance: instance.generation)
     return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
+
+
+def log_size(text: str) -> int:
+    """Bytes that a message with this text counts for in a log."""
+    return len(text.encode()) + MESSAGE_OVERHEAD
+
+
+def distinct_id(message: Message) -> str:
+    """The id of a message whose own id another message of the same instance has already.
+
+    It is made of all that tells the two apart, so that the same message sent again gets the same one.
+    """
+    content = "\0".join((message.sender, message.to, message.text)).encode()
+    return f"{message.id}~{hashlib.sha1(content, usedforsecurity=False).hexdigest()[:16]}"
 
 
 def part_of(app: int, user: str) -> int:

@@ -187,16 +187,19 @@ def message_id(instance: str, outgoing: Outgoing) -> str:
 
 
 def numbers(message: Message) -> tuple[int, int, int]:
-    """MsgSeq, MsgRandom and MsgClientTime: those of the SDK that sent it, or some that stay for the same message.
+    """MsgSeq, MsgRandom and MsgClientTime: the sender's own, or some that stay the same for the same message.
 
-    The SDK makes the message's ID of them, and tells by it whether it has the message already.
+    The SDK makes the message's ID of them, and tells by it whether it has the message already. None is 0: for a 0 it
+    takes a number of its own, another one each time.
     """
-    sent_by_sdk = _SDK_MESSAGE.fullmatch(message.id)
-    if sent_by_sdk:
-        seq, random, client_time = map(int, sent_by_sdk.groups())
-        return seq, random, client_time or int(message.time)
     digest = hashlib.blake2b(message.id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:]), int(message.time)
+    seq, random = (int.from_bytes(half) % MAX_UINT32 + 1 for half in (digest[:4], digest[4:]))
+    client_time = 0
+    sent_with_numbers = _SDK_MESSAGE.fullmatch(message.id)
+    if sent_with_numbers:
+        own_seq, random, client_time = map(int, sent_with_numbers.groups())
+        seq = own_seq or seq
+    return seq, random, client_time or int(message.time)
 
 
 def message_key(message: Message) -> str:

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.web.conftest import MakePerson, MakeServer
 from tests.web.server import Server, until
 from tests.web.wire import Element, Socket, elements, log_in
+from tim.rules import MESSAGES_A_MINUTE, MINUTE
 
 LIMIT = 12 * 1024
 NASTY = [
@@ -204,6 +205,55 @@ def test_a_refused_text_comes_back_with_its_code_and_is_kept_in_the_field(
     assert found["to"].attributes["value"] == to
     assert found["text"].text == text
     stream.hears_nothing(0.2)
+
+
+def number_in(page: str) -> str:
+    """What tells the next message of the form apart."""
+    return next(one.attributes["value"] or "" for one in elements(page) if one.attributes.get("name") == "number")
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_a_form_that_is_sent_again_after_a_failure_is_one_message(
+    htmx: bool, server: Server, person: MakePerson
+) -> None:
+    name = f"repeated-{htmx}"
+    tab, receiver = log_in(server, "repeats"), log_in(server, name)
+    tab.goes_online()
+    stream = receiver.goes_online()
+    number = number_in(tab.gets().body)
+    failed = tab.posts("messages", {"to": "somebody-unheard-of", "text": "x", "number": number}, htmx=htmx)
+    assert number_in(failed.body) == number, "it may have reached the store, as far as the page knows"
+    for _ in range(3):
+        sent = tab.posts("messages", {"to": name, "text": "once", "number": number}, htmx=htmx)
+        assert sent.status == (200 if htmx else 303)
+    after = number_in(sent.body if htmx else tab.gets().body)
+    assert after != number
+    for text, same in (("once", after), ("another", number)):
+        assert tab.posts("messages", {"to": name, "text": text, "number": same}, htmx=htmx).status < 400
+    stream.hears("another")
+    assert [text for frame in stream.frames for text in _texts(frame)][-3:] == ["once", "once", "another"]
+    stream.hears_nothing(0.2)
+    for bad in ("x" * 32, "0" * 33, "\ud800".encode(errors="surrogatepass").decode("latin-1")):
+        refused = tab.posts("messages", {"to": name, "text": "kept", "number": bad}, htmx=htmx)
+        assert (refused.status, "70402" in refused.body, "kept" in refused.body) == (400, True, True)
+        assert len(number_in(refused.body)) == 32
+    stream.leaves()
+
+
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
+def test_who_sends_too_much_keeps_what_was_typed_and_is_told_when_to_try_again(htmx: bool, server: Server) -> None:
+    tab = log_in(server, "hasty")
+    tab.goes_online()
+    form = {"to": "hasty", "text": "kept"}
+    for _ in range(MESSAGES_A_MINUTE):
+        assert tab.posts("messages", form).status == 303
+    refused = tab.posts("messages", form, htmx=htmx)
+    assert refused.status == 429
+    assert 0 < int(refused.header("Retry-After")) <= MINUTE
+    found = {one.attributes.get("id"): one for one in elements(refused.body)}
+    assert "60007" in found["send-error"].text
+    assert refused.header("Retry-After") in found["send-error"].text
+    assert (found["to"].attributes["value"], found["text"].text) == ("hasty", "kept")
 
 
 def test_a_request_far_too_large_is_refused_before_it_is_read(server: Server) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.errors import SettingError
-from tim.rules import Gone, Instance, Limits, Message
+from tim.rules import NEWEST, Gone, Instance, Limits, Message
 from tim.store.hint import Hint
 from tim.store.redis import RedisStore
 from tim.store.sqlite import SQLiteStore
@@ -89,12 +89,16 @@ class Store(Protocol):
         """Write a message into the logs of its sender and its receiver, if the sender's instance still holds.
 
         Returns the sender's copy and the receiver's; None where somebody writes to himself, or where it will be
-        written a moment later, as it is sure to be. Idempotent by instance and `message_id`.
+        written a moment later, as it is sure to be, or is not there any more. Idempotent by instance, `message_id`,
+        receiver and text: another message with the same id is written under an id of its own.
+
+        A log has at most MAX_LOG bytes; its oldest messages make room.
 
         Raises:
             InstanceGone: the sender's instance has ended for good.
             NotReady: its stream is not open; it may come back.
             NoSuchAccount: the receiver does not exist.
+            TooManyMessages: the instance has sent MESSAGES_A_MINUTE. One that is sent again does not count.
         """
 
     def deliver(
@@ -102,16 +106,17 @@ class Store(Protocol):
     ) -> tuple[Message | None, Message | None]:
         """Write a message that no instance sends into the log of its receiver, and where `copy` of its sender.
 
-        Returns both copies; None for the one that is not there, or is the same. Idempotent by `message_id`.
+        Returns both copies; None for the one that is not there, or is the same. Idempotent within
+        a MINUTE by `message_id`, sender, receiver and text; another message with the same id gets one of its own.
 
         Raises:
             NoSuchAccount: the receiver does not exist. A sender that does not has no log.
         """
 
-    def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
-        """The newest `limit` messages of an account's log that are numbered above `after`, oldest first.
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
+        """The newest `limit` messages of an account's log numbered above `after` and at most `up_to`, oldest first.
 
-        Those that are older than REMEMBERED are not there any more.
+        Those that are older than REMEMBERED, or had to make room for newer ones, are not there any more.
         """
 
     def read_up_to(self, app: int, user: str) -> int:

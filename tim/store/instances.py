@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tim.rules import Client, Gone, Instance
+from tim.rules import Client, Gone, Instance, ended
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
@@ -55,3 +55,23 @@ def _instance(row: sqlite3.Row) -> Instance:
         detached_at=row["detached_at"],
         gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
     )
+
+
+def live(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
+    """The live instances of an account, oldest first."""
+    return [instance for instance, gone in _fates(db, app, user, now, grace) if gone is None]
+
+
+def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
+    """The live instances, where those that have ended unnoticed are written down: somebody is about to take a seat."""
+    fates = _fates(db, app, user, now, grace)
+    for instance, gone in fates:
+        if gone is not None:
+            end(db, instance, gone)
+    return [instance for instance, gone in fates if gone is None]
+
+
+def _fates(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[tuple[Instance, Gone | None]]:
+    """The instances of an account that nobody has written down as ended, oldest first, and what became of them."""
+    rows = select(db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
+    return [(instance, ended(instance, now=now, grace=grace)) for instance in rows]

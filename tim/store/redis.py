@@ -15,17 +15,36 @@ from contextlib import suppress
 from dataclasses import asdict, astuple, fields
 from typing import Final
 
-from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, StoreUnavailable, UserSigVoid
+from tim.errors import NodeForgotten, NoSuchAccount, StoreUnavailable
 from tim.events import UNKNOWN
-from tim.rules import PARTS, PAUSE, REMEMBERED, WINDOW, Client, Gone, Instance, Limits, Message, part_of
+from tim.rules import (
+    MAX_LOG,
+    MESSAGE_OVERHEAD,
+    MESSAGES_A_MINUTE,
+    MINUTE,
+    NEWEST,
+    PARTS,
+    PAUSE,
+    REMEMBERED,
+    WINDOW,
+    Client,
+    Gone,
+    Instance,
+    Limits,
+    Message,
+    part_of,
+)
 from tim.store.connection import NEVER, PREFIXES, TIMEOUT, Connection, Reply
-from tim.store.hint import Hint, gone_of, message_of, seconds
+from tim.store.hint import Hint, message_of, seconds
 from tim.store.listener import Listener
+from tim.store.replies import checked, fields_of, instance_of
 
 LEASE: Final = 30.0
 """Seconds after which a node that does not renew is held to be dead, and its instances to be detached."""
 UNSENT: Final = 10.0
 """Seconds after which a message that has not got to its receiver's log is written there by another process."""
+LOG: Final = (MAX_LOG, MESSAGE_OVERHEAD)
+"""What bounds a log, as the scripts that write to one take it."""
 
 
 class RedisStore:
@@ -60,7 +79,7 @@ class RedisStore:
             if reply is None:
                 continue  # the other parts must not suffer for it; it counts as forgotten when it is back
             forgotten = forgotten or not reply[1]
-            ended += map(_instance, reply[2])
+            ended += map(instance_of, reply[2])
         if forgotten:
             raise NodeForgotten
         return ended
@@ -89,10 +108,10 @@ class RedisStore:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
         who = (newcomer.id, app, user, client.browser, client.address, _us(newcomer.expires))
         _, admitted, evicted = self._call(part_of(app, user), "admit", *who, limit, int(min(made, NEVER)))
-        return _instance(admitted), [_instance(each) for each in evicted]
+        return instance_of(admitted), [instance_of(each) for each in evicted]
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
-        return _instance(self._call(_part_in(id), "attach", id, node, limit)[1])
+        return instance_of(self._call(_part_in(id), "attach", id, node, limit)[1])
 
     def detach(self, id: str, stream: int) -> bool:
         return bool(self._call(_part_in(id), "detach", id, stream)[1])
@@ -100,7 +119,7 @@ class RedisStore:
     def remove(self, id: str, gone: Gone) -> Instance | None:
         by = () if gone.by is None else astuple(gone.by)
         removed = self._call(_part_in(id), "remove", id, gone.reason, *by)[1]
-        return None if removed is None else _instance(removed)
+        return None if removed is None else instance_of(removed)
 
     def sweep(self) -> list[Instance]:
         ended: list[Instance] = []
@@ -112,7 +131,7 @@ class RedisStore:
             for part, reply in enumerate(self._everywhere("sweep", _us(LEASE), _us(UNSENT))):
                 if reply is not None:
                     again = again or bool(reply[1])
-                    ended += map(_instance, reply[2])
+                    ended += map(instance_of, reply[2])
                     unsent += [(part, *each) for each in reply[3]]
         self._send_on(unsent)
         return ended
@@ -121,24 +140,27 @@ class RedisStore:
         _, now, found = self._call(_part_in(id), "get", id)
         if not found:
             return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, seconds(now)))
-        return _instance(found)
+        return instance_of(found)
 
     def instances(self, app: int, user: str) -> list[Instance]:
-        return [_instance(each) for each in self._call(part_of(app, user), "instances", app, user)[1]]
+        return [instance_of(each) for each in self._call(part_of(app, user), "instances", app, user)[1]]
 
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         exists = int(bool(self.accounts(app, [to])))
         part = _part_in(id)
-        _, seq, written, entry = self._call(part, "append", app, id, to, exists, text, message_id)
-        sent = message_of(_dict(written), seq)
+        message, bounds = (app, id, to, exists, text, message_id), (*LOG, MESSAGES_A_MINUTE, _us(MINUTE))
+        _, seq, written, entry, undelivered = self._call(part, "append", *message, *bounds)
+        sent = message_of(fields_of(written), seq)
         if to == sent.sender:
             return sent, None
         # The script above has noted what is to be done here: where this process dies now, or the receiver's part of
         # the store does not answer, another one does it. So from here on the message counts as sent.
         received = None
         with suppress(StoreUnavailable):
-            received = self._receive(app, to, written)
-            self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
+            with suppress(NoSuchAccount):  # deleted since it was asked for: then there is nobody to write to
+                received = self._receive(app, to, written, may_write=bool(undelivered))
+            if undelivered:
+                self._connection.command(part, "ZREM", f"{PREFIXES[part]}:outbox", entry)
         return sent, received
 
     def deliver(
@@ -146,15 +168,19 @@ class RedisStore:
     ) -> tuple[Message | None, Message | None]:
         message = ["id", message_id, "sender", sender, "to", to, "text", text, "instance", ""]
         received = self._receive(app, to, message)
+        assert received is not None, "what may be written is there afterwards"
         if to == sender:
             return received, None
-        if not copy or not self.accounts(app, [sender]):
-            return None, received
-        return self._receive(app, sender, [*message, "time", _us(received.time)]), received
+        sent = None
+        if copy:
+            message[1] = received.id
+            with suppress(NoSuchAccount):
+                sent = self._receive(app, sender, [*message, "time", _us(received.time)])
+        return sent, received
 
-    def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
-        _, oldest, entries = self._call(part_of(app, user), "history", app, user, after, limit)
-        newest_first = (message_of(_dict(entry), number.partition("-")[0]) for number, entry in entries)
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
+        _, oldest, entries = self._call(part_of(app, user), "history", app, user, after, limit, up_to)
+        newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
         return [message for message in newest_first if message.time >= seconds(oldest)][::-1]
 
     def read_up_to(self, app: int, user: str) -> int:
@@ -172,10 +198,10 @@ class RedisStore:
 
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         _, left, kicked = self._call(part_of(app, user), "kick_account", app, user)
-        return seconds(left), [_instance(each) for each in kicked]
+        return seconds(left), [instance_of(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
-        return [_instance(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]
+        return [instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]
 
     def voided_before(self, app: int, user: str) -> int:
         return self._number(app, user, "void")
@@ -206,27 +232,24 @@ class RedisStore:
         """What a script answers that has decided; what it refuses is raised. `me` needs no hint of it."""
         node = self._node if me is None else me
         reply = self._connection.call(part, verb, _us(self._grace), _us(REMEMBERED), node, *words)
-        match reply:
-            case ["ok", *_]:
-                return reply
-            case ["gone", reason, at, browser, address]:
-                raise InstanceGone(gone_of(reason, at, browser, address))
-            case ["no-account", user]:
-                raise NoSuchAccount(user)
-            case ["not-ready"]:
-                raise NotReady
-            case ["void"]:
-                raise UserSigVoid
-            case _:
-                raise NodeForgotten
+        return checked(reply)
 
     def _everywhere(self, verb: str, *words: object) -> list[Reply | None]:
         return self._connection.everywhere(verb, _us(self._grace), _us(REMEMBERED), self._node, *words)
 
-    def _receive(self, app: int, user: str, fields: list[str], me: str | None = None) -> Message:
-        """Write a message into the log of `user`, once, and tell every other node that has a stream of his."""
-        _, seq, written = self._call(part_of(app, user), "receive", app, user, *fields, me=me)
-        return message_of(_dict(written), seq)
+    def _receive(
+        self, app: int, user: str, fields: list[str], me: str | None = None, *, may_write: bool = True
+    ) -> Message | None:
+        """Write a message into the log of `user`, once, and notify every other node that has a stream of the account.
+
+        Returns the copy in the log; None where there is none and `may_write` does not allow one.
+
+        Raises:
+            NoSuchAccount.
+        """
+        rules = (int(may_write), _us(MINUTE), *LOG)
+        _, *copy = self._call(part_of(app, user), "receive", app, user, *rules, *fields, me=me)
+        return message_of(fields_of(copy[1]), copy[0]) if copy[0] else None
 
     def _send_on(self, unsent: list[tuple[int, str, str, list[str]]]) -> None:
         """Finish what a process had begun that died before it had written a message to its receiver.
@@ -236,7 +259,7 @@ class RedisStore:
         random.shuffle(unsent)
         enough = time.monotonic() + TIMEOUT
         for part, entry, app, written in unsent:
-            message = _dict(written)
+            message = fields_of(written)
             with suppress(StoreUnavailable):
                 if message:
                     with suppress(NoSuchAccount):
@@ -268,26 +291,3 @@ def _part_in(id: str) -> int:
         return int(id[-2:], 16) % PARTS
     except ValueError:
         return 0
-
-
-def _dict(flat: list[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _instance(flat: list[str]) -> Instance:
-    of = _dict(flat)
-    gone = None
-    if "reason" in of:
-        gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
-    return Instance(
-        id=of["id"],
-        app=int(of["app"]),
-        user=of["user"],
-        client=Client(of["browser"], of["address"]),
-        since=seconds(of["since"]),
-        expires=seconds(of["expires"]),
-        generation=int(of["generation"]),
-        stream=int(of["stream"]),
-        detached_at=seconds(of["detached"]) if "detached" in of else None,
-        gone=gone,
-    )

@@ -6,7 +6,9 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
+_SCRIPTS: Final = {0: ("schema.sql",), 1: ("schema_2.sql", "schema_3.sql"), 2: ("schema_3.sql",)}
+"""What makes a file of each version one of VERSION."""
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -14,8 +16,8 @@ def prepare(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
-    scripts = {0: "schema.sql", 1: "schema_2.sql"}
-    if version not in scripts:
+    if version not in _SCRIPTS:
         raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
-    statements = resources.files("tim.store").joinpath(scripts[version]).read_text()
+    folder = resources.files("tim.store")
+    statements = "".join(folder.joinpath(script).read_text() for script in _SCRIPTS[version])
     db.executescript(f"BEGIN; {statements} PRAGMA user_version = {VERSION}; COMMIT")

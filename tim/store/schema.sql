@@ -28,6 +28,7 @@ CREATE TABLE accounts (
     user TEXT    NOT NULL,
     seq  INTEGER NOT NULL DEFAULT 0,                -- number of the newest message in its log
     shown INTEGER NOT NULL DEFAULT 0,               -- number of the newest message it has been shown
+    bytes INTEGER NOT NULL DEFAULT 0,               -- of its log, as rules.log_size counts them
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 
@@ -52,7 +53,7 @@ CREATE TABLE messages (
     instance TEXT    NOT NULL,
     PRIMARY KEY (app, user, seq)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id);
+CREATE INDEX messages_by_id ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);
 
 -- What an app allows, where it was saved; see rules.Limits.

@@ -15,13 +15,32 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tim.errors import InstanceGone, NoSuchAccount, NotReady, SettingError, StoreUnavailable, UserSigVoid
+from tim.errors import (
+    InstanceGone,
+    NoSuchAccount,
+    NotReady,
+    SettingError,
+    StoreUnavailable,
+    UserSigVoid,
+)
 from tim.events import AWAY, TYPES, UNKNOWN
-from tim.rules import REMEMBERED, Client, Gone, Instance, Limits, Message, displaced_by, ended, leaving
+from tim.rules import (
+    NEWEST,
+    REMEMBERED,
+    Client,
+    Gone,
+    Instance,
+    Limits,
+    Message,
+    displaced_by,
+    ended,
+    leaving,
+)
 from tim.store import accounts, instances, messages, schema
 from tim.store.failures import Failures
 from tim.store.filelock import take
 from tim.store.hint import Hint
+from tim.store.pace import Pace
 
 
 class SQLiteStore:
@@ -35,8 +54,9 @@ class SQLiteStore:
         self._grace = grace
         self._clock = clock
         self._owner = os.getpid()
-        self._lock = threading.Lock()  # owns the two below: whoever holds it is inside a verb
+        self._lock = threading.Lock()  # owns the three below: whoever holds it is inside a verb
         self._failures = Failures(clock)
+        self._pace = Pace()
         path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = take(path) if path else None
         try:
@@ -104,7 +124,7 @@ class SQLiteStore:
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
                 instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
-                for old in leaving(self._settle(newcomer.app, newcomer.user, now), limit)
+                for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
             ]
             accounts.create(self._db, instance.app, instance.user)
             return instances.insert(self._db, instance, node=""), evicted
@@ -124,7 +144,7 @@ class SQLiteStore:
             if gone.reason == AWAY and instance.expires <= now:
                 lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
             elif gone.reason == AWAY:
-                live = self._settle(instance.app, instance.user, now)
+                live = instances.settle(self._db, instance.app, instance.user, now, self._grace)
                 if len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
@@ -162,6 +182,7 @@ class SQLiteStore:
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
             messages.forget(self._db, now - REMEMBERED)
+            self._pace.forget(now)
             due = instances.select(
                 self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
             )
@@ -177,7 +198,7 @@ class SQLiteStore:
 
     def instances(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:
-            return self._live(app, user, now)
+            return instances.live(self._db, app, user, now, self._grace)
 
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
@@ -189,23 +210,19 @@ class SQLiteStore:
                 raise InstanceGone(gone)
             if gone is not None or not sender.online:
                 raise NotReady
-            self._require(app, to)
             message = Message(0, message_id, sender.user, to, text, now, id)
-            return self._log(app, sender.user, message), None if to == sender.user else self._log(app, to, message)
+            return messages.append(self._db, app, message, self._pace, grace=self._grace)
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
     ) -> tuple[Message | None, Message | None]:
         with self._transaction() as now:
-            self._require(app, to)
             message = Message(0, message_id, sender, to, text, now, "")
-            own = to == sender or (copy and accounts.exists(self._db, app, sender))
-            sent = self._log(app, sender, message) if own else None
-            return sent, None if to == sender else self._log(app, to, message)
+            return messages.deliver(self._db, app, message, copy=copy, grace=self._grace)
 
-    def history(self, app: int, user: str, after: int, limit: int) -> list[Message]:
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         with self._transaction() as now:
-            return messages.newest(self._db, app, user, after, limit, since=now - REMEMBERED)
+            return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
 
     def read_up_to(self, app: int, user: str) -> int:
         with self._transaction():
@@ -263,37 +280,13 @@ class SQLiteStore:
 
     # What follows runs inside a verb's transaction.
 
-    def _live(self, app: int, user: str, now: float) -> list[Instance]:
-        return [instance for instance, gone in self._fates(app, user, now) if gone is None]
-
-    def _settle(self, app: int, user: str, now: float) -> list[Instance]:
-        """The live instances. Whoever has ended unnoticed is written down: somebody is about to take the seat."""
-        fates = self._fates(app, user, now)
-        for instance, gone in fates:
-            if gone is not None:
-                instances.end(self._db, instance, gone)
-        return [instance for instance, gone in fates if gone is None]
-
-    def _fates(self, app: int, user: str, now: float) -> list[tuple[Instance, Gone | None]]:
-        """The instances of an account that nobody has written down as ended, oldest first, and what became of them."""
-        rows = instances.select(self._db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
-        return [(instance, ended(instance, now=now, grace=self._grace)) for instance in rows]
-
     def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
         """End what lives of an account by an administrator's hand, and what is away and could come back."""
         self._require(app, user)
         gone = Gone(TYPES.KICKED_OUT_REST_API, now)
-        live = self._settle(app, user, now)
+        live = instances.settle(self._db, app, user, now, self._grace)
         away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
         return [instances.end(self._db, instance, gone) for instance in live + away]
-
-    def _log(self, app: int, user: str, message: Message) -> Message:
-        """The copy of `message` in the account's log, written there once."""
-        known = messages.find(self._db, app, user, message.instance, message.id)
-        if known is not None:
-            return known
-        shown = user == message.sender or any(one.online for one in self._live(app, user, message.time))
-        return messages.write(self._db, app, user, message, shown=shown)
 
     def _require(self, app: int, user: str) -> None:
         if not accounts.exists(self._db, app, user):

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -140,11 +141,11 @@ def sendmsg(admin: Admin, body: Body) -> Body:
     sync = body.get("SyncOtherMachine", 1)
     if type(sync) is not int or sync not in SYNC:
         raise BadParameter("SyncOtherMachine", "SyncOtherMachine must be 1 or 2", BAD_SYNC)
-    # The sender's own numbers tell messages of one second apart, as the vendor has it; whoever always sends the
-    # same ones is understood too. Put into the form of an SDK's id, so that the numbers go out with the message.
-    second = int(service().backend.clock())
-    source = hashlib.blake2b(f"rest/{second}/{sender}/{outgoing.to}".encode(), digest_size=16).hexdigest()
-    message = admin.send(sender, outgoing.to, outgoing.text, wire.message_id(source, outgoing), copy=SYNC[sync])
+    # Put into the form of an SDK's id, so that the sender's own numbers go out with the message. MsgClientTime is no
+    # part of it: the vendor tells messages apart by the other two.
+    source = hashlib.blake2b(f"rest/{sender}/{outgoing.to}".encode(), digest_size=16).hexdigest()
+    id = wire.message_id(source, replace(outgoing, client_time=0))
+    message = admin.send(sender, outgoing.to, outgoing.text, id, copy=SYNC[sync])
     return {"MsgTime": int(message.time), "MsgKey": wire.message_key(message)}
 
 

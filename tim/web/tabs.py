@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
 from flask_sock import Sock
 from simple_websocket import Server
@@ -14,9 +17,11 @@ from tim.errors import (
     NO_SUCH_ACCOUNT,
     NOT_READY,
     STORE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
     BadParameter,
     IMError,
     InstanceGone,
+    TooManyRequests,
 )
 from tim.rules import MAX_TEXT, Instance
 from tim.tab import HISTORY
@@ -28,8 +33,19 @@ from tim.web.service import service
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
 sock = Sock()
 
-STATUS = {BAD_PARAMETER: 400, NO_SUCH_ACCOUNT: 404, NOT_READY: 409, MESSAGE_TOO_LONG: 413, STORE_UNAVAILABLE: 503}
+STATUS = {
+    BAD_PARAMETER: 400,
+    NO_SUCH_ACCOUNT: 404,
+    NOT_READY: 409,
+    MESSAGE_TOO_LONG: 413,
+    TOO_MANY_REQUESTS: 429,
+    STORE_UNAVAILABLE: 503,
+}
 """HTTP status of a message that was not sent, by its code."""
+RETRY: Final = 5
+"""Seconds after which a message is to be sent again that the store, or the stream of its tab, was not ready for."""
+FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
+"""What tells the messages of one page's form apart."""
 
 
 @blueprint.url_value_preprocessor
@@ -94,16 +110,28 @@ def log_out() -> Response:
 
 
 @blueprint.post("/messages")
-def send() -> BaseResponse | tuple[str, int]:
+def send() -> BaseResponse:
     to, text = request.form.get("to", ""), request.form.get("text", "").replace("\r\n", "\n")
+    number = request.form.get("number", "")
     try:
-        service().backend.send(g.instance, to, text)
+        if number and not FORM_NUMBER.fullmatch(number):
+            number = ""
+            raise BadParameter("number", "number must be 32 hex digits, another one for each message; reload the page")
+        service().backend.send(g.instance, to, text, number or None)
     except InstanceGone:
         raise
     except IMError as error:
+        # The same number again: where this attempt has reached the store after all, the next one is no second message.
+        typed: dict[str, str | IMError] = {"to": to, "text": text, "number": number, "error": error}
         if "HX-Request" in request.headers:
-            return render_template("_composer.html", to=to, text=text, error=error, oob=True), STATUS[error.code]
-        return _render(service().backend.get(g.instance), to=to, text=text, error=error), STATUS[error.code]
+            response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
+        else:
+            response = make_response(_render(service().backend.get(g.instance), **typed), STATUS[error.code])
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(error.retry_after)
+        elif error.code in (NOT_READY, STORE_UNAVAILABLE):
+            response.headers["Retry-After"] = str(RETRY)
+        return response
     if "HX-Request" in request.headers:
         return make_response(render_template("_composer.html", to=to, sent=True))
     return go(url_for("tabs.page"))

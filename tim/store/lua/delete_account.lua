@@ -4,6 +4,6 @@ local app, user = ARGV[5], ARGV[6]
 if not exists(app, user) then return {'no-account', user} end
 local ended = end_all(app, user)
 -- That a UserSig of its is void stays true, and no generation comes twice.
-redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'shown')
+redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'shown', 'bytes')
 redis.call('DEL', key('log', app, user), key('sent', app, user))
 return {'ok', ended}

@@ -1,33 +1,75 @@
 -- The logs of messages: each account has its own, numbered 1, 2, 3, … without gaps.
 
--- The copy of `message` in the account's log, written there once.
-local function write(app, user, message)
-    local account, log, sent = key('account', app, user), key('log', app, user), key('sent', app, user)
-    local name = message.instance .. '/' .. message.id
-    local known = redis.call('HGET', sent, name)
-    if known then return known, redis.call('XRANGE', log, known, known)[1][2] end
+-- Names and values in turn, as a table.
+local function of_flat(list)
+    local fields = {}
+    for n = 1, #list, 2 do fields[list[n]] = list[n + 1] end
+    return fields
+end
 
-    local first = 0
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 10)) do
-        local old = {}
-        for n = 1, #entry[2], 2 do old[entry[2][n]] = entry[2][n + 1] end
-        if tonumber(old.time) >= now - remembered then break end
-        redis.call('HDEL', sent, old.instance .. '/' .. old.id)
-        first = string.match(entry[1], '^%d+') + 1
+-- rules.distinct_id
+local function distinct_id(message)
+    local content = table.concat({message.sender, message.to, message.text}, '\0')
+    return message.id .. '~' .. string.sub(redis.sha1hex(content), 1, 16)
+end
+
+-- The newest message in the account's log with this instance and id, and its number; nil where there is none.
+local function newest_of(app, user, instance, id)
+    local seq = redis.call('HGET', key('sent', app, user), instance .. '/' .. id)
+    local entry = seq and redis.call('XRANGE', key('log', app, user), seq, seq)[1]
+    if entry then return of_flat(entry[2]), seq end
+end
+
+-- The number and the fields of the copy of `message` that the account's log has, of the time `since` or later. It has
+-- the same sender, receiver, text, instance and id. Where another message has its id, `message` gets one of its own.
+local function copy_of(app, user, message, since)
+    local function is_copy(found)
+        return found and tonumber(found.time) >= since and found.sender == message.sender and found.to == message.to
+            and found.text == message.text
     end
+    local first, first_seq = newest_of(app, user, message.instance, message.id)
+    if is_copy(first) then return first_seq, flat(first) end
+    if not first then return nil end
+    local id = distinct_id(message)
+    local second, second_seq = newest_of(app, user, message.instance, id)
+    if is_copy(second) then return second_seq, flat(second) end
+    if tonumber(first.time) >= since then message.id = id end
+    return nil
+end
+
+-- Add `message` to the account's log; its number and fields. What is older than is remembered goes, ten at a time, and
+-- the oldest go until the log has at most `max_log` bytes, where a message counts `overhead` beside its text.
+local function write(app, user, message, max_log, overhead)
+    local account, log, sent = key('account', app, user), key('log', app, user), key('sent', app, user)
+    local size, first = #message.text + overhead, 0
+    local bytes = tonumber(redis.call('HGET', account, 'bytes') or 0) + size
+    local function has_room()
+        local oldest = redis.call('XRANGE', log, us(first), '+', 'COUNT', 10)
+        if #oldest == 0 then bytes = size end -- the log is empty, or was forgotten as a whole
+        for _, entry in ipairs(oldest) do
+            local old, seq = of_flat(entry[2]), string.match(entry[1], '^%d+')
+            if tonumber(old.time) >= now - remembered and bytes <= max_log then return true end
+            local name = old.instance .. '/' .. old.id
+            if redis.call('HGET', sent, name) == seq then redis.call('HDEL', sent, name) end
+            bytes = math.max(size, bytes - #old.text - overhead)
+            first = seq + 1
+        end
+        return bytes <= max_log
+    end
+    repeat until has_room()
     if first > 0 then redis.call('XTRIM', log, 'MINID', us(first)) end
 
     local seq = redis.call('HINCRBY', account, 'seq', 1)
     local fields = flat(message)
     redis.call('XADD', log, us(seq) .. '-0', unpack(fields))
-    redis.call('HSET', sent, name, seq)
+    redis.call('HSET', sent, message.instance .. '/' .. message.id, seq)
     -- What is not written to for so long has nothing that is still remembered.
     redis.call('PEXPIRE', log, remembered / 1000 + 1)
     redis.call('PEXPIRE', sent, remembered / 1000 + 1)
 
     local seated, shown = live(app, user), user == message.sender
     for _, instance in ipairs(seated) do shown = shown or instance.node ~= nil end
-    if shown then redis.call('HSET', account, 'shown', seq) end
+    redis.call('HSET', account, 'bytes', us(bytes), unpack(shown and {'shown', seq} or {}))
     message.app, message.user, message.seq = app, user, us(seq)
     tell_nodes(seated, message)
     return us(seq), fields

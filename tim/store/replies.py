@@ -1,0 +1,52 @@
+"""What the scripts of a store on Redis answer with: a refusal, or values that are all strings."""
+
+from __future__ import annotations
+
+from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, TooManyMessages, UserSigVoid
+from tim.rules import Client, Instance
+from tim.store.connection import Reply
+from tim.store.hint import gone_of, seconds
+
+
+def checked(reply: Reply) -> Reply:
+    """The reply of a script that has decided; what it refuses is raised."""
+    match reply:
+        case ["ok", *_]:
+            return reply
+        case ["gone", reason, at, browser, address]:
+            raise InstanceGone(gone_of(reason, at, browser, address))
+        case ["no-account", user]:
+            raise NoSuchAccount(user)
+        case ["not-ready"]:
+            raise NotReady
+        case ["too-many", left]:
+            raise TooManyMessages(seconds(left))
+        case ["void"]:
+            raise UserSigVoid
+        case _:
+            raise NodeForgotten
+
+
+def fields_of(flat: list[str]) -> dict[str, str]:
+    """Names and values in turn, as a table."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def instance_of(flat: list[str]) -> Instance:
+    """The instance in the fields of its hash."""
+    of = fields_of(flat)
+    gone = None
+    if "reason" in of:
+        gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
+    return Instance(
+        id=of["id"],
+        app=int(of["app"]),
+        user=of["user"],
+        client=Client(of["browser"], of["address"]),
+        since=seconds(of["since"]),
+        expires=seconds(of["expires"]),
+        generation=int(of["generation"]),
+        stream=int(of["stream"]),
+        detached_at=seconds(of["detached"]) if "detached" in of else None,
+        gone=gone,
+    )
