@@ -27,6 +27,7 @@ from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
+from tim.web.logs import hide_usersigs
 from tim.web.service import Service, service
 from tim.web.settings import check_names, read_settings
 from tim.web.sockets import OPTIONS
@@ -47,6 +48,7 @@ def create_app() -> Flask:
     app.config["SOCK_SERVER_OPTIONS"] = OPTIONS
     Babel(app, timezone_selector=lambda: LOCALTZ)
     guard.install(app)
+    hide_usersigs()
     app.add_template_filter(_clock, "clock")
     app.add_template_filter(_iso, "iso")
     app.add_template_filter(_moment, "moment")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from dataclasses import replace
 
 import pytest
@@ -164,11 +163,11 @@ def test_online_is_who_has_a_stream_and_has_not_ended() -> None:
 # A UserID
 
 
-ALLOWED = string.ascii_letters + string.digits + "_-"
+ALLOWED = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @given(st.text(ALLOWED, min_size=1, max_size=32))
-def test_a_user_id_is_up_to_32_letters_digits_lines_and_dashes(user_id: str) -> None:
+def test_a_user_id_is_up_to_32_characters_of_printable_ascii_without_the_space(user_id: str) -> None:
     assert check_user_id(user_id) == user_id
 
 
@@ -180,12 +179,33 @@ def test_nothing_else_is_a_user_id(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "a" * 33, "a b", "alice\n", "\nalice", "ünal", "１", "²", "a.b", "a@b", "\0", "٣"]
+    "wrong", ["", "a" * 33, "a b", "alice\n", "\nalice", "ünal", "１", "²", "\x7f", "a\tb", "\0", "٣", "\ud800"]
 )
 def test_a_user_id_outside_the_rule_is_refused_and_the_parameter_named(wrong: str) -> None:
     with pytest.raises(BadParameter, match=re.escape("to must be 1 to 32")) as refused:
         check_user_id(wrong, "to")
     assert (refused.value.code, refused.value.name) == (70402, "to")
+
+
+@pytest.mark.parametrize("user_id", ["alice@example.com", "+8613800138000", "a.b", "{x}", "a:b/c?d#e%20", "'\"<&>"])
+def test_a_mail_address_or_a_phone_number_is_a_user_id(user_id: str) -> None:
+    assert check_user_id(user_id) == user_id
+
+
+@pytest.mark.parametrize(
+    ("wrong", "way_out"),
+    [
+        ("123e4567-e89b-12d3-a456-426614174000", "remove the dashes"),
+        (" alice", "remove the blank"),
+        ("al ice", "without blanks"),
+        ("爱丽丝", "without blanks and other characters"),
+        ("x" * 33, "this one has 33: use a shorter one"),
+        ("", "it is empty"),
+    ],
+)
+def test_a_refused_user_id_is_told_the_way_out(wrong: str, way_out: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(way_out)):
+        check_user_id(wrong)
 
 
 def test_the_shortest_and_the_longest_user_id() -> None:

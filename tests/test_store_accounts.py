@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.actors import APP, DAY, GRACE, Clock, newcomer
-from tim.errors import USERSIG_EXPIRED, InstanceGone, NoSuchAccount, UserSigVoid
+from tim.errors import USERSIG_REVOKED, InstanceGone, NoSuchAccount, UserSigRevoked
 from tim.events import LOGGED_OUT, TYPES
 from tim.rules import Gone, Instance
 from tim.store import Store
@@ -108,9 +108,9 @@ def test_usersigs_made_before_a_kick_are_void_to_the_second(store: Store, clock:
     assert before == 1_750_000_001
     assert left == pytest.approx(0.6, abs=1e-6)
     for made in (1_749_999_999, 1_750_000_000):
-        with pytest.raises(UserSigVoid) as refused:
+        with pytest.raises(UserSigRevoked) as refused:
             log_in(store, clock, made=made)
-        assert refused.value.code == USERSIG_EXPIRED
+        assert refused.value.code == USERSIG_REVOKED
     log_in(store, clock, made=before)
     log_in(store, clock, "bob", made=0)
 
@@ -130,7 +130,7 @@ def test_a_login_that_is_refused_as_void_changes_nothing(store: Store, clock: Cl
     store.kick_account(APP, "alice")
     clock.advance(5)
     alice = log_in(store, clock)
-    with pytest.raises(UserSigVoid):
+    with pytest.raises(UserSigRevoked):
         store.admit(newcomer(expires=clock() + DAY), 1, 0)
     assert [instance.id for instance in store.instances(APP, "alice")] == [alice.id]
 

@@ -97,7 +97,6 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "voided_before": lambda at: at.store.voided_before(APP, "alice"),
     "limits": lambda at: at.store.limits(APP),
     "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
-    "paused": lambda at: at.store.paused("account/alice"),
 }
 """What needs no script."""
 

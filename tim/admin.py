@@ -7,8 +7,9 @@ import time
 from collections.abc import Collection
 
 from tim.backend import Backend
-from tim.errors import NotAdministrator, UserSigVoid
-from tim.rules import ADMINISTRATOR, USER_ID, Instance, Message, check_text, check_user_id
+from tim.errors import BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
+from tim.events import TYPES
+from tim.rules import ADMINISTRATOR, USER_ID, Gone, Instance, Message, check_text, check_user_id
 
 
 class Admin:
@@ -30,10 +31,26 @@ class Admin:
             raise NotAdministrator(ADMINISTRATOR)
         ticket = self._backend.verify(sdk_app_id, identifier, user_sig, address)
         if ticket.made < self._store.voided_before(self._app, identifier):
-            raise UserSigVoid
+            raise UserSigRevoked
+
+    def kick_instance(self, user_id: str, number: int) -> None:
+        """End one live instance of the account, by its number in `instances`, and no other. Revokes nothing.
+
+        Raises:
+            BadParameter: the account has no live instance with this number.
+            NoSuchAccount, StoreUnavailable.
+        """
+        user = check_user_id(user_id, "UserID")
+        if not self._store.accounts(self._app, [user]):
+            raise NoSuchAccount(user)
+        for instance in self.instances(user):
+            if instance.generation == number:
+                self._backend.say_goodbye([self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))])
+                return
+        raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
 
     def kick(self, user_id: str) -> None:
-        """End every instance of the account. UserSigs made until now are void, one made after this returns is not.
+        """End every instance of the account. Revokes the UserSigs made until now; one made after this returns is valid.
 
         It takes up to a second: a UserSig says only in which second it was made.
 

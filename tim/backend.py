@@ -119,7 +119,10 @@ class Backend:
         return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
 
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> usersig.Ticket:
-        """What the UserSig says, if it opens the account now: its signer's word, not yet the store's.
+        """What the UserSig says, if its signature opens the account now; whether it was revoked, the store knows.
+
+        Args:
+            address: where the request comes from. Failures from it are counted; one that verifies never waits.
 
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures.
@@ -127,7 +130,6 @@ class Backend:
         check_user_id(user_id)
         if sdk_app_id != self.sdk_app_id:
             raise UnknownApp(sdk_app_id)
-        self._attempts.check(sdk_app_id, user_id, address)
         try:
             return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock())
         except UserSigRefused:
@@ -135,24 +137,27 @@ class Backend:
             raise
 
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
-        """Verify, admit, and send away whoever had to leave. The instance is detached until it is attached.
+        """`verify` and `admit` in one.
+
+        Raises:
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+        """
+        return self.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
+
+    def admit(self, ticket: usersig.Ticket, client: Client, id: str | None = None) -> Instance:
+        """Admit an instance of the account that `verify` has opened, and send away whoever had to leave.
+
+        The instance is detached until it is attached.
 
         Args:
             id: of the instance; the same one again is the same login again. Made at random where none is given.
 
         Raises:
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+            UserSigRevoked, StoreUnavailable.
         """
-        ticket = self.verify(sdk_app_id, user_id, user_sig, client.address)
-        now = self.clock()
-        newcomer = Instance(
-            id or instance_id(sdk_app_id, user_id, secrets.token_hex(16)),
-            sdk_app_id,
-            user_id,
-            client,
-            now,
-            ticket.expires,
-        )
+        app, user = ticket.sdk_app_id, ticket.user_id
+        id = id or instance_id(app, user, secrets.token_hex(16))
+        newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
         instance, evicted = self.store.admit(newcomer, self.limits().online_web_instances, ticket.made)
         self.say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())

@@ -1,8 +1,8 @@
 """Everything that can go wrong, as one tree whose errors carry their evidence.
 
     IMError                     code, message: what the vendor's SDK calls an IMError
-    ├── UserSigRefused          70001 … 70014: this ticket does not open this account
-    │   └── UserSigVoid         70001: an administrator's kick has made it void
+    ├── UserSigRefused          70001 … 70014: this UserSig does not open this account
+    │   └── UserSigRevoked      70052: an administrator has kicked the account since it was made
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
@@ -48,6 +48,7 @@ USERSIG_OTHER_USER: Final = 70013
 USERSIG_OTHER_APP: Final = 70014
 UNKNOWN_APP: Final = 70020
 TOO_MANY_FAILURES: Final = 70050
+USERSIG_REVOKED: Final = 70052
 ACCOUNT_NOT_IMPORTED: Final = 70107
 BAD_PARAMETER: Final = 70402
 NOT_ADMINISTRATOR: Final = 70403
@@ -71,7 +72,10 @@ class IMError(Exception):
     Attributes:
         code: one of the numbers above.
         message: what is wrong and what to do, for a person.
+        retry_after: seconds after which the same call may succeed, where time is all that helps.
     """
+
+    retry_after: int | None = None
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -83,12 +87,11 @@ class UserSigRefused(IMError):
     """The UserSig does not open this account now."""
 
 
-class UserSigVoid(UserSigRefused):
-    """An administrator has kicked the account since this UserSig was made."""
+class UserSigRevoked(UserSigRefused):
+    """An administrator has kicked the account since this UserSig was made: the vendor's kick revokes all before it."""
 
     def __init__(self) -> None:
-        # The vendor: after a kick, "all previous UserSig values for that user will expire".
-        super().__init__(USERSIG_EXPIRED, "an administrator's kick has made this UserSig void; get a new one")
+        super().__init__(USERSIG_REVOKED, "this UserSig was revoked by an administrator's kick; get a new one")
 
 
 class UnknownApp(IMError):
@@ -99,11 +102,7 @@ class UnknownApp(IMError):
 
 
 class TooManyFailures(IMError):
-    """UserSigs of this account or from this address failed too often; only time helps.
-
-    Attributes:
-        retry_after: seconds until the next attempt is looked at.
-    """
+    """UserSigs of this account or from this address failed too often; only time helps."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
@@ -213,8 +212,12 @@ class StoreUnavailable(IMError):
     `message` is for everybody; `str` has the reason as well, which is for the log.
     """
 
+    retry_after = 5
+
     def __init__(self, why: str) -> None:
-        super().__init__(STORE_UNAVAILABLE, "the service cannot reach its store now; try again in a few seconds")
+        super().__init__(
+            STORE_UNAVAILABLE, f"the service cannot reach its store now; try again in {self.retry_after} seconds"
+        )
         self.args = (f"{STORE_UNAVAILABLE}: the store is not available: {why}",)
 
 

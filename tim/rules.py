@@ -16,7 +16,10 @@ from typing import Final
 from tim.errors import BadParameter, MessageTooLong, SettingError
 from tim.events import AWAY, TYPES
 
-USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
+"""Printable ASCII without the space, as the vendor's SDKs let it through; case counts."""
+MAX_USER_ID: Final = 32
+UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig opens the REST API; the vendor's default name. Each app has it from the start."""
 MAX_TEXT: Final = 12 * 1024
@@ -201,9 +204,25 @@ def instance_id(app: int, user: str, unique: str) -> str:
 
 def check_user_id(user_id: str, name: str = "userID") -> str:
     """`user_id`, if it may be a UserID; raises BadParameter otherwise."""
-    if not isinstance(user_id, str) or not USER_ID.fullmatch(user_id):
-        raise BadParameter(name, f"{name} must be 1 to 32 of the characters A-Z a-z 0-9 _ -")
+    if not isinstance(user_id, str):
+        raise BadParameter(name, f"{name} must be a string of 1 to {MAX_USER_ID} characters")
+    if not USER_ID.fullmatch(user_id):
+        raise BadParameter(name, f"{name} must be {_what_is_wrong(user_id)}")
     return user_id
+
+
+def _what_is_wrong(user_id: str) -> str:
+    """The rule that this breaks, and the way out."""
+    rule = f"1 to {MAX_USER_ID} letters, digits or ASCII signs"
+    if not user_id:
+        return f"{rule}; it is empty"
+    if UUID.fullmatch(user_id):
+        return f"{rule}; this UUID has 36 characters: remove the dashes"
+    if user_id != user_id.strip():
+        return f"{rule}; remove the blank at its beginning or end"
+    if not user_id.isascii() or not user_id.isprintable() or " " in user_id:
+        return f"{rule}, without blanks and other characters; use the account's number or mail address, for example"
+    return f"{rule}; this one has {len(user_id)}: use a shorter one"
 
 
 def check_text(text: str) -> str:

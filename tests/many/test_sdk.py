@@ -102,8 +102,8 @@ def test_an_administrators_kick_at_one_ends_all_and_voids_the_usersigs_at_each(f
         shown = element(refused.body, "login-error")
         assert refused.status == 401
         assert shown is not None
-        assert "70001" in shown.text
-        assert Script(server).tries_to_log_in(alice, user_sig)["ErrorCode"] == 70001
+        assert "70052" in shown.text
+        assert Script(server).tries_to_log_in(alice, user_sig)["ErrorCode"] == 70052
         assert tab.at(server).attaches().is_closed() == 4004
         answer = Script(server, a2=page.a2).asks(HELLO)
         assert (answer["ErrorCode"], answer["KickType"]) == (1002, ADMINISTRATOR)

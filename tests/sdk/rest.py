@@ -18,7 +18,9 @@ class Administrator:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def calls(self, command: str, body: Any, **query: Any) -> dict[str, Any]:
+    def calls(
+        self, command: str, body: Any, *, method: str = "POST", headers: dict[str, str] | None = None, **query: Any
+    ) -> dict[str, Any]:
         """The answer to `service/command`; `body` is sent as it is where it is bytes, as JSON otherwise."""
         asked = {
             "sdkappid": APP,
@@ -31,7 +33,7 @@ class Administrator:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=PATIENCE)
         try:
-            connection.request("POST", f"/v4/{command}?{urlencode(asked)}", content)
+            connection.request(method, f"/v4/{command}?{urlencode(asked)}", content, headers or {})
             response = connection.getresponse()
             assert response.status == 200, response.status
             answer: dict[str, Any] = json.loads(response.read())

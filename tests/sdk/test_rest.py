@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from timsdk import HttpClient, TimClient
 
 from tests.sdk.conftest import Account
 from tests.sdk.rest import ADMINISTRATOR, Administrator
@@ -16,11 +20,18 @@ from tests.web.conftest import MakeServer, NewWindow
 from tests.web.server import APP, SDK_KEY, Server, until
 from tests.web.wire import log_in
 from tim import usersig
+from tim.web.rest import COMMANDS
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 KICK, IMPORT = "im_open_login_svc/kick", "im_open_login_svc/account_import"
 CHECK, DELETE = "im_open_login_svc/account_check", "im_open_login_svc/account_delete"
 QUERY, SEND = "openim/query_online_status", "openim/sendmsg"
+FIELDS = [
+    *("UserID", "Identifier", "Instid", "Accounts", "AccountList", "CheckItem", "DeleteItem"),
+    *("To_Account", "From_Account", "MsgBody", "MsgSeq", "MsgRandom", "MsgContent", "MsgType", "Text"),
+    *("SyncOtherMachine", "IsNeedDetail"),
+]
+MANY, BATCH = "im_open_login_svc/multiaccount_import", "openim/batchsendmsg"
 
 
 # Who may call
@@ -62,6 +73,32 @@ def test_no_usersig_stands_in_the_log(admin: Administrator, server: Server) -> N
     assert secret[:40] not in server.log()
 
 
+@pytest.mark.parametrize("gevent", [False, True], ids=["werkzeug", "gunicorn"])
+def test_nor_does_one_in_a_request_line_that_cannot_be_read(make_server: MakeServer, gevent: bool) -> None:
+    server = make_server(gevent=gevent)
+    first, second = "eJwtzFELgjAUhuH", "-L7kOPWdupzm6KCKFAG"
+    lines = [
+        f"POST /v4/{KICK}?usersig={first}{second}&random=1 HTTP/1.1",
+        f"POST /v4/{KICK}?usersig={first}{second}&random=1",
+        f"POST /v4/{KICK}?usersig={first} {second}&random=1 HTTP/1.1",
+        f"POST /v4/{KICK}?usersig={first}'\"{second}&random=1 HTTP/1.1",
+        f"POST /v4/{KICK}?usersig={first}\0{second}&random=1 HTTP/1.1",
+        f"POST /v4/{KICK}?%75sersi%67={first}{second} HTTP/1.1",
+        f"POST /v4/{KICK}?userSig%3d{first}{second} HTTP/9.7",
+        f"BAD<VERB /v4/{KICK}?usersig={first}{second} HTTP/1.1",
+    ]
+    for line in lines:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(f"{line}\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+    said = server.log()
+    assert "***" in said
+    assert first not in said
+    assert second not in said
+
+
 # Mistakes
 
 
@@ -78,6 +115,17 @@ def test_no_usersig_stands_in_the_log(admin: Administrator, server: Server) -> N
         (KICK, {}, 70402),
         (KICK, {"UserID": 7}, 70402),
         (KICK, {"UserID": "no such id!"}, 70402),
+        (KICK, {"UserID": "administrator", "Instid": 99}, 70402),
+        (KICK, {"UserID": "administrator", "Instid": "1"}, 70402),
+        (KICK, {"UserID": "nobody-of-this-name", "Instid": 1}, 70107),
+        (MANY, {}, 70402),
+        (MANY, {"Accounts": ["x"] * 101}, 70402),
+        (MANY, {"Accounts": [7]}, 70402),
+        (MANY, {"AccountList": ["x"]}, 70402),
+        (MANY, {"AccountList": [{"UserID": "x"}] * 101}, 70402),
+        (BATCH, {**text_message("x", "hi"), "To_Account": "x"}, 90003),
+        (BATCH, {**text_message("x", "hi"), "To_Account": ["x"] * 501}, 90011),
+        (BATCH, {"To_Account": ["administrator"], "MsgRandom": 1}, 90007),
         (KICK, {"UserID": "\ud800"}, 70402),
         (KICK, {"UserID": "nobody-of-this-name"}, 70107),
         (IMPORT, {}, 70402),
@@ -109,6 +157,103 @@ def test_no_usersig_stands_in_the_log(admin: Administrator, server: Server) -> N
 )
 def test_a_mistake_gets_its_code(admin: Administrator, command: str, body: Any, code: int) -> None:
     assert admin.calls(command, body)["ErrorCode"] == code
+
+
+@pytest.mark.parametrize("field", ["UserID", "Identifier"])
+def test_an_account_that_is_a_number_is_told_to_be_a_string(admin: Administrator, field: str) -> None:
+    refused = admin.calls(KICK, {field: 86013800138000})
+    assert (refused["ErrorCode"], "must be a string" in refused["ErrorInfo"]) == (70402, True)
+    assert "missing" in admin.calls(KICK, {})["ErrorInfo"]
+
+
+def test_a_uuid_with_dashes_is_told_to_leave_them_out(admin: Administrator) -> None:
+    refused = admin.calls(IMPORT, {"UserID": "123e4567-e89b-12d3-a456-426614174000"})
+    assert (refused["ErrorCode"], "remove the dashes" in refused["ErrorInfo"]) == (70402, True)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(COMMANDS)), st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=5))
+def test_whatever_stands_in_a_body_gets_an_answer_with_a_code(
+    admin: Administrator, server: Server, command: str, body: dict[str, Any]
+) -> None:
+    admin.calls(command, body)
+    server.has_no_traceback()
+
+
+# As wrappers of the API call it
+
+
+def test_any_or_no_content_type_and_a_get_with_a_body_will_do(admin: Administrator, account: Account) -> None:
+    alice = account("alice")
+    for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        assert admin.calls(IMPORT, {"UserID": alice}, headers=headers) == OK
+    checked = admin.calls(CHECK, {"CheckItem": [{"UserID": alice}]}, method="GET")
+    assert checked["ResultItem"][0]["AccountStatus"] == "Imported"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("command", ["openim/no_such_cmd", "no_such_cmd", "a/b/c"])
+def test_an_unknown_command_is_said_to_be_one_whichever_method_calls_it(
+    admin: Administrator, method: str, command: str
+) -> None:
+    assert admin.calls(command, {}, method=method)["ErrorCode"] == 60009
+
+
+def test_many_accounts_are_imported_at_once_in_either_form(admin: Administrator, account: Account) -> None:
+    alice, bob, carol = account("alice"), account("bob"), account("carol")
+    assert admin.calls(MANY, {"Accounts": [alice, "no such id!", bob]}) == {**OK, "FailAccounts": ["no such id!"]}
+    assert admin.calls(MANY, {"AccountList": [{"UserID": carol, "Nick": "C"}]}) == {**OK, "FailAccounts": []}
+    checked = admin.calls(CHECK, {"CheckItem": [{"UserID": user} for user in (alice, bob, carol)]})["ResultItem"]
+    assert {item["AccountStatus"] for item in checked} == {"Imported"}
+
+
+def test_one_message_goes_to_many_accounts_and_those_that_are_not_there_are_listed(
+    admin: Administrator, account: Account, server: Server
+) -> None:
+    alice, bob, nobody = account("alice"), account("bob"), account("nobody")
+    for user in (alice, bob):
+        admin.imports(user)
+    page = Script(server)
+    page.logs_in(bob)
+    sent = admin.calls(BATCH, {**text_message("", "to all"), "To_Account": [alice, bob, nobody, "no such id!"]})
+    assert [(each["To_Account"], each["ErrorCode"]) for each in sent["ErrorList"]] == [
+        (nobody, 70107),
+        ("no such id!", 70402),
+    ]
+    assert sent["MsgKey"]
+    row = page.hears_push("im_open_push.msg_push")["EventArray"][0]["C2cMsgArray"][0]
+    assert row["MsgBody"][0]["MsgContent"]["Text"] == "to all"
+
+
+def test_the_package_timsdk_from_pypi_works_with_its_host_changed(
+    server: Server, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_url(client: Any, path: str, random_id: int = 7) -> str:
+        asked = f"sdkappid={APP}&identifier=administrator&usersig={client._signature}&random={random_id}"
+        return f"http://127.0.0.1:{server.port}/v4/{path}?{asked}&contenttype=json"
+
+    monkeypatch.setattr(HttpClient, "get_url", get_url)
+    client = TimClient(APP, SDK_KEY)
+    accounts, messages = client.im_open_login_svc, client.open_im
+    alice, bob = account("alice"), f"{account('b')[:12]}@example.com"
+    assert accounts.account_import(alice, nick="Alice") == OK
+    assert accounts.im_open_login_svc([bob]) == {**OK, "FailAccounts": []}
+    checked = accounts.account_check([alice, bob])["ResultItem"]
+    assert [item["AccountStatus"] for item in checked] == ["Imported", "Imported"]
+    assert messages.send_text_msg(alice, "hello")["ErrorCode"] == 0
+    assert messages.batch_send_text_msg([alice, bob], "hello both")["ErrorList"] == []
+    assert messages.query_state([alice])["QueryResult"] == [{"To_Account": alice, "State": "Offline"}]
+    for answer in (messages.import_text_msg(alice, bob, "old"), messages.admin_msg_withdraw(alice, bob, "1_2_3")):
+        assert answer["ErrorCode"] == 60009, "what is not served says so"
+    assert accounts.kick(alice) == OK
+    assert [item["ResultCode"] for item in accounts.account_delete([alice, bob])["ResultItem"]] == [0, 0]
 
 
 # Accounts
@@ -157,10 +302,28 @@ def test_an_accounts_status_is_that_of_its_best_instance(roomy: Server, account:
     attached = {"Platform": "Web", "Status": "Online"}
     assert status() == {"To_Account": alice, "Status": "Online", "Detail": [detached, attached]}
     assert "Detail" not in admin.calls(QUERY, {"To_Account": [alice]})["QueryResult"][0]
-    assert len(admin.calls("openim/querystate", {"To_Account": [alice] * 500})["QueryResult"]) == 500
+    assert len(admin.calls(QUERY, {"To_Account": [alice] * 500})["QueryResult"]) == 500
+    former = admin.calls("openim/querystate", asked)["QueryResult"]
+    assert former == [{"To_Account": alice, "State": "Online", "Detail": [detached, attached]}]
 
 
 # Kick
+
+
+def test_one_instance_is_kicked_by_its_number_and_nothing_is_revoked(roomy: Server, account: Account) -> None:
+    admin, alice = Administrator(roomy), account("alice")
+    user_sig = roomy.user_sig(alice)
+    pages = [Script(roomy), Script(roomy)]
+    for page in pages:
+        assert page.tries_to_log_in(alice, user_sig)["ErrorCode"] == 0
+    asked = {"To_Account": [alice], "IsNeedDetail": 1, "IsReturnInstid": 1}
+    detail = admin.calls(QUERY, asked)["QueryResult"][0]["Detail"]
+    assert [each["Platform"] for each in detail] == ["Web", "Web"]
+    assert admin.calls(KICK, {"UserID": alice, "Instid": detail[0]["Instid"]}) == OK
+    pages[0].hears_push("im_open_status.stat_forceoffline")
+    assert pages[1].asks("im_open_status.wshello")["ErrorCode"] == 0
+    assert [each["Instid"] for each in admin.calls(QUERY, asked)["QueryResult"][0]["Detail"]] == [detail[1]["Instid"]]
+    assert Script(roomy).tries_to_log_in(alice, user_sig)["ErrorCode"] == 0
 
 
 def test_a_kick_ends_every_instance_on_every_face(roomy: Server, account: Account, new_window: NewWindow) -> None:
@@ -179,7 +342,7 @@ def test_a_kick_ends_every_instance_on_every_face(roomy: Server, account: Accoun
 
 
 @pytest.mark.parametrize("into_the_second", [0.02, 0.5, 0.95])
-def test_in_the_second_of_the_kick_older_usersigs_are_void_and_newer_ones_work_at_once(
+def test_in_the_second_of_the_kick_older_usersigs_are_revoked_and_newer_ones_work_at_once(
     admin: Administrator, account: Account, server: Server, into_the_second: float
 ) -> None:
     alice = account("alice")
@@ -192,7 +355,7 @@ def test_in_the_second_of_the_kick_older_usersigs_are_void_and_newer_ones_work_a
     after = server.user_sig(alice)
     page = Script(server)
     refused = page.tries_to_log_in(alice, before)
-    assert (refused["ErrorCode"], "void" in refused["ErrorInfo"]) == (70001, True)
+    assert (refused["ErrorCode"], "revoked" in refused["ErrorInfo"]) == (70052, True)
     assert page.tries_to_log_in(alice, after)["ErrorCode"] == 0
 
 
@@ -204,7 +367,7 @@ def test_what_is_void_stays_void_over_a_restart(account: Account, make_server: M
     admin.kicks(alice)
     server.kill()
     server.start()
-    assert Script(server).tries_to_log_in(alice, old)["ErrorCode"] == 70001
+    assert Script(server).tries_to_log_in(alice, old)["ErrorCode"] == 70052
 
 
 def test_an_administrator_who_is_kicked_needs_a_new_usersig_too(make_server: MakeServer) -> None:
@@ -212,7 +375,7 @@ def test_an_administrator_who_is_kicked_needs_a_new_usersig_too(make_server: Mak
     admin, old = Administrator(server), server.user_sig(ADMINISTRATOR)
     admin.imports(ADMINISTRATOR)
     admin.kicks(ADMINISTRATOR)
-    assert admin.calls(KICK, {"UserID": "x"}, usersig=old)["ErrorCode"] == 70001
+    assert admin.calls(KICK, {"UserID": "x"}, usersig=old)["ErrorCode"] == 70052
     assert admin.calls(KICK, {"UserID": "x"})["ErrorCode"] == 70107
 
 

@@ -50,7 +50,7 @@ class Store(Protocol):
         seconds, says when the UserSig was made that asks for it.
 
         Raises:
-            UserSigVoid: an administrator has kicked the account since that UserSig was made.
+            UserSigRevoked: an administrator has kicked the account since that UserSig was made.
         """
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
@@ -157,13 +157,10 @@ class Store(Protocol):
     def save_limits(self, app: int, limits: Limits) -> None:
         """Save what the app allows, for every node."""
 
-    def paused(self, name: str) -> int:
-        """Seconds that `name`, an account or an address, has to wait as its attempts have failed too often."""
-
     def failed(self, name: str, most: int) -> int:
         """Count one failure of `name`. Where it is one more than `most` in a WINDOW, it waits for a PAUSE.
 
-        Returns the seconds it has to wait, 0 where it has not to.
+        Returns the seconds it has to wait, 0 where it has not to; never more than a PAUSE, wherever a clock was set.
         """
 
     def close(self) -> None:

@@ -17,16 +17,12 @@ class Failures:
         self._failures: dict[str, deque[float]] = {}  # unix seconds of each, oldest first
         self._paused: dict[str, float] = {}  # until when, in unix seconds
 
-    def paused(self, name: str) -> int:
-        """Seconds that `name` has to wait, 0 if it has not to."""
-        return max(0, math.ceil(self._paused.get(name, 0) - self._clock()))
-
     def failed(self, name: str, most: int) -> int:
         """Count a failure of `name`, which may have `most` in a window; the seconds it has to wait from now on."""
         now = self._clock()
         self._forget(now)
         if name in self._paused:
-            return self.paused(name)
+            return math.ceil(self._paused[name] - now)
         failures = self._failures.pop(name, deque())
         self._failures[name] = failures  # who failed last stands last
         while failures and failures[0] <= now - WINDOW:
@@ -39,8 +35,8 @@ class Failures:
 
     def _forget(self, now: float) -> None:
         """Drop what says nothing any more; as those that failed last stand last, each call looks at few."""
-        for name in [name for name, until in self._paused.items() if until <= now]:
-            del self._paused[name]
+        for name in [name for name, until in self._paused.items() if not now < until <= now + PAUSE]:
+            del self._paused[name]  # it is over, or the clock was set back
         for name in list(self._failures):
             failures = self._failures[name]
             if failures and failures[-1] > now - WINDOW:

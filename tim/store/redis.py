@@ -214,11 +214,6 @@ class RedisStore:
         pairs = (word for pair in asdict(limits).items() for word in pair)
         self._connection.command(0, "HSET", _limits(app), *pairs)
 
-    def paused(self, name: str) -> int:
-        part = part_of(0, name)
-        left: int = self._connection.command(part, "PTTL", f"{PREFIXES[part]}:pause:{name}")
-        return max(0, math.ceil(left / 1000))
-
     def failed(self, name: str, most: int) -> int:
         left: int = self._call(part_of(0, name), "fail", name, most, _us(WINDOW), _us(PAUSE))[1]
         return math.ceil(left / 1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, TooManyMessages, UserSigVoid
+from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, TooManyMessages, UserSigRevoked
 from tim.rules import Client, Instance
 from tim.store.connection import Reply
 from tim.store.hint import gone_of, seconds
@@ -22,7 +22,7 @@ def checked(reply: Reply) -> Reply:
         case ["too-many", left]:
             raise TooManyMessages(seconds(left))
         case ["void"]:
-            raise UserSigVoid
+            raise UserSigRevoked
         case _:
             raise NodeForgotten
 

@@ -21,7 +21,7 @@ from tim.errors import (
     NotReady,
     SettingError,
     StoreUnavailable,
-    UserSigVoid,
+    UserSigRevoked,
 )
 from tim.events import AWAY, TYPES, UNKNOWN
 from tim.rules import (
@@ -120,7 +120,7 @@ class SQLiteStore:
             if known is not None:
                 return known, []
             if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
-                raise UserSigVoid
+                raise UserSigRevoked
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
                 instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
@@ -263,10 +263,6 @@ class SQLiteStore:
     def save_limits(self, app: int, limits: Limits) -> None:
         with self._transaction():
             accounts.save_limits(self._db, app, limits)
-
-    def paused(self, name: str) -> int:
-        with self._lock:
-            return self._failures.paused(name)
 
     def failed(self, name: str, most: int) -> int:
         with self._lock:

@@ -17,7 +17,7 @@ from tim.errors import (
 )
 from tim.events import KICKS
 from tim.rules import Instance
-from tim.web.browser import client_of
+from tim.web.browser import address_of, client_of
 from tim.web.service import service
 
 blueprint = Blueprint("login", __name__)
@@ -50,7 +50,8 @@ def log_in() -> BaseResponse:
     user_sig = request.form.get("userSig", "").strip()
     parts = service()
     try:
-        instance = parts.backend.login(parts.settings.sdk_app_id, user_id, user_sig, client_of(request))
+        ticket = parts.backend.verify(parts.settings.sdk_app_id, user_id, user_sig, address_of(request))
+        instance = parts.backend.admit(ticket, client_of(request)())
     except IMError as error:
         if isinstance(error, StoreUnavailable):
             return _say_later(_render(user_id, user_sig, error=error))

@@ -1,4 +1,4 @@
-"""The vendor's REST API for an app's administrator: `POST /v4/<service>/<command>`.
+"""The vendor's REST API for an app's administrator: `POST /v4/<service>/<command>`, or GET with a body.
 
 Whatever happens, HTTP says 200; how it went stands in the body, with the vendor's codes. Source of the requests,
 answers and codes: the vendor's pages on each command and its table of error codes.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -22,7 +20,6 @@ from tim.admin import Admin
 from tim.errors import (
     ACCOUNT_NOT_IMPORTED,
     BAD_BODY,
-    BAD_PARAMETER,
     BAD_RECEIVER,
     BAD_SENDER,
     BAD_SYNC,
@@ -34,68 +31,82 @@ from tim.errors import (
     IMError,
     NoSuchAccount,
 )
+from tim.web.browser import address_of
 from tim.web.service import service
 
 blueprint = Blueprint("rest", __name__, url_prefix="/v4")
 
 MOST_ACCOUNTS: Final = 500
-"""How many accounts one query may ask for."""
+"""How many accounts one query may ask for, and one batch may send to."""
 MOST_ITEMS: Final = 100
-"""How many accounts one check or deletion may name."""
+"""How many accounts one import, check or deletion may name."""
 NOT_IMPORTED: Final = "Err_TLS_PT_Open_Login_Account_Not_Exist"
 SYNC: Final = {1: True, 2: False}
 """What SyncOtherMachine says of the sender's own instances and log."""
 
-USERSIG: Final = re.compile(r"(?i)(usersig=)[^&\s\"]+")
+EVERY_METHOD: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 Body = dict[str, Any]
 
 
-class HiddenUserSig(logging.Filter):
-    """Keeps UserSigs out of a log of requests: the vendor's API has them in the address."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = USERSIG.sub(r"\1***", record.getMessage()), ()
-        return True
-
-
-@blueprint.record_once
-def hide_usersigs(_state: object) -> None:
-    for name in ("werkzeug", "gunicorn.access"):
-        logging.getLogger(name).addFilter(HiddenUserSig())
-
-
-@blueprint.post("/<service_name>/<command>")
+@blueprint.route("/<service_name>/<command>", methods=["GET", "POST"])
 def call(service_name: str, command: str) -> Response:
     try:
         # Who may not ask learns nothing about what there is to ask.
         admin = Admin(service().backend)
-        admin.check(_app(), request.args.get("identifier", ""), request.args.get("usersig", ""), _address())
+        identifier, user_sig = request.args.get("identifier", ""), request.args.get("usersig", "")
+        admin.check(_app(), identifier, user_sig, address_of(request))
         perform = COMMANDS.get(f"{service_name}/{command}")
         if perform is None:
             raise IMError(NO_SUCH_COMMAND, f"there is no {service_name}/{command} here; check the address")
         answer = perform(admin, _body(BAD_BODY if service_name == "openim" else UNREADABLE_JSON))
     except NoSuchAccount as error:
-        code = error.code if service_name == "openim" else ACCOUNT_NOT_IMPORTED
-        return _answer("FAIL", code, error.message)
+        return _refusal(error, error.code if service_name == "openim" else ACCOUNT_NOT_IMPORTED)
     except IMError as error:
-        return _answer("FAIL", error.code, error.message)
+        return _refusal(error, error.code)
     return _answer("OK", 0, "", answer)
 
 
-@blueprint.post("/<path:_address>")
+@blueprint.route("/<service_name>/<command>", methods=["PUT", "PATCH", "DELETE"])
+def call_otherwise(service_name: str, command: str) -> Response:
+    return call_nothing(f"{service_name}/{command}")
+
+
+@blueprint.route("/", defaults={"_address": ""}, methods=EVERY_METHOD)
+@blueprint.route("/<path:_address>", methods=EVERY_METHOD)
 def call_nothing(_address: str) -> Response:
     return _answer("FAIL", NO_SUCH_COMMAND, "there is no such command here; send POST /v4/<service>/<command>")
 
 
 def kick(admin: Admin, body: Body) -> Body:
-    admin.kick(_user(body))
+    """Ends every instance of the account; with Instid, which is ours, that instance alone."""
+    number = body.get("Instid")
+    if number is None:
+        admin.kick(_user(body))
+    elif type(number) is not int:
+        raise BadParameter("Instid", "Instid must be a whole number, from query_online_status")
+    else:
+        admin.kick_instance(_user(body), number)
     return {}
 
 
 def account_import(admin: Admin, body: Body) -> Body:
     admin.import_account(_user(body))
     return {}
+
+
+def multiaccount_import(admin: Admin, body: Body) -> Body:
+    """Imports up to MOST_ITEMS accounts, given as {"AccountList": [{"UserID": …}]} or, as older kits do, as
+    {"Accounts": […]}. Those that can be none are listed, and the others imported all the same."""
+    name = "AccountList" if "AccountList" in body else "Accounts"
+    users = _items(body, name) if name == "AccountList" else _names(body, name)
+    failed = []
+    for user in users:
+        try:
+            admin.import_account(user)
+        except BadParameter:
+            failed.append(user)
+    return {"FailAccounts": failed}
 
 
 def account_check(admin: Admin, body: Body) -> Body:
@@ -112,25 +123,46 @@ def account_delete(admin: Admin, body: Body) -> Body:
     return {"ResultItem": [_delete(admin, user) for user in _items(body, "DeleteItem")]}
 
 
+def querystate(admin: Admin, body: Body) -> Body:
+    """The former name of query_online_status, whose entries call the status State; older server kits use it."""
+    answer = query_online_status(admin, body)
+    answer["QueryResult"] = [
+        {"State" if name == "Status" else name: value for name, value in entry.items()}
+        for entry in answer["QueryResult"]
+    ]
+    return answer
+
+
 def query_online_status(admin: Admin, body: Body) -> Body:
     """Online, PushOnline or Offline.
 
     An account with an attached instance is Online. One with detached instances only is PushOnline, the vendor's
     word for a client that is logged in and whose line is cut: a message is kept for it, and it may come back.
     """
-    users = body.get("To_Account")
-    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
-        raise BadParameter("To_Account", "To_Account must be a list of UserIDs", BAD_RECEIVER)
-    if not users:
-        raise BadParameter("To_Account", "To_Account is empty", BAD_BODY)
-    if len(users) > MOST_ACCOUNTS:
-        raise BadParameter("To_Account", f"To_Account names more than {MOST_ACCOUNTS} accounts", TOO_MANY_ACCOUNTS)
+    users = _receivers(body)
     there = admin.imported(users)
-    detailed = body.get("IsNeedDetail") == 1
+    numbered = body.get("IsReturnInstid") == 1
+    detailed = numbered or body.get("IsNeedDetail") == 1
     return {
-        "QueryResult": [_status(admin, user, detailed) for user in users if user in there],
+        "QueryResult": [_status(admin, user, detailed, numbered) for user in users if user in there],
         "ErrorList": [{"To_Account": user, "ErrorCode": ACCOUNT_NOT_IMPORTED} for user in users if user not in there],
     }
+
+
+def batchsendmsg(admin: Admin, body: Body) -> Body:
+    """Sends one message to up to MOST_ACCOUNTS accounts; those it could not be sent to are listed."""
+    sent: Body = {}
+    errors = []
+    for user in dict.fromkeys(_receivers(body)):
+        try:
+            sent = sendmsg(admin, {**body, "To_Account": user})
+        except NoSuchAccount:
+            errors.append({"To_Account": user, "ErrorCode": ACCOUNT_NOT_IMPORTED})
+        except BadParameter as error:
+            if error.name != "To_Account":
+                raise
+            errors.append({"To_Account": user, "ErrorCode": error.code})
+    return {"MsgKey": sent.get("MsgKey", ""), "ErrorList": errors}
 
 
 def sendmsg(admin: Admin, body: Body) -> Body:
@@ -152,20 +184,24 @@ def sendmsg(admin: Admin, body: Body) -> Body:
 COMMANDS: Final[dict[str, Callable[[Admin, Body], Body]]] = {
     "im_open_login_svc/kick": kick,
     "im_open_login_svc/account_import": account_import,
+    "im_open_login_svc/multiaccount_import": multiaccount_import,
     "im_open_login_svc/account_check": account_check,
     "im_open_login_svc/account_delete": account_delete,
     "openim/query_online_status": query_online_status,
-    "openim/querystate": query_online_status,  # its former name, which older server kits still use
+    "openim/querystate": querystate,
     "openim/sendmsg": sendmsg,
+    "openim/batchsendmsg": batchsendmsg,
 }
 
 
-def _status(admin: Admin, user: str, detailed: bool) -> Body:
-    instances = admin.instances(user)
-    words = ["Online" if instance.online else "PushOnline" for instance in instances]
-    status = min(words, default="Offline")  # "Online" sorts before "PushOnline"
-    detail = {"Detail": [{"Platform": "Web", "Status": word} for word in words]} if detailed and words else {}
-    return {"To_Account": user, "Status": status, **detail}
+def _status(admin: Admin, user: str, detailed: bool, numbered: bool) -> Body:
+    platforms = [
+        {"Platform": "Web", "Status": "Online" if instance.online else "PushOnline"}
+        | ({"Instid": instance.generation} if numbered else {})
+        for instance in admin.instances(user)
+    ]
+    status = min((str(each["Status"]) for each in platforms), default="Offline")  # "Online" sorts before "PushOnline"
+    return {"To_Account": user, "Status": status, **({"Detail": platforms} if detailed and platforms else {})}
 
 
 def _delete(admin: Admin, user: str) -> Body:
@@ -185,27 +221,45 @@ def _result(user: str, code: int = 0, info: str = "") -> Body:
 def _user(body: Body) -> str:
     # Server kits of before 2021 call it Identifier.
     user = body.get("UserID", body.get("Identifier"))
-    if not isinstance(user, str):
+    if user is None:
         raise BadParameter("UserID", "UserID is missing")
+    if not isinstance(user, str):
+        raise BadParameter("UserID", 'UserID must be a string; put it into quotes, as in "86013800138000"')
     return user
 
 
 def _items(body: Body, name: str) -> list[str]:
     items = body.get(name)
-    if not isinstance(items, list) or not items:
+    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         raise BadParameter(name, f'{name} must be a list of accounts: [{{"UserID": "..."}}]')
     if len(items) > MOST_ITEMS:
-        raise BadParameter(name, f"{name} names more than {MOST_ITEMS} accounts", BAD_PARAMETER)
-    return [_user(item) if isinstance(item, dict) else _user({}) for item in items]
+        raise BadParameter(name, f"{name} names more than {MOST_ITEMS} accounts")
+    return [_user(item) for item in items]
+
+
+def _names(body: Body, name: str) -> list[str]:
+    names = body.get(name)
+    if not isinstance(names, list) or not names or not all(isinstance(user, str) for user in names):
+        raise BadParameter(name, f'{name} must be a list of UserIDs: ["...", "..."]')
+    if len(names) > MOST_ITEMS:
+        raise BadParameter(name, f"{name} names more than {MOST_ITEMS} accounts")
+    return names
+
+
+def _receivers(body: Body) -> list[str]:
+    users = body.get("To_Account")
+    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
+        raise BadParameter("To_Account", "To_Account must be a list of UserIDs", BAD_RECEIVER)
+    if not users:
+        raise BadParameter("To_Account", "To_Account is empty", BAD_BODY)
+    if len(users) > MOST_ACCOUNTS:
+        raise BadParameter("To_Account", f"To_Account names more than {MOST_ACCOUNTS} accounts", TOO_MANY_ACCOUNTS)
+    return users
 
 
 def _app() -> int:
     text = request.args.get("sdkappid", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else 0
-
-
-def _address() -> str:
-    return request.remote_addr or "unknown"
 
 
 def _body(code: int) -> Body:
@@ -220,6 +274,14 @@ def _body(code: int) -> Body:
     return body
 
 
+def _refusal(error: IMError, code: int) -> Response:
+    response = _answer("FAIL", code, error.message)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
 def _answer(status: str, code: int, info: str, more: Body | None = None) -> Response:
+    # In ASCII, as a stranger's half of a surrogate pair may be repeated in it.
     text = json.dumps({"ActionStatus": status, "ErrorInfo": info, "ErrorCode": code, **(more or {})})
     return Response(text, mimetype="application/json")

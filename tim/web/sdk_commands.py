@@ -47,15 +47,27 @@ class Commands:
     """Answers the requests of one page.
 
     Args:
+        client: names the browser; asked for once a login has verified, as that takes time.
+        address: where the connection comes from.
         page_id: what the SDK makes at random when its page is loaded, and keeps over reconnects.
         follows: whether one of these commands has come behind the one that is being answered, or does in a moment.
     """
 
-    def __init__(self, parts: Service, page: Page, client: Client, page_id: str, follows: Callable[..., bool]) -> None:
+    def __init__(
+        self,
+        parts: Service,
+        page: Page,
+        *,
+        client: Callable[[], Client],
+        address: str,
+        page_id: str,
+        follows: Callable[..., bool],
+    ) -> None:
         self._backend = parts.backend
         self._identity = parts.identity
         self._page = page
         self._client = client
+        self._address = address
         self._page_id = page_id
         self._follows = follows
         self._patient = True  # whether an end is still to be told with a look at what follows; once for each login
@@ -112,13 +124,10 @@ class Commands:
 
     def _log_in(self, request: Request) -> list[str]:
         app = request.head.get("sdkappid")
-        instance = self._backend.login(
-            app if type(app) is int else 0,
-            request.text("identifier"),
-            request.text("usersig"),
-            self._client,
-            self._id_for(request),
+        ticket = self._backend.verify(
+            app if type(app) is int else 0, request.text("identifier"), request.text("usersig"), self._address
         )
+        instance = self._backend.admit(ticket, self._client(), self._id_for(request))
         if not self._page.serves(instance.id):
             self._page.log_out()  # nobody is left who could come back to what this page was before
         waited = self._page.serve(instance.id)

@@ -19,7 +19,7 @@ from simple_websocket import Server
 from tim import wire
 from tim.errors import BadFrame, StoreUnavailable
 from tim.events import CLOSE_LATER
-from tim.web.browser import client_of
+from tim.web.browser import address_of, client_of
 from tim.web.sdk_commands import Commands
 from tim.web.sdk_page import Page
 from tim.web.service import service
@@ -77,8 +77,14 @@ def _run(ws: Server, form: Form) -> None:
     """Serve one connection of the SDK until either side ends it. The one writer of this socket."""
     parts = service()
     page = Page(parts.backend, ws.event.set)
-    page_id = request.args.get("instanceid", "")
-    commands = Commands(parts, page, client_of(request), page_id, partial(_follows, ws))
+    commands = Commands(
+        parts,
+        page,
+        client=client_of(request),
+        address=address_of(request),
+        page_id=request.args.get("instanceid", ""),
+        follows=partial(_follows, ws),
+    )
     code, why = CLOSE_LATER, ""
     try:
         code, why = _serve(ws, page, commands, form)

@@ -2,7 +2,8 @@
 local name, most, window, pause = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local failures, left = key('failures', name), redis.call('PTTL', key('pause', name))
-if left > 0 then return {'ok', left} end
+-- More, where the clock was set back.
+if left > 0 and left <= pause / 1000 then return {'ok', left} end
 redis.call('ZREMRANGEBYSCORE', failures, '-inf', now - window)
 local already = redis.call('ZCARD', failures)
 if already >= most then

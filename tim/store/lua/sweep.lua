@@ -49,7 +49,7 @@ end
 -- Messages whose sender's process died before it had written the receiver's copy.
 local unsent = {}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', us(now - patience), 'LIMIT', 0, many)) do
-    local app, user, seq = string.match(entry, '^(%d+):([^:]+):(%d+)$')
+    local app, user, seq = string.match(entry, '^(%d+):(.+):(%d+)$')
     local found = redis.call('XRANGE', key('log', app, user), seq, seq)[1]
     unsent[#unsent + 1] = {entry, app, found and found[2] or {}}
 end

@@ -1,0 +1,39 @@
+"""What one address is: a client has one, whatever its port, its spelling, or the part of its network it comes from."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+UNKNOWN_ADDRESS: Final = "unknown"
+"""Stands for what is no address, such as garbage in a header or a Unix socket."""
+
+_WITH_PORT: Final = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\](?::\d+)?|(?P<four>[\d.]+):\d+")
+_NETWORK: Final = 64
+"""Bits of an IPv6 address that one customer of a provider has; the rest he chooses freely."""
+
+
+def canonical(text: str) -> str:
+    """The address in `text` as it is shown and stored: without a port, in its one spelling; UNKNOWN_ADDRESS where
+    there is none."""
+    found = _WITH_PORT.fullmatch(text.strip())
+    bare = text.strip() if found is None else found["six"] or found["four"]
+    try:
+        address = ipaddress.ip_address(bare.partition("%")[0])
+    except ValueError:
+        return UNKNOWN_ADDRESS
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def counted_as(address: str) -> str:
+    """What a canonical address is counted under: itself, or for IPv6 the first address of its /64."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, _NETWORK), strict=False).network_address)

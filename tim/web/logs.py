@@ -1,0 +1,36 @@
+"""What a log of requests must not say: the vendor's REST API has UserSigs in the address."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+_KEY: Final = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "usersig")
+USERSIG: Final = re.compile(rf"({_KEY}(?:=|%3d)).*?(?=&|%26|\sHTTP/|\n|$)", re.IGNORECASE)
+"""A UserSig in an address: all up to the next parameter or the end, as a request line may be broken by a blank, a
+quote or a NUL in it, and its key may be percent-encoded."""
+UNREADABLE: Final = re.compile(r"(Invalid HTTP [\w ]+: |message (?:Bad|Unsupported|Invalid)[\w /.]*\().*", re.DOTALL)
+"""What a server repeats of a request line that it could not read: a half of a UserSig, for example, taken for the
+version of HTTP."""
+LOGGERS: Final = ("werkzeug", "gunicorn.access", "gunicorn.error", "tim")
+"""Who writes addresses, or request lines that could not be read."""
+
+
+class HiddenUserSig(logging.Filter):
+    """Writes *** in place of a UserSig, wherever in a record it stands."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        hidden = UNREADABLE.sub(r"\1***", USERSIG.sub(r"\1***", said))
+        if hidden != said:
+            record.msg, record.args = hidden, ()
+        return True
+
+
+def hide_usersigs() -> None:
+    """Keep UserSigs out of every log of this process."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, HiddenUserSig) for each in logger.filters):
+            logger.addFilter(HiddenUserSig())
