@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "tim.events": set(),
     "tim.keys": {"tim.errors"},
     "tim.usersig": {"tim.errors"},
-    "tim.attempts": {"tim.errors", "tim.rules", "tim.store"},
+    "tim.address": set(),
+    "tim.attempts": {"tim.address", "tim.errors", "tim.rules", "tim.store"},
     "tim.rules": {"tim.errors", "tim.events"},
     "tim.hub": {"tim.events", "tim.rules"},
 }
