@@ -150,7 +150,7 @@ def lose(line: RedisLine) -> Callable[..., bool]:
     return lose
 
 
-@pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach", "fail"}))
+@pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach"}))
 def test_what_is_asked_again_as_the_answer_was_lost_is_done_once(
     verb: str, server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
 ) -> None:

@@ -15,9 +15,10 @@ from tests.actors import APP, GRACE, Clock, Person, until
 from tests.redis_server import RedisCluster, RedisServer
 from tim import EVENT, TYPES, Backend, Client
 from tim.admin import Admin
+from tim.errors import InstanceGone
 from tim.events import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, End, Missed, Stream
-from tim.rules import Gone, Instance, Message
+from tim.rules import Gone, Instance, Limits, Message
 from tim.store.redis import LEASE
 from tim.tab import Tab
 
@@ -221,14 +222,14 @@ def test_one_with_much_to_make_up_for_is_not_held_to_be_dead_meanwhile(
     for tab in tabs:
         open_stream(here, tab)
     silence()
-    attach = here.store.attach
+    attach = here.store.attach_again
 
-    def takes_a_second(*words: Any) -> Instance:
+    def takes_a_second(*words: Any) -> Instance | None:
         silence(1)
         return attach(*words)
 
     monkeypatch.setattr("tim.node.AT_A_TIME", 5)
-    monkeypatch.setattr(here.store, "attach", takes_a_second)
+    monkeypatch.setattr(here.store, "attach_again", takes_a_second)
     here.renew()
     assert all(there.store.get(tab.id).online for tab in tabs)
 
@@ -242,14 +243,14 @@ def test_a_tab_that_leaves_while_it_is_attached_again_is_detached(
     tab = log_in(here)
     stream = open_stream(here, tab)
     silence()
-    attach = here.store.attach
+    attach = here.store.attach_again
 
-    def attaches_and_the_tab_leaves(*words: Any) -> Instance:
+    def attaches_and_the_tab_leaves(*words: Any) -> Instance | None:
         attached = attach(*words)
         here.detach(stream)
         return attached
 
-    monkeypatch.setattr(here.store, "attach", attaches_and_the_tab_leaves)
+    monkeypatch.setattr(here.store, "attach_again", attaches_and_the_tab_leaves)
     here.renew()
     assert not there.store.get(tab.id).online
 
@@ -286,3 +287,53 @@ def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_
     here.renew()
     assert here.store.get(tab.id).online
     assert not any(isinstance(item, End) for item in stream.take())
+
+
+def test_a_tab_that_moved_elsewhere_meanwhile_stays_there(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = log_in(here)
+    old = open_stream(here, tab)
+    silence()
+    attached, moved = here.store.attached, []
+
+    def lists_and_the_tab_moves(node: str) -> dict[str, int]:
+        streams = attached(node)
+        moved.append(open_stream(there, tab))
+        return streams
+
+    monkeypatch.setattr(here.store, "attached", lists_and_the_tab_moves)
+    here.renew()
+    assert end_of(old).code == CLOSE_MOVED
+    assert [item for item in moved[0].take() if isinstance(item, End)] == []
+    assert there.store.get(tab.id).stream == moved[0].number
+
+
+def test_one_that_was_evicted_meanwhile_signs_nobody_out(
+    here: Backend, there: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.save_limits(Limits(online_web_instances=2))
+    there.save_limits(Limits(online_web_instances=2))
+    mine, other = log_in(here), log_in(here)
+    sign_out = here.store.sign_out
+
+    def is_evicted_first(id: str, target: str) -> Instance | None:
+        log_in(there)
+        return sign_out(id, target)
+
+    monkeypatch.setattr(here.store, "sign_out", is_evicted_first)
+    with pytest.raises(InstanceGone):
+        here.sign_out(mine.id, other.id)
+    assert there.store.get(other.id).gone is None
+
+
+def test_limits_that_are_saved_elsewhere_change_the_lists_that_are_open_here(
+    here: Backend, there: Backend, open_stream: Open
+) -> None:
+    stream, other = open_stream(here, log_in(here)), open_stream(there, log_in(there, "bob"))
+    stream.take()
+    other.take()
+    there.save_limits(Limits(online_web_instances=7))
+    assert other.take() == [Changed()]
+    until(lambda: (here.renew(), Changed() in stream.take())[1], "the list changes with a renewal")  # type: ignore[func-returns-value]
+    assert here.limits() == Limits(online_web_instances=7)

@@ -13,7 +13,7 @@ from tests.redis_server import RedisCluster, RedisServer
 from tim.errors import IMError
 from tim.events import LOGGED_OUT
 from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, Gone, Instance, Limits, part_of
-from tim.store.connection import PREFIXES
+from tim.store.connection import PREFIXES, TIMEOUT
 from tim.store.redis import RedisStore
 
 Open = Callable[..., RedisStore]
@@ -142,3 +142,14 @@ def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
     with servers.client() as client:
         assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:sent:{APP}:alice") == 3 * 8
     assert [each.seq for each in store.history(APP, "alice", 0, 100)] == list(range(70, 91))
+
+
+def test_what_a_call_was_answered_is_kept_while_it_may_be_sent_again(
+    make_redis: Callable[..., RedisServer], open_redis: Open
+) -> None:
+    server = make_redis()
+    store = open_redis(server.url, "node-1")
+    store.failed("pair/alice", 20)
+    (key,) = server.keys("*:answered:*")
+    with server.client() as client:
+        assert 2 * TIMEOUT < client.pttl(key) / 1000 <= 10

@@ -7,8 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.events import AWAY, LOGGED_OUT, TYPES
 from tim.rules import Gone
 from tim.store import Store, open_store
+from tim.store.schema import VERSION
 
 ROOT = Path(__file__).parents[1]
 NODE = "node-1"
@@ -350,3 +352,67 @@ def test_a_process_that_was_forked_cannot_use_the_store_of_its_parent(file: Path
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
         assert store.get("x").gone is not None
+
+
+# A file that does not stay what it was
+
+
+def deleted(file: Path) -> None:
+    file.unlink()
+
+
+def truncated(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def replaced(file: Path) -> None:
+    copy = file.with_name("copy.db")
+    copy.write_bytes(file.read_bytes())
+    copy.rename(file)
+
+
+def without_its_log(file: Path) -> None:
+    file.with_name(f"{file.name}-wal").unlink()
+
+
+@pytest.mark.parametrize("harm", [deleted, truncated, emptied, replaced, without_its_log])
+def test_a_file_that_is_harmed_under_way_is_noticed_before_anything_is_acknowledged(
+    file: Path, clock: Clock, harm: Callable[[Path], None]
+) -> None:
+    with opened(file, clock) as store:
+        store.admit(newcomer(expires=clock() + DAY), 1)
+        harm(file)
+        for verb in (lambda: store.admit(newcomer(expires=clock() + DAY), 1), lambda: store.renew(NODE)):
+            with pytest.raises(StoreUnavailable, match="put the file back from a backup"):
+                verb()
+
+
+@pytest.mark.parametrize("harm", [truncated, emptied])
+def test_a_file_that_was_cut_short_is_refused_at_a_start(
+    file: Path, clock: Clock, harm: Callable[[Path], None]
+) -> None:
+    with opened(file, clock) as store:
+        store.admit(newcomer(expires=clock() + DAY), 1)
+    harm(file)
+    words = refusal(f"sqlite:///{file}")
+    assert "restore it from a backup, or delete it to begin anew" in words
+    file.unlink()
+    with opened(file, clock) as store:
+        assert store.instances(APP, "alice") == []
+
+
+def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:
+    file.parent.mkdir(parents=True)
+    with sqlite3.connect(file) as db:
+        db.executescript(resources.files("tim.store").joinpath("schema.sql").read_text())
+        db.execute("DROP INDEX instances_ended")
+        db.execute("PRAGMA user_version = 3")
+    with opened(file, clock):
+        pass
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'instances_ended'").fetchone() == (1,)

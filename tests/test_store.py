@@ -14,9 +14,9 @@ from dataclasses import replace
 import pytest
 
 from tests.actors import APP, DAY, GRACE, PATIENCE, Clock, new_id, newcomer
-from tim.errors import InstanceGone, NoSuchAccount, NotReady, TooManyMessages
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, TooManyMessages
 from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
-from tim.rules import Client, Gone, Instance, Message
+from tim.rules import ENDS_KEPT, Client, Gone, Instance, Message, instance_id
 from tim.store import Store
 
 NODE = "node-1"
@@ -590,6 +590,75 @@ def test_a_renewal_names_nobody_of_another_node(store: Store, log_in: LogIn) -> 
     assert [each.id for each in store.renew("node-2")] == [moved.id], "the older stream's detach says nothing of it"
     store.detach(moved.id, there.stream)
     assert store.renew("node-2") == []
+
+
+# attaching again
+
+
+def test_a_stream_is_opened_again_only_where_no_later_one_was(store: Store, log_in: LogIn) -> None:
+    tab = log_in()
+    again = store.attach_again(tab.id, NODE, 10, tab.stream)
+    assert again is not None
+    assert again.stream == tab.stream + 1
+    later = store.attach(tab.id, NODE, 10)
+    assert store.attach_again(tab.id, NODE, 10, again.stream) is None
+    assert store.get(tab.id) == later, "nothing was done"
+
+
+def test_a_stream_of_one_that_has_ended_is_not_opened_again(store: Store, log_in: LogIn) -> None:
+    tab = log_in()
+    store.remove(tab.id, Gone(LOGGED_OUT, 0))
+    assert why_not(lambda: store.attach_again(tab.id, NODE, 10, tab.stream)).reason == LOGGED_OUT
+
+
+# signing another one out
+
+
+def test_one_that_holds_signs_another_one_of_its_account_out(store: Store, log_in: LogIn, clock: Clock) -> None:
+    mine, other = log_in(browser="Chrome"), log_in()
+    ended = store.sign_out(mine.id, other.id)
+    assert ended is not None
+    assert ended.gone == Gone(LOGGED_OUT, clock(), mine.client)
+    assert store.sign_out(mine.id, other.id) is None, "the first end stays"
+    assert live(store) == [mine.id]
+
+
+def test_one_that_was_evicted_signs_nobody_out(store: Store, log_in: LogIn) -> None:
+    mine, other = log_in(limit=2), log_in(limit=2)
+    log_in(limit=2)
+    assert why_not(lambda: store.sign_out(mine.id, other.id)).reason == MULT_ACCOUNT
+    assert other.id in live(store)
+
+
+def test_nobody_is_signed_out_by_another_account_or_an_unknown_one(store: Store, log_in: LogIn) -> None:
+    mine, foreign = log_in(), log_in("bob")
+    for wrong in (foreign.id, instance_id(APP, "alice", "f" * 32)):
+        with pytest.raises(NoSuchInstance):
+            store.sign_out(mine.id, wrong)
+    assert why_not(lambda: store.sign_out(instance_id(APP, "alice", "f" * 32), mine.id)).reason == UNKNOWN
+    assert live(store, "bob") == [foreign.id]
+
+
+# the ends that are kept
+
+
+def test_of_an_account_the_newest_ends_are_kept(store: Store, log_in: LogIn, clock: Clock) -> None:
+    gone = []
+    for _ in range(ENDS_KEPT + 3):
+        clock.advance(1)
+        gone.append(log_in(limit=1, attached=False))
+    log_in(limit=1, attached=False)
+    kinds = [reason(store, tab) for tab in gone]
+    assert kinds == [UNKNOWN] * 3 + [MULT_ACCOUNT] * ENDS_KEPT
+
+
+def test_an_end_that_its_stream_has_not_been_told_is_kept(store: Store, log_in: LogIn, clock: Clock) -> None:
+    untold = log_in(limit=1)
+    for _ in range(ENDS_KEPT + 3):
+        clock.advance(1)
+        log_in(limit=1, attached=False)
+    assert reason(store, untold) == MULT_ACCOUNT
+    assert [each.id for each in store.renew(NODE)] == [untold.id]
 
 
 # messages

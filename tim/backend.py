@@ -14,7 +14,6 @@ from typing import Final
 from tim import usersig
 from tim.attempts import Attempts
 from tim.errors import (
-    BadParameter,
     IMError,
     InstanceGone,
     SettingError,
@@ -94,17 +93,23 @@ class Backend:
             StoreUnavailable.
         """
         if time.monotonic() >= self._limits_read + FRESH:
-            self._limits = self.store.limits(self.sdk_app_id) or self._default_limits
+            limits = self.store.limits(self.sdk_app_id) or self._default_limits
             self._limits_read = time.monotonic()
+            if limits != self._limits:
+                self._limits = limits
+                self.hub.post_to_all(Changed())  # each list says how many instances there may be
         return self._limits
 
     def save_limits(self, limits: Limits) -> None:
-        """Save what the app allows. It holds in every process for what begins a second later.
+        """Save what the app allows. It holds in every process for what begins a second later; open tabs show it
+        within the renewal period.
 
         Raises:
             StoreUnavailable.
         """
         self.store.save_limits(self.sdk_app_id, limits)
+        self._limits_read = -FRESH
+        self.limits()
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
         """One SDK instance, as `TIM.create({SDKAppID})` makes one in a page."""
@@ -229,13 +234,9 @@ class Backend:
 
         Raises:
             InstanceGone: the caller has ended itself.
-            BadParameter: `other` is no instance of its account.
+            NoSuchInstance: `other` is no instance of its account.
         """
-        instance = self.get(id)
-        target = self.store.get(other)
-        if (target.app, target.user) != (instance.app, instance.user):
-            raise BadParameter("instance", "this account has no such instance; reload the page")
-        self.say_goodbye([self.store.remove(other, Gone(LOGGED_OUT, 0, instance.client))])
+        self.say_goodbye([self.store.sign_out(id, other)])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into both logs and tell all streams of both accounts.

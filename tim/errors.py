@@ -6,6 +6,7 @@
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
+    │   └── NoSuchInstance      70402: the account has none with this id
     ├── BadFrame                20001: no request of the vendor's SDK
     ├── NotAdministrator        70403: only an administrator of the app may ask for this
     ├── NoSuchAccount           20003: .user_id
@@ -121,6 +122,13 @@ class BadParameter(IMError):
     def __init__(self, name: str, message: str, code: int = BAD_PARAMETER) -> None:
         super().__init__(code, message)
         self.name = name
+
+
+class NoSuchInstance(BadParameter):
+    """The account has no such instance."""
+
+    def __init__(self) -> None:
+        super().__init__("instance", "this account has no such instance; reload the page")
 
 
 class BadFrame(IMError):

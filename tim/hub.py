@@ -148,6 +148,11 @@ class Hub:
         for stream in streams:
             stream.put(item)
 
+    def post_to_all(self, item: Changed) -> None:
+        """Tell every stream."""
+        for stream in self.streams():
+            stream.put(item)
+
     def drain(self) -> None:
         """Send every stream away to come back later, those that are opened from now on as well."""
         with self._lock:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
-from tim.events import AWAY
-from tim.hub import Changed, Hub, Missed, Stream
+from tim.events import AWAY, CLOSE_MOVED
+from tim.hub import Changed, End, Hub, Missed, Stream
 from tim.rules import Instance
 from tim.store import Store
 from tim.store.hint import Hint
@@ -71,6 +71,7 @@ class Node:
                 self._doubt.set()
                 raise
         self.say_goodbye(self._store.sweep())
+        self._limit()  # read anew, so that open tabs learn of it where it was saved elsewhere
 
     def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
         """Tell the streams of instances that the store has just ended; None is one that had ended before."""
@@ -133,22 +134,21 @@ class Node:
 
     def _attach_again(self, stream: Stream, number: int) -> None:
         """The store does not know that this stream is open here: it may have ended, moved, or been forgotten."""
-        instance = self._store.get(stream.instance)
-        if instance.gone is not None and instance.gone.reason != AWAY:
-            self._hub.end(instance.id, instance.gone)
-        elif instance.stream > number:
-            self._hub.attached(instance.id, instance.stream)
-        else:
-            try:
-                stream.number = self._store.attach(stream.instance, self.name, self._limit()).stream
-            except InstanceGone as error:
-                self._hub.end(stream.instance, error.gone)
-                return
-            self._hub.attached(stream.instance, stream.number)
-            if not self._hub.streams_of(stream.instance):  # its reader left, and has detached the older number
-                self._store.detach(stream.instance, stream.number)
+        try:
+            again = self._store.attach_again(stream.instance, self.name, self._limit(), number)
+        except InstanceGone as error:
+            self._hub.end(stream.instance, error.gone)
+            return
+        if again is None:
+            stream.put(End(CLOSE_MOVED))
+            return
+        stream.number = again.stream
+        self._hub.attached(stream.instance, stream.number)
+        if not self._hub.streams_of(stream.instance):  # its reader left, and has detached the older number
+            self._store.detach(stream.instance, stream.number)
 
     def _beat(self) -> None:
+        said = ""  # one line an outage is enough
         while not self._stopped.is_set():
             self._wake.wait(RENEWAL_PERIOD / 2)
             self._wake.clear()
@@ -156,8 +156,11 @@ class Node:
                 return
             try:
                 self.renew()
+                said = ""
             except IMError as error:
-                log.warning("renewal: %s", error)
+                if str(error) != said:
+                    log.warning("renewal: %s", error)
+                said = str(error)
             except Exception:
                 if not self._stopped.is_set():
                     log.exception("renewal failed")

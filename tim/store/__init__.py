@@ -53,6 +53,13 @@ class Store(Protocol):
             UserSigRevoked: an administrator has kicked the account since that UserSig was made.
         """
 
+    def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
+        """`attach`, if stream `after` is still the newest one; None, and nothing done, where a later one was opened.
+
+        Raises:
+            InstanceGone: it has ended.
+        """
+
     def attach(self, id: str, node: str, limit: int) -> Instance:
         """Open a stream: the instance with a stream number larger than any it had; older streams are void.
 
@@ -75,6 +82,16 @@ class Store(Protocol):
 
     def remove(self, id: str, gone: Gone) -> Instance | None:
         """End an instance. Returns it, or None where it had ended before: the first reason stays."""
+
+    def sign_out(self, id: str, other: str) -> Instance | None:
+        """End another instance of the same account, by the instance `id`, which must hold at that instant.
+
+        Returns the other one, or None where it had ended before.
+
+        Raises:
+            InstanceGone: the instance `id` has ended, or is away.
+            NoSuchInstance: its account has no instance `other`.
+        """
 
     def sweep(self) -> list[Instance]:
         """End what has expired or stayed away, forget what nobody can ask for any more. Returns the ended."""

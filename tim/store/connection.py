@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.rules import PARTS
-from tim.store.fitness import check, name_of
+from tim.store.fitness import check, mode_of, name_of
 
 TIMEOUT: Final = 2.0
 """Seconds after which a call is given up. One that reaches Redis later than that is not carried out."""
@@ -63,12 +63,14 @@ class Connection:
         once = Retry(NoBackoff(), 0)  # `call` knows when to try again
         try:
             self._client: Redis | RedisCluster = Redis.from_url(url, retry=once, **options)
-            if self._client.info("server")["redis_mode"] == "cluster":
+            if mode_of(self._client.info("server")) == "cluster":
                 self._client.close()
                 self._client = RedisCluster.from_url(url, retry=once, **options)
             for server in self.servers():
                 check(server.info(), self.name)
             self.look_at_clocks()
+            if len(self._ahead) < PARTS:
+                raise StoreUnavailable("it has gone away")
         except SettingError:
             raise
         except (*FAILURES, StoreUnavailable, ValueError, TypeError) as error:

@@ -16,9 +16,10 @@ def take(path: str) -> IO[str]:
     Where there is no store yet, an empty file is made that only its owner can read: it will hold messages.
 
     Raises:
-        SettingError: another process holds it, or no file can be made there.
+        SettingError: another process holds it, no file can be made there, or what was a store is empty.
     """
     try:
+        was_open_before = Path(f"{path}.lock").exists() and Path(path).exists()
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch(mode=0o600)
         lock = open(f"{path}.lock", "a+", encoding="ascii")  # noqa: SIM115 - held as long as the store
@@ -35,6 +36,11 @@ def take(path: str) -> IO[str]:
             f"{path} is in use by process {owner}, and SQLite serves one process; "
             "stop that one, or use Redis (redis://...) for many",
         ) from None
+    if was_open_before and not Path(path).stat().st_size:
+        lock.close()
+        raise SettingError(
+            "TIM_STORE", f"{path} was a store and is empty now; restore it from a backup, or delete it to begin anew"
+        )
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

@@ -13,7 +13,7 @@ ADDRESS: Final = re.compile(
 )
 """Of a Redis: with credentials, a database and options of TLS, if need be. Other options would change what we need."""
 OLDEST: Final = 7
-"""The first version of Redis that has sharded hints and flags of scripts."""
+"""The first version of Redis that has sharded hints and flags of scripts; Valkey 8 says that it is like Redis 7."""
 
 
 def name_of(url: str) -> str:
@@ -38,15 +38,24 @@ def check(info: dict[str, Any], name: str) -> None:
     Raises:
         SettingError.
     """
-    if info["redis_mode"] == "sentinel":
+    if mode_of(info) == "sentinel":
         raise SettingError("TIM_STORE", f"{name} is a Sentinel; use the Redis that it watches")
-    if int(info["redis_version"].partition(".")[0]) < OLDEST:
-        raise SettingError("TIM_STORE", f"{name} is Redis {info['redis_version']}; version {OLDEST} or newer is needed")
-    if info["role"] != "master":
-        raise SettingError("TIM_STORE", f"{name} is a replica and takes no orders; use its master")
-    if info["maxmemory_policy"] != "noeviction":
+    # Valkey says with which Redis it is compatible.
+    version = str(info.get("redis_version", "unknown"))
+    major = version.partition(".")[0]
+    if not major.isdecimal() or int(major) < OLDEST:
         raise SettingError(
-            "TIM_STORE",
-            f"{name} has maxmemory-policy {info['maxmemory_policy']} and would forget who is logged in; "
-            "set it to noeviction",
+            "TIM_STORE", f"{name} is Redis {version}; Redis {OLDEST} or newer, or Valkey 8 or newer, is needed"
         )
+    if info.get("role", "master") != "master":
+        raise SettingError("TIM_STORE", f"{name} is a replica and takes no orders; use its master")
+    policy = info.get("maxmemory_policy", "unknown")
+    if policy != "noeviction":
+        raise SettingError(
+            "TIM_STORE", f"{name} has maxmemory-policy {policy} and would forget who is logged in; set it to noeviction"
+        )
+
+
+def mode_of(info: dict[str, Any]) -> str:
+    """How a server runs: standalone, cluster or sentinel. Valkey calls the field server_mode."""
+    return str(info.get("server_mode", info.get("redis_mode", "standalone")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tim.rules import Client, Gone, Instance, ended
+from tim.rules import ENDS_KEPT, Client, Gone, Instance, ended
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
@@ -37,6 +37,12 @@ def end(db: sqlite3.Connection, instance: Instance, gone: Gone) -> Instance:
     db.execute(
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
         (gone.reason, gone.at, *by, instance.id),
+    )
+    # One whose stream has not been told yet stays until it was.
+    db.execute(
+        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM instances WHERE app = ?"
+        " AND user = ? AND reason IS NOT NULL ORDER BY gone_at DESC, generation DESC LIMIT -1 OFFSET ?)",
+        (instance.app, instance.user, ENDS_KEPT),
     )
     return replace(instance, gone=gone)
 

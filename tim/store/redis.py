@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -113,6 +114,10 @@ class RedisStore:
     def attach(self, id: str, node: str, limit: int) -> Instance:
         return instance_of(self._call(_part_in(id), "attach", id, node, limit)[1])
 
+    def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
+        again = self._call(_part_in(id), "attach", id, node, limit, after, _call_id())[1]
+        return None if again is None else instance_of(again)
+
     def detach(self, id: str, stream: int) -> bool:
         return bool(self._call(_part_in(id), "detach", id, stream)[1])
 
@@ -120,6 +125,10 @@ class RedisStore:
         by = () if gone.by is None else astuple(gone.by)
         removed = self._call(_part_in(id), "remove", id, gone.reason, *by)[1]
         return None if removed is None else instance_of(removed)
+
+    def sign_out(self, id: str, other: str) -> Instance | None:
+        ended = self._call(_part_in(id), "sign_out", id, other)[1]
+        return None if ended is None else instance_of(ended)
 
     def sweep(self) -> list[Instance]:
         ended: list[Instance] = []
@@ -201,7 +210,9 @@ class RedisStore:
         return seconds(left), [instance_of(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
-        return [instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user)[1]]
+        return [
+            instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user, _call_id())[1]
+        ]
 
     def voided_before(self, app: int, user: str) -> int:
         return self._number(app, user, "void")
@@ -215,7 +226,7 @@ class RedisStore:
         self._connection.command(0, "HSET", _limits(app), *pairs)
 
     def failed(self, name: str, most: int) -> int:
-        left: int = self._call(part_of(0, name), "fail", name, most, _us(WINDOW), _us(PAUSE))[1]
+        left: int = self._call(part_of(0, name), "fail", name, most, _us(WINDOW), _us(PAUSE), _call_id())[1]
         return math.ceil(left / 1000)
 
     def close(self) -> None:
@@ -265,6 +276,11 @@ class RedisStore:
 
     def _number(self, app: int, user: str, name: str) -> int:
         return int(self._connection.command(part_of(app, user), "HGET", _account(app, user), name) or 0)
+
+
+def _call_id() -> str:
+    """What tells a call that is sent again, as its answer was lost, from another one."""
+    return secrets.token_hex(8)
 
 
 def _us(seconds_: float) -> str:

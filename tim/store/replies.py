@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tim.errors import InstanceGone, NodeForgotten, NoSuchAccount, NotReady, TooManyMessages, UserSigRevoked
+from tim.errors import (
+    InstanceGone,
+    NodeForgotten,
+    NoSuchAccount,
+    NoSuchInstance,
+    NotReady,
+    TooManyMessages,
+    UserSigRevoked,
+)
 from tim.rules import Client, Instance
 from tim.store.connection import Reply
 from tim.store.hint import gone_of, seconds
@@ -17,6 +25,8 @@ def checked(reply: Reply) -> Reply:
             raise InstanceGone(gone_of(reason, at, browser, address))
         case ["no-account", user]:
             raise NoSuchAccount(user)
+        case ["no-instance"]:
+            raise NoSuchInstance
         case ["not-ready"]:
             raise NotReady
         case ["too-many", left]:

@@ -6,9 +6,8 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 3
-_SCRIPTS: Final = {0: ("schema.sql",), 1: ("schema_2.sql", "schema_3.sql"), 2: ("schema_3.sql",)}
-"""What makes a file of each version one of VERSION."""
+VERSION: Final = 4
+"""Of a file that `schema.sql` has made; `schema_<n>.sql` makes one of version n from one of the version before."""
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -16,8 +15,9 @@ def prepare(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
-    if version not in _SCRIPTS:
+    if not 0 <= version < VERSION:
         raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
     folder = resources.files("tim.store")
-    statements = "".join(folder.joinpath(script).read_text() for script in _SCRIPTS[version])
+    scripts = [f"schema_{n}.sql" for n in range(version + 1, VERSION + 1)] if version else ["schema.sql"]
+    statements = "".join(folder.joinpath(script).read_text() for script in scripts)
     db.executescript(f"BEGIN; {statements} PRAGMA user_version = {VERSION}; COMMIT")

@@ -20,6 +20,7 @@ CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
 CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
 CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
+CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
 
 -- An account exists once it has logged in or was imported.

@@ -18,12 +18,13 @@ from dataclasses import replace
 from tim.errors import (
     InstanceGone,
     NoSuchAccount,
+    NoSuchInstance,
     NotReady,
     SettingError,
     StoreUnavailable,
     UserSigRevoked,
 )
-from tim.events import AWAY, TYPES, UNKNOWN
+from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
 from tim.rules import (
     NEWEST,
     REMEMBERED,
@@ -41,6 +42,7 @@ from tim.store.failures import Failures
 from tim.store.filelock import take
 from tim.store.hint import Hint
 from tim.store.pace import Pace
+from tim.store.watch import Watch, is_cut_short
 
 
 class SQLiteStore:
@@ -57,6 +59,7 @@ class SQLiteStore:
         self._lock = threading.Lock()  # owns the three below: whoever holds it is inside a verb
         self._failures = Failures(clock)
         self._pace = Pace()
+        self._watch: Watch | None = None
         path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = take(path) if path else None
         try:
@@ -65,11 +68,19 @@ class SQLiteStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
             schema.prepare(self._db)
+            if path:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if is_cut_short(path):
+                    raise sqlite3.DatabaseError("it was cut short")
             self._welcome_back()
-        except (sqlite3.Error, StoreUnavailable) as error:
+            self._watch = Watch(path, f"{path}-wal") if path else None
+        except (OSError, sqlite3.Error, StoreUnavailable) as error:
             if self._file_lock is not None:
                 self._file_lock.close()
-            raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}") from None
+            way_out = ""
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                way_out = "; restore it from a backup, or delete it to begin anew"
+            raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}{way_out}") from None
 
     def _welcome_back(self) -> None:
         """No stream outlives its process. Whoever was logged in gets a whole grace time to come back."""
@@ -83,6 +94,9 @@ class SQLiteStore:
         if os.getpid() != self._owner:
             raise StoreUnavailable("it was opened by the process that this one was forked from")
         with self._lock:
+            # What is written to a file that has no name any more would be gone at the next start.
+            if self._watch is not None and (fault := self._watch.fault()):
+                raise StoreUnavailable(f"{fault}; stop this server, put the file back from a backup, and start again")
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
@@ -130,10 +144,20 @@ class SQLiteStore:
             return instances.insert(self._db, instance, node=""), evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
+        attached = self._attach(id, node, limit, None)
+        assert attached is not None, "only one that is attached again may be too late"
+        return attached
+
+    def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
+        return self._attach(id, node, limit, after)
+
+    def _attach(self, id: str, node: str, limit: int, after: int | None) -> Instance | None:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
             if instance is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
+            if after not in (None, instance.stream):
+                return None
             gone = ended(instance, now=now, grace=self._grace)
             if gone is None:
                 self._db.execute(
@@ -175,6 +199,21 @@ class SQLiteStore:
             if instance is None or (before is not None and before.reason != AWAY):
                 return None
             return instances.end(self._db, instance, replace(gone, at=now))
+
+    def sign_out(self, id: str, other: str) -> Instance | None:
+        with self._transaction() as now:
+            instance, target = (instances.find(self._db, each) for each in (id, other))
+            if instance is None:
+                raise InstanceGone(Gone(UNKNOWN, now))
+            gone = ended(instance, now=now, grace=self._grace)
+            if gone is not None:
+                raise InstanceGone(gone)
+            if target is None or (target.app, target.user) != (instance.app, instance.user):
+                raise NoSuchInstance
+            before = ended(target, now=now, grace=self._grace)
+            if before is not None and before.reason != AWAY:
+                return None
+            return instances.end(self._db, target, Gone(LOGGED_OUT, now, instance.client))
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:

@@ -1,11 +1,14 @@
 #!lua
-local id, node, limit = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local id, node, limit, after, call = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
 
+local before = call and answered(call)
+if before then return before end
 local instance = find(id)
 if not instance then return gone({}, 'unknown', now) end
 -- A node that is held to be dead must not have streams; it learns of it when it renews, and comes again.
 if not redis.call('ZSCORE', key('nodes'), node) then return {'lapsed'} end
 
+if after and instance.stream ~= after then return {'ok', false} end
 local app, user = instance.app, instance.user
 local reason, at = fate(instance)
 if reason == 'away' then
@@ -20,6 +23,7 @@ if reason == 'away' then
         return gone(instance, instance.reason, instance.at)
     end
     redis.call('SREM', key('away', app, user), id)
+    redis.call('ZREM', key('ended', app, user), id)
     set(instance, {
         reason = false, at = false, by_browser = false, by_address = false,
         generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),
@@ -30,13 +34,14 @@ elseif reason then
     return gone(instance, reason, at)
 end
 
-local before = instance.node
+local old = instance.node
 set(instance, {stream = instance.stream + 1, node = node, detached = false})
-if before then redis.call('SREM', key('at', before), id) end
+if old then redis.call('SREM', key('at', old), id) end
 redis.call('SADD', key('at', node), id)
-if before and before ~= node then
-    tell(before, {app = app, user = user, instance = id, stream = instance.stream})
+if old and old ~= node then
+    tell(old, {app = app, user = user, instance = id, stream = instance.stream})
 end
 schedule(instance)
 changed(app, user)
-return {'ok', flat(instance)}
+local reply = {'ok', flat(instance)}
+return call and answer(call, reply) or reply

@@ -3,6 +3,8 @@
 -- whole microseconds of unix time, by the clock of the server.
 local part = KEYS[1]
 local deadline, grace, remembered, me = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+-- Ends of instances that are kept of one account: rules.ENDS_KEPT.
+local ends_kept = 200
 
 local function us(number) return string.format('%.0f', number) end
 
@@ -12,6 +14,17 @@ local now = time[1] * 1000000 + time[2]
 if now > deadline then return {'late', us(now)} end
 
 local function key(...) return table.concat({part, ...}, ':') end
+
+-- A verb that must not be carried out twice: what it has answered to this call before, as the answer was lost, and its
+-- answer to be given again for as long as a caller may ask.
+local function answered(call)
+    local before = redis.call('GET', key('answered', call))
+    return before and cjson.decode(before)
+end
+local function answer(call, reply)
+    redis.call('SET', key('answered', call), cjson.encode(reply), 'PX', 10000)
+    return reply
+end
 
 local function find(id)
     local flat = redis.call('HGETALL', key('instance', id))
@@ -79,6 +92,13 @@ end
 -- Hints: a node that misses one learns the same by renewing.
 local function tell(node, hint) redis.call('SPUBLISH', key('node', node), cjson.encode(hint)) end
 
+local function forget(instance)
+    redis.call('DEL', key('instance', instance.id))
+    redis.call('SREM', key('away', instance.app, instance.user), instance.id)
+    redis.call('ZREM', key('ended', instance.app, instance.user), instance.id)
+    redis.call('ZREM', key('due'), instance.id)
+end
+
 -- Write down what has become of an instance. Its node owes its stream the news.
 local function finish(instance, reason, at, browser, address)
     local app, user, id, node = instance.app, instance.user, instance.id, instance.node
@@ -86,6 +106,15 @@ local function finish(instance, reason, at, browser, address)
     redis.call('ZREM', key('live', app, user), id)
     redis.call(reason == 'away' and 'SADD' or 'SREM', key('away', app, user), id)
     schedule(instance)
+    local ended = key('ended', app, user)
+    redis.call('ZADD', ended, at, id)
+    if redis.call('ZCARD', ended) > ends_kept then
+        -- One whose stream has not been told yet stays until it was.
+        for _, oldest in ipairs(redis.call('ZRANGE', ended, 0, -ends_kept - 1)) do
+            local old = find(oldest)
+            if not old.node then forget(old) end
+        end
+    end
     if node then
         redis.call('SMOVE', key('at', node), key('owed', node), id)
         tell(node, {app = app, user = user, instance = id, reason = reason, at = us(at),

@@ -13,11 +13,12 @@ local function distinct_id(message)
     return message.id .. '~' .. string.sub(redis.sha1hex(content), 1, 16)
 end
 
--- The newest message in the account's log with this instance and id, and its number; nil where there is none.
+-- The newest message in the account's log with this instance and id, its number, and its fields as they were written;
+-- nil where there is none.
 local function newest_of(app, user, instance, id)
     local seq = redis.call('HGET', key('sent', app, user), instance .. '/' .. id)
     local entry = seq and redis.call('XRANGE', key('log', app, user), seq, seq)[1]
-    if entry then return of_flat(entry[2]), seq end
+    if entry then return of_flat(entry[2]), seq, entry[2] end
 end
 
 -- The number and the fields of the copy of `message` that the account's log has, of the time `since` or later. It has
@@ -27,12 +28,12 @@ local function copy_of(app, user, message, since)
         return found and tonumber(found.time) >= since and found.sender == message.sender and found.to == message.to
             and found.text == message.text
     end
-    local first, first_seq = newest_of(app, user, message.instance, message.id)
-    if is_copy(first) then return first_seq, flat(first) end
+    local first, first_seq, first_fields = newest_of(app, user, message.instance, message.id)
+    if is_copy(first) then return first_seq, first_fields end
     if not first then return nil end
     local id = distinct_id(message)
-    local second, second_seq = newest_of(app, user, message.instance, id)
-    if is_copy(second) then return second_seq, flat(second) end
+    local second, second_seq, second_fields = newest_of(app, user, message.instance, id)
+    if is_copy(second) then return second_seq, second_fields end
     if tonumber(first.time) >= since then message.id = id end
     return nil
 end

@@ -40,9 +40,7 @@ for _, id in ipairs(due) do
     elseif instance.node then
         redis.call('ZADD', key('due'), now + lease, id) -- its stream has not heard it yet
     else
-        redis.call('DEL', key('instance', id))
-        redis.call('SREM', key('away', instance.app, instance.user), id)
-        redis.call('ZREM', key('due'), id)
+        forget(instance)
     end
 end
 
