@@ -141,3 +141,24 @@ def test_one_that_is_full_takes_back_a_process_that_it_knows(
     make_backend(server.url)
     server.client().config_set("maxmemory", "1kb")
     make_backend(server.url).renew()
+
+
+def test_one_that_goes_away_in_the_midst_of_a_start_is_refused_or_taken(
+    make_redis: Make, make_redis_line: Callable[[RedisServer], RedisLine]
+) -> None:
+    line = make_redis_line(make_redis())
+    url, refused = f"redis://{HOST}:{line.port}/0", 0
+    for answers in range(40):
+        line.drops_replies(1000, after=answers)
+        before = line.dropped
+        try:
+            Backend(url, secret_key="of-the-app-0123456789").close()
+        except SettingError as refusal:
+            assert "\n" not in str(refusal)
+            refused += 1
+        was_lost = line.dropped > before
+        line.passes()
+        if not was_lost:
+            break
+    assert refused > 3
+    Backend(url, secret_key="of-the-app-0123456789").close()

@@ -14,6 +14,7 @@ from tests.web.proxy import Filter, Proxy
 from tests.web.server import PATIENCE, ROOT, SDK_KEY, clean_environment, gunicorn
 from tests.web.test_settings import says_one_line_about, start
 from tests.web.test_settings import tree as _tree
+from tim import Backend
 
 PASSWORD = "hunter2-hunter2"
 tree = _tree
@@ -24,6 +25,17 @@ class OlderRedis(Proxy):
 
     def _filters(self) -> tuple[Filter, Filter]:
         return bytes, lambda said: said.replace(b"redis_version:7.", b"redis_version:6.")
+
+
+class TerseRedis(Proxy):
+    """A line to a real redis-server whose INFO lacks a field."""
+
+    def __init__(self, target: int, field: bytes) -> None:
+        super().__init__(target)
+        self._field = field
+
+    def _filters(self) -> tuple[Filter, Filter]:
+        return bytes, lambda said: said.replace(self._field + b":", b"x" * len(self._field) + b":")
 
 
 def refusal(tree: Path, url: str) -> str:
@@ -55,7 +67,30 @@ def test_an_older_one_is_refused_with_the_version_it_takes(tree: Path, make_redi
     finally:
         older.close()
     assert "is Redis 6." in line
-    assert "version 7 or newer is needed" in line
+    assert "Redis 7 or newer, or Valkey 8 or newer, is needed" in line
+
+
+@pytest.mark.parametrize("field", ["redis_mode", "role"])
+def test_one_that_says_less_of_itself_is_taken(field: str, make_redis: Callable[..., RedisServer]) -> None:
+    terse = TerseRedis(make_redis().port, field.encode())
+    try:
+        Backend(f"redis://127.0.0.1:{terse.port}/0", secret_key=SDK_KEY).close()
+    finally:
+        terse.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [("redis_version", "is Redis unknown"), ("maxmemory_policy", "has maxmemory-policy unknown")],
+)
+def test_one_that_does_not_say_what_counts_is_refused(
+    tree: Path, field: str, words: str, make_redis: Callable[..., RedisServer]
+) -> None:
+    terse = TerseRedis(make_redis().port, field.encode())
+    try:
+        assert words in refusal(tree, f"redis://127.0.0.1:{terse.port}/0")
+    finally:
+        terse.close()
 
 
 def test_one_that_is_not_there_is_refused_by_its_name(tree: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -38,7 +37,7 @@ from tim.rules import (
 from tim.store.connection import NEVER, PREFIXES, TIMEOUT, Connection, Reply
 from tim.store.hint import Hint, message_of, seconds
 from tim.store.listener import Listener
-from tim.store.replies import checked, fields_of, instance_of
+from tim.store.replies import call_id, checked, fields_of, instance_of, us
 
 LEASE: Final = 30.0
 """Seconds after which a node that does not renew is held to be dead, and its instances to be detached."""
@@ -69,14 +68,14 @@ class RedisStore:
         self._connection.look_at_clocks()
 
     def join(self, node: str) -> None:
-        if None in self._everywhere("renew", node, _us(LEASE), 1):
+        if None in self._everywhere("renew", node, us(LEASE), 1):
             raise StoreUnavailable("a part of it does not answer")
 
     def renew(self, node: str) -> list[Instance]:
         ended: list[Instance] = []
         forgotten = False
         self.look_at_clock()
-        for reply in self._everywhere("renew", node, _us(LEASE), 0):
+        for reply in self._everywhere("renew", node, us(LEASE), 0):
             if reply is None:
                 continue  # the other parts must not suffer for it; it counts as forgotten when it is back
             forgotten = forgotten or not reply[1]
@@ -107,7 +106,7 @@ class RedisStore:
 
     def admit(self, newcomer: Instance, limit: int, made: float = NEVER) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
-        who = (newcomer.id, app, user, client.browser, client.address, _us(newcomer.expires))
+        who = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
         _, admitted, evicted = self._call(part_of(app, user), "admit", *who, limit, int(min(made, NEVER)))
         return instance_of(admitted), [instance_of(each) for each in evicted]
 
@@ -115,7 +114,7 @@ class RedisStore:
         return instance_of(self._call(_part_in(id), "attach", id, node, limit)[1])
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        again = self._call(_part_in(id), "attach", id, node, limit, after, _call_id())[1]
+        again = self._call(_part_in(id), "attach", id, node, limit, after, call_id())[1]
         return None if again is None else instance_of(again)
 
     def detach(self, id: str, stream: int) -> bool:
@@ -137,7 +136,7 @@ class RedisStore:
         while again:
             again = False
             unsent.clear()
-            for part, reply in enumerate(self._everywhere("sweep", _us(LEASE), _us(UNSENT))):
+            for part, reply in enumerate(self._everywhere("sweep", us(LEASE), us(UNSENT))):
                 if reply is not None:
                     again = again or bool(reply[1])
                     ended += map(instance_of, reply[2])
@@ -157,7 +156,7 @@ class RedisStore:
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         exists = int(bool(self.accounts(app, [to])))
         part = _part_in(id)
-        message, bounds = (app, id, to, exists, text, message_id), (*LOG, MESSAGES_A_MINUTE, _us(MINUTE))
+        message, bounds = (app, id, to, exists, text, message_id), (*LOG, MESSAGES_A_MINUTE, us(MINUTE))
         _, seq, written, entry, undelivered = self._call(part, "append", *message, *bounds)
         sent = message_of(fields_of(written), seq)
         if to == sent.sender:
@@ -184,7 +183,7 @@ class RedisStore:
         if copy:
             message[1] = received.id
             with suppress(NoSuchAccount):
-                sent = self._receive(app, sender, [*message, "time", _us(received.time)])
+                sent = self._receive(app, sender, [*message, "time", us(received.time)])
         return sent, received
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
@@ -210,9 +209,7 @@ class RedisStore:
         return seconds(left), [instance_of(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
-        return [
-            instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user, _call_id())[1]
-        ]
+        return [instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user, call_id())[1]]
 
     def voided_before(self, app: int, user: str) -> int:
         return self._number(app, user, "void")
@@ -226,7 +223,7 @@ class RedisStore:
         self._connection.command(0, "HSET", _limits(app), *pairs)
 
     def failed(self, name: str, most: int) -> int:
-        left: int = self._call(part_of(0, name), "fail", name, most, _us(WINDOW), _us(PAUSE), _call_id())[1]
+        left: int = self._call(part_of(0, name), "fail", name, most, us(WINDOW), us(PAUSE), call_id())[1]
         return math.ceil(left / 1000)
 
     def close(self) -> None:
@@ -237,11 +234,11 @@ class RedisStore:
     def _call(self, part: int, verb: str, *words: object, me: str | None = None) -> Reply:
         """What a script answers that has decided; what it refuses is raised. `me` needs no hint of it."""
         node = self._node if me is None else me
-        reply = self._connection.call(part, verb, _us(self._grace), _us(REMEMBERED), node, *words)
+        reply = self._connection.call(part, verb, us(self._grace), us(REMEMBERED), node, *words)
         return checked(reply)
 
     def _everywhere(self, verb: str, *words: object) -> list[Reply | None]:
-        return self._connection.everywhere(verb, _us(self._grace), _us(REMEMBERED), self._node, *words)
+        return self._connection.everywhere(verb, us(self._grace), us(REMEMBERED), self._node, *words)
 
     def _receive(
         self, app: int, user: str, fields: list[str], me: str | None = None, *, may_write: bool = True
@@ -253,7 +250,7 @@ class RedisStore:
         Raises:
             NoSuchAccount.
         """
-        rules = (int(may_write), _us(MINUTE), *LOG)
+        rules = (int(may_write), us(MINUTE), *LOG)
         _, *copy = self._call(part_of(app, user), "receive", app, user, *rules, *fields, me=me)
         return message_of(fields_of(copy[1]), copy[0]) if copy[0] else None
 
@@ -276,16 +273,6 @@ class RedisStore:
 
     def _number(self, app: int, user: str, name: str) -> int:
         return int(self._connection.command(part_of(app, user), "HGET", _account(app, user), name) or 0)
-
-
-def _call_id() -> str:
-    """What tells a call that is sent again, as its answer was lost, from another one."""
-    return secrets.token_hex(8)
-
-
-def _us(seconds_: float) -> str:
-    """Seconds as a script counts time: in whole microseconds."""
-    return str(round(seconds_ * 1e6))
 
 
 def _limits(app: int) -> str:

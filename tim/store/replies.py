@@ -1,6 +1,8 @@
-"""What the scripts of a store on Redis answer with: a refusal, or values that are all strings."""
+"""What the scripts of a store on Redis are given and answer with: a refusal, or values that are all strings."""
 
 from __future__ import annotations
+
+import secrets
 
 from tim.errors import (
     InstanceGone,
@@ -14,6 +16,16 @@ from tim.errors import (
 from tim.rules import Client, Instance
 from tim.store.connection import Reply
 from tim.store.hint import gone_of, seconds
+
+
+def call_id() -> str:
+    """What tells a call that is sent again, as its answer was lost, from another one."""
+    return secrets.token_hex(8)
+
+
+def us(seconds_: float) -> str:
+    """Seconds as a script counts time: in whole microseconds."""
+    return str(round(seconds_ * 1e6))
 
 
 def checked(reply: Reply) -> Reply:

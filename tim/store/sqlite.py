@@ -8,11 +8,7 @@ What each verb promises stands in `tim.store.Store`.
 from __future__ import annotations
 
 import math
-import os
-import sqlite3
-import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from tim.errors import (
@@ -20,8 +16,6 @@ from tim.errors import (
     NoSuchAccount,
     NoSuchInstance,
     NotReady,
-    SettingError,
-    StoreUnavailable,
     UserSigRevoked,
 )
 from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
@@ -37,12 +31,11 @@ from tim.rules import (
     ended,
     leaving,
 )
-from tim.store import accounts, instances, messages, schema
+from tim.store import accounts, instances, messages
+from tim.store.database import Database
 from tim.store.failures import Failures
-from tim.store.filelock import take
 from tim.store.hint import Hint
 from tim.store.pace import Pace
-from tim.store.watch import Watch, is_cut_short
 
 
 class SQLiteStore:
@@ -55,59 +48,19 @@ class SQLiteStore:
     def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
         self._grace = grace
         self._clock = clock
-        self._owner = os.getpid()
-        self._lock = threading.Lock()  # owns the three below: whoever holds it is inside a verb
+        self._database = Database(path, clock)
+        self._db = self._database.connection
+        self._lock = self._database.lock  # owns the two below
         self._failures = Failures(clock)
         self._pace = Pace()
-        self._watch: Watch | None = None
-        path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
-        self._file_lock = take(path) if path else None
-        try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
-            schema.prepare(self._db)
-            if path:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                if is_cut_short(path):
-                    raise sqlite3.DatabaseError("it was cut short")
-            self._welcome_back()
-            self._watch = Watch(path, f"{path}-wal") if path else None
-        except (OSError, sqlite3.Error, StoreUnavailable) as error:
-            if self._file_lock is not None:
-                self._file_lock.close()
-            way_out = ""
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                way_out = "; restore it from a backup, or delete it to begin anew"
-            raise SettingError("TIM_STORE", f"{path} cannot be used as a store: {error}{way_out}") from None
+        self._transaction = self._database.transaction
+        self._welcome_back()
 
     def _welcome_back(self) -> None:
         """No stream outlives its process. Whoever was logged in gets a whole grace time to come back."""
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
             self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[float]:
-        """One atomic verb; yields the time it happens at."""
-        if os.getpid() != self._owner:
-            raise StoreUnavailable("it was opened by the process that this one was forked from")
-        with self._lock:
-            # What is written to a file that has no name any more would be gone at the next start.
-            if self._watch is not None and (fault := self._watch.fault()):
-                raise StoreUnavailable(f"{fault}; stop this server, put the file back from a backup, and start again")
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._clock()
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise StoreUnavailable(str(error)) from error
 
     def now(self) -> float:
         return self._clock()
@@ -308,10 +261,7 @@ class SQLiteStore:
             return self._failures.failed(name, most)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
-            if self._file_lock is not None:
-                self._file_lock.close()
+        self._database.close()
 
     # What follows runs inside a verb's transaction.
 
