@@ -98,6 +98,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_a_minute(
         attempt()
     clock.advance(-3600)
     assert attempt() <= 60
+    for _ in range(5):
+        clock.advance(61)
+        assert attempt() == 0, "failures of the future are forgotten"
 
 
 def test_who_goes_on_trying_does_not_wait_longer(attempt: Callable[..., int], clock: Clock) -> None:

@@ -20,6 +20,7 @@ from tim.errors import (
     StoreUnavailable,
     UnknownApp,
     UserSigRefused,
+    UserSigRevoked,
 )
 from tim.events import AWAY, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, Hub, Stream
@@ -158,12 +159,16 @@ class Backend:
             id: of the instance; the same one again is the same login again. Made at random where none is given.
 
         Raises:
-            UserSigRevoked, StoreUnavailable.
+            UserSigRevoked, TooManyFailures, StoreUnavailable.
         """
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
         newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
-        instance, evicted = self.store.admit(newcomer, self.limits().online_web_instances, ticket.made)
+        try:
+            instance, evicted = self.store.admit(newcomer, self.limits().online_web_instances, ticket.made)
+        except UserSigRevoked:
+            self._attempts.failed(app, user, client.address)
+            raise
         self.say_goodbye(evicted)
         self.hub.post(instance.app, instance.user, Changed())
         return instance

@@ -24,9 +24,8 @@ class Failures:
         if name in self._paused:
             return math.ceil(self._paused[name] - now)
         failures = self._failures.pop(name, deque())
+        failures = deque(at for at in failures if now - WINDOW < at <= now)  # later ones: the clock was set back
         self._failures[name] = failures  # who failed last stands last
-        while failures and failures[0] <= now - WINDOW:
-            failures.popleft()
         if len(failures) >= most:
             self._paused[name] = now + PAUSE
             return PAUSE

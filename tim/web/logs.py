@@ -7,12 +7,18 @@ import re
 from typing import Final
 
 _KEY: Final = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "usersig")
-USERSIG: Final = re.compile(rf"({_KEY}(?:=|%3d)).*?(?=&|%26|\sHTTP/|\n|$)", re.IGNORECASE)
+PARAMETER: Final = re.compile(
+    rf"({_KEY}(?:\s|\+|%20){{0,9}}(?:=|%3d)).*?(?=&|%26|\sHTTP/\d\.\d(?:\W|$)|\n|$)", re.IGNORECASE
+)
 """A UserSig in an address: all up to the next parameter or the end, as a request line may be broken by a blank, a
 quote or a NUL in it, and its key may be percent-encoded."""
-UNREADABLE: Final = re.compile(r"(Invalid HTTP [\w ]+: |message (?:Bad|Unsupported|Invalid)[\w /.]*\().*", re.DOTALL)
+UNREADABLE: Final = re.compile(
+    r"(Invalid HTTP [\w ]{1,40}: |message (?:Bad|Unsupported|Invalid)[\w /.]{0,40}\().*", re.DOTALL
+)
 """What a server repeats of a request line that it could not read: a half of a UserSig, for example, taken for the
 version of HTTP."""
+TICKET: Final = re.compile(r"[A-Za-z0-9*_%+=-]{40,}")
+"""What looks like a UserSig, wherever it stands. An instance's id has 34 characters and says nothing."""
 LOGGERS: Final = ("werkzeug", "gunicorn.access", "gunicorn.error", "tim")
 """Who writes addresses, or request lines that could not be read."""
 
@@ -22,7 +28,7 @@ class HiddenUserSig(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
-        hidden = UNREADABLE.sub(r"\1***", USERSIG.sub(r"\1***", said))
+        hidden = TICKET.sub("***", UNREADABLE.sub(r"\1***", PARAMETER.sub(r"\1***", said)))
         if hidden != said:
             record.msg, record.args = hidden, ()
         return True

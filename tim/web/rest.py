@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from tim import wire
 from tim.admin import Admin
@@ -44,12 +44,10 @@ NOT_IMPORTED: Final = "Err_TLS_PT_Open_Login_Account_Not_Exist"
 SYNC: Final = {1: True, 2: False}
 """What SyncOtherMachine says of the sender's own instances and log."""
 
-EVERY_METHOD: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
 Body = dict[str, Any]
 
 
-@blueprint.route("/<service_name>/<command>", methods=["GET", "POST"])
+@blueprint.route("/<service_name>/<command>", methods=["GET", "POST"], provide_automatic_options=False)
 def call(service_name: str, command: str) -> Response:
     try:
         # Who may not ask learns nothing about what there is to ask.
@@ -67,26 +65,22 @@ def call(service_name: str, command: str) -> Response:
     return _answer("OK", 0, "", answer)
 
 
-@blueprint.route("/<service_name>/<command>", methods=["PUT", "PATCH", "DELETE"])
-def call_otherwise(service_name: str, command: str) -> Response:
-    return call_nothing(f"{service_name}/{command}")
-
-
-@blueprint.route("/", defaults={"_address": ""}, methods=EVERY_METHOD)
-@blueprint.route("/<path:_address>", methods=EVERY_METHOD)
-def call_nothing(_address: str) -> Response:
+@blueprint.app_errorhandler(404)
+@blueprint.app_errorhandler(405)
+def call_nothing(error: HTTPException) -> HTTPException | Response:
+    if not request.path.startswith("/v4"):
+        return error
     return _answer("FAIL", NO_SUCH_COMMAND, "there is no such command here; send POST /v4/<service>/<command>")
 
 
 def kick(admin: Admin, body: Body) -> Body:
     """Ends every instance of the account; with Instid, which is ours, that instance alone."""
-    number = body.get("Instid")
-    if number is None:
+    if "Instid" not in body:
         admin.kick(_user(body))
-    elif type(number) is not int:
+    elif type(body["Instid"]) is not int:
         raise BadParameter("Instid", "Instid must be a whole number, from query_online_status")
     else:
-        admin.kick_instance(_user(body), number)
+        admin.kick_instance(_user(body), body["Instid"])
     return {}
 
 
@@ -220,7 +214,9 @@ def _result(user: str, code: int = 0, info: str = "") -> Body:
 
 def _user(body: Body) -> str:
     # Server kits of before 2021 call it Identifier.
-    user = body.get("UserID", body.get("Identifier"))
+    user = body.get("UserID")
+    if user is None:
+        user = body.get("Identifier")
     if user is None:
         raise BadParameter("UserID", "UserID is missing")
     if not isinstance(user, str):

@@ -7,6 +7,7 @@ local failures, left = key('failures', name), redis.call('PTTL', key('pause', na
 -- More, where the clock was set back.
 if left > 0 and left <= pause / 1000 then return {'ok', left} end
 redis.call('ZREMRANGEBYSCORE', failures, '-inf', now - window)
+redis.call('ZREMRANGEBYSCORE', failures, '(' .. us(now), '+inf') -- from before the clock was set back
 local already = redis.call('ZCARD', failures)
 if already >= most then
     redis.call('SET', key('pause', name), '', 'PX', pause / 1000)
