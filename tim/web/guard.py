@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Final
+from typing import BinaryIO, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
@@ -26,6 +27,16 @@ MAX_REQUEST: Final = 64 * 1024
 WASTE: Final = 256 * 1024
 """Bytes that are read of the body of a request that was answered without them."""
 
+PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+"""Where the service may stand below its host. The rest could end a cookie's Path, or lead to another host."""
+PORT: Final = re.compile(r":[0-9]+\Z")
+LOOPBACK: Final = re.compile(r"127(\.[0-9]{1,3}){3}|\[::1\]|(.+\.)?localhost")
+"""Names that a browser never asks a stranger's DNS for."""
+
+OTHER_ORIGIN: Final = (
+    "the Origin of this request is another site; open the page of this server and send it from there "
+    "(if it was sent from there, a proxy must pass the Host on with its port)"
+)
 KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """What a Sec-WebSocket-Key looks like."""
 
@@ -34,10 +45,47 @@ def install(app: Flask) -> None:
     """Put the guard in front of every route of `app`."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
+    app.before_request(take_any_body)
+    app.before_request(check_address)
     app.before_request(check_method)
     app.before_request(check_socket)
     app.after_request(set_headers)
     app.after_request(read_the_rest)
+
+
+class Body:
+    """What a server reads a request's body from; whatever makes that fail is a bad request.
+
+    Each server has errors of its own for chunks that are none and for a connection that is cut.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except Exception as error:
+            raise ClientDisconnected("the body of this request cannot be read; send the request again") from error
+
+
+def take_any_body() -> None:
+    """Read the body through one place. `tim.web.sockets` has its own way to the connection."""
+    request.environ["wsgi.input"] = Body(request.environ["wsgi.input"])
+
+
+def check_address() -> None:
+    """The host must be one that this server answers to, and the prefix a path.
+
+    A web page may let its own name lead to this machine, and then be of the same origin as this server.
+    """
+    name = PORT.sub("", request.host).lower().removesuffix(".")
+    hosts = service().settings.hosts
+    if hosts is not None and name not in hosts and not LOOPBACK.fullmatch(name):
+        words = "this server does not answer under this host; set TIM_HOSTS to the names that it is reached by\n"
+        abort(Response(words, 421, mimetype="text/plain"))
+    if not PREFIX.fullmatch(request.script_root):
+        abort(400, "X-Forwarded-Prefix must be a path such as /chat")
 
 
 def check_method() -> None:
@@ -49,7 +97,7 @@ def check_method() -> None:
         if site not in ("same-origin", "none"):
             abort(403, "this form was sent from another site; open the page of this server and send it from there")
     elif "Origin" in request.headers and not _own_origin():
-        abort(403, "the Origin of this request is another site; open the page of this server and send it from there")
+        abort(403, OTHER_ORIGIN)
 
 
 def check_socket() -> None:
@@ -62,13 +110,13 @@ def check_socket() -> None:
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
     prepare(request.environ)
     if service().backend.hub.full:
-        abort(Response("too many tabs are open on this server; try again soon\n", 503, {"Retry-After": "5"}))
+        abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 
 
 def check_page_socket() -> None:
     """A page's socket carries a cookie, so its Origin must be ours, and must be there."""
     if is_socket() and not _own_origin():
-        abort(403, "a page socket needs the Origin of this server")
+        abort(403, OTHER_ORIGIN)
 
 
 def is_socket() -> bool:
@@ -84,6 +132,9 @@ def set_headers(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if response.location is not None:
+        # Werkzeug sends a path that lacks its slash to the host that the request has named.
+        response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
     response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
     return response
 

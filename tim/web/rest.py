@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from tim import wire
 from tim.admin import Admin
@@ -263,6 +263,8 @@ def _body(code: int) -> Body:
         body = json.loads(request.get_data() or b"null")
     except RequestEntityTooLarge:
         raise BadParameter("body", "the body of this request is too large", BODY_TOO_LARGE) from None
+    except ClientDisconnected as error:
+        raise BadParameter("body", str(error.description), code) from None
     except (ValueError, RecursionError):
         raise BadParameter("body", "the body of this request is not JSON", code) from None
     if not isinstance(body, dict):

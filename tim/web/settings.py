@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ SHORTEST_SECRET: Final = 16
 KNOWN: Final = frozenset(
     {
         "DETACH_GRACE",
+        "HOSTS",
         "ONLINE_WEB_INSTANCES",
         "SDK_APP_ID",
         "SDK_SECRET_KEY",
@@ -32,6 +34,9 @@ KNOWN: Final = frozenset(
     }
 )
 """What may follow `TIM_`; anything else is likely a slip of the pen."""
+
+HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]*:[0-9a-f:.]*\]|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")
+"""A name as a browser sends it, in small letters, or an address."""
 
 log = logging.getLogger("tim")
 T = TypeVar("T")
@@ -45,6 +50,7 @@ class Settings:
         secret_keys: itsdangerous keys, oldest first; the last one signs.
         test_usersig: whether the login page makes UserSigs for whoever asks.
         trusted_proxies: how many proxies in front of this server set X-Forwarded-…
+        hosts: the names this server answers to beside those of this machine itself; None where it answers to all.
     """
 
     store: str
@@ -55,6 +61,7 @@ class Settings:
     detach_grace: float
     test_usersig: bool
     trusted_proxies: int
+    hosts: frozenset[str] | None
 
 
 def check_names(environ: Mapping[str, str]) -> None:
@@ -88,6 +95,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         newest = kept_secret(instance_path / "secret_key")
     else:
         newest = _read(config, "SECRET_KEY", "", _secret)
+    everywhere: frozenset[str] | None = None  # but the demo app, which makes UserSigs for the page that asks
     return Settings(
         store=_read(config, "STORE", f"sqlite:///{instance_path / 'tim.db'}", _text),
         sdk_app_id=app_id,
@@ -97,6 +105,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         detach_grace=_read(config, "DETACH_GRACE", DETACH_GRACE, _seconds),
         test_usersig=_read(config, "TEST_USERSIG", not configured, _yes_or_no),
         trusted_proxies=_read(config, "TRUSTED_PROXIES", 0, _whole(0, 10)),
+        hosts=_read(config, "HOSTS", everywhere if configured else frozenset[str](), _names),
     )
 
 
@@ -141,6 +150,13 @@ def _text(value: Any) -> str:
     if not value:
         raise ValueError("must not be empty")
     return str(value)
+
+
+def _names(value: Any) -> frozenset[str]:
+    names = [name.strip().lower().removesuffix(".") for name in str(value).split(",")]
+    if not all(HOST.fullmatch(name) for name in names):
+        raise ValueError("must be host names or addresses with commas between them, without scheme or port")
+    return frozenset(f"[{name}]" if ":" in name and not name.startswith("[") else name for name in names)
 
 
 def _secret(value: Any) -> str:
