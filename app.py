@@ -66,7 +66,7 @@ def create_app() -> Flask:
 
 
 def _say_later(error: StoreUnavailable) -> Response:
-    return Response(f"{error.message}\n", 503, {"Retry-After": login.RETRY_AFTER}, mimetype="text/plain")
+    return Response(f"{error.message}\n", 503, login.retry_after(error), mimetype="text/plain")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _open(app: Flask) -> None:
     app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock))
     if settings.trusted_proxies:
         n = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
     with suppress(ValueError):  # only a main thread gets signals, and what is imported elsewhere is no server
         _drain_on_sigterm(backend)
 

@@ -12,7 +12,7 @@ from tests.redis_watch import Cost, Watch
 from tests.sdk.rest import Administrator
 from tests.sdk.script import Script
 from tests.web.server import Server, copy_of_the_tree, replace
-from tests.web.wire import ScriptTab, Socket, get, log_in, post
+from tests.web.wire import ScriptTab, Socket, log_in, login_page_of, post
 
 LIST: Final = '<section id="instances"'
 
@@ -62,9 +62,7 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         newer = log_in(there, "alice")
         assert stream.is_closed() == 4001
         yield "A login, and it kicks out a tab of another process", watch.cost("detach")
-        ended = alice.gets()
-        notice = "; ".join(f"{name}={value}" for name, value in ended.cookies().items())
-        assert 'data-type="multipleAccount"' in get(here, ended.location, cookie=notice).body
+        assert 'data-type="multipleAccount"' in login_page_of(alice)
         yield "The kicked-out tab's way to the login page", watch.cost()
         stream = opened(newer)
         watch.asked()

@@ -191,16 +191,16 @@ class InstanceGone(NotLoggedIn):
 class NotReady(IMError):
     """The call needs SDK_READY first."""
 
+    retry_after = 5
+
     def __init__(self) -> None:
-        super().__init__(NOT_READY, "the SDK is not ready; wait for SDK_READY")
+        super().__init__(NOT_READY, "the SDK is not ready; wait for SDK_READY, or try again in 5 seconds")
 
 
 class TooManyRequests(IMError):
-    """The instance has sent as much as it may for now; the same call may be made again later.
+    """The instance has sent as much as it may for now; the same call may be made again later."""
 
-    Attributes:
-        retry_after: seconds until the next one is taken.
-    """
+    retry_after: int
 
     def __init__(self, what: str, retry_after: int) -> None:
         super().__init__(TOO_MANY_REQUESTS, f"{what}; try again in {retry_after} seconds")

@@ -12,7 +12,7 @@ from tests.faults.conftest import Opens
 from tests.faults.livetab import LiveTab
 from tests.faults.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
 from tests.web.server import Server, until
-from tests.web.wire import Answer, element, get, log_in, post
+from tests.web.wire import Answer, browser_cookie, element, get, log_in, post_login
 from tim.errors import STORE_UNAVAILABLE
 from tim.events import LOGGED_OUT
 from tim.store.redis import LEASE
@@ -40,8 +40,8 @@ def asks_all_at_once(**asked: Callable[[], Answer]) -> dict[str, Answer]:
 
 
 def login(server: Server, user_id: str, **headers: str) -> Callable[[], Answer]:
-    form = {"userID": user_id, "userSig": server.user_sig(user_id)}
-    return lambda: post(server, "/login", form, headers=headers)
+    browser, sig = browser_cookie(server), server.user_sig(user_id)
+    return lambda: post_login(server, user_id, sig, headers=headers, cookie=browser)
 
 
 def goes_on(sender: LiveTab, receiver: LiveTab, text: str) -> None:

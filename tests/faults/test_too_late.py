@@ -15,7 +15,7 @@ from tests.faults.livetab import LiveTab
 from tests.faults.site import Site, instances, messages
 from tests.redis_server import RedisServer
 from tests.web.server import until
-from tests.web.wire import post
+from tests.web.wire import browser_cookie, post_login
 from tim.errors import StoreUnavailable
 from tim.store import open_store
 
@@ -56,12 +56,12 @@ def test_a_command_that_reaches_redis_too_late_is_not_carried_out(
 def test_what_was_answered_503_when_redis_stood_still_does_not_happen_when_it_goes_on(site: Site, opens: Opens) -> None:
     server = site.far
     users = [f"busy-{n}" for n in range(AT_ONCE)]
-    signatures = {user: server.user_sig(user) for user in users}
+    browser, signatures = browser_cookie(server), {user: server.user_sig(user) for user in users}
     writers = [opens(server, f"writer-{n}") for n in range(AT_ONCE)]
     reader = opens(server, "reader")
 
     def logs_in_again_and_again(user: str) -> None:
-        while (answer := post(server, "/login", {"userID": user, "userSig": signatures[user]})).status == 303:
+        while (answer := post_login(server, user, signatures[user], cookie=browser)).status == 303:
             pass
         assert answer.status == 503
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.redis_server import RedisServer
 from tests.web.server import Server
-from tests.web.wire import Answer, post
+from tests.web.wire import Answer, post_login
 
 Fleet = tuple[Server, Server, Server]
 
@@ -37,4 +37,4 @@ def running_fleet(home: Path, redis: RedisServer, tabs: int) -> Iterator[Fleet]:
 
 def tries(server: Server, user: str, address: str, user_sig: str = "wrong") -> Answer:
     """A login that may be refused, from an address of its own choice."""
-    return post(server, "/login", {"userID": user, "userSig": user_sig}, headers={"X-Forwarded-For": address})
+    return post_login(server, user, user_sig, headers={"X-Forwarded-For": address})

@@ -24,7 +24,7 @@ from typing import Final
 from tests.many.fleet import Fleet, running_fleet
 from tests.redis_server import RedisServer
 from tests.web.server import PATIENCE
-from tests.web.wire import Socket, get, log_in, path_of
+from tests.web.wire import ScriptTab, Socket, log_in, login_page_of
 from tim.backend import DETACH_GRACE
 from tim.store import Store, open_store
 
@@ -109,25 +109,22 @@ def kicks(fleet: Fleet, store: Store, listening: Audience, times: int, *, tabs: 
     """Kick a tab so often, by one login more than the `tabs` that an account may have."""
     a, b, c = fleet
     user = f"alice-{secrets.token_hex(8)}"
-    online: deque[tuple[str, str, Socket]] = deque()
+    online: deque[tuple[ScriptTab, Socket]] = deque()
     for _ in range(tabs + times):
         clicked = time.time()
         tab = log_in(a, user)
         if len(online) == tabs:
-            old, cookie, stream = online.popleft()
+            old, stream = online.popleft()
             heard = listening.hears_kick(stream)
             pause = PAUSE.search(stream.frames[-1])
             assert pause is not None
             began = time.time()
-            farewell = get(c, f"/im/{old}/", cookie=cookie)
-            notice = farewell.cookies()[f"notice-{old}"]
-            page = get(c, path_of(farewell.location), cookie=f"notice-{old}={notice}")
-            assert 'data-type="multipleAccount"' in page.body
+            assert 'data-type="multipleAccount"' in login_page_of(old.at(c))
             fetched = int(pause[1]) / 1000 + time.time() - began
-            gone = store.get(old).gone
+            gone = store.get(old.instance).gone
             assert gone is not None
             yield Kick(heard - gone.at, heard - clicked, heard - clicked + fetched)
-        online.append((tab.instance, tab.cookie, listening.add(tab.at(b).goes_online())))
+        online.append((tab, listening.add(tab.at(b).goes_online())))
 
 
 def percentile(values: list[float], percent: int) -> float:

@@ -9,7 +9,7 @@ from tests.many.fleet import Fleet
 from tests.sdk.rest import Administrator
 from tests.sdk.script import Script, text_message
 from tests.web.server import until
-from tests.web.wire import element, log_in, post
+from tests.web.wire import element, log_in, post_login
 
 Account = Callable[[str], str]
 HELLO, LOGIN, SEND = "im_open_status.wshello", "im_open_status.wslogin", "openim.sendmsg"
@@ -98,7 +98,7 @@ def test_an_administrators_kick_at_one_ends_all_and_voids_the_usersigs_at_each(f
     assert kick_type(page.hears_push(KICK)) == ADMINISTRATOR
     for server in fleet:
         assert Administrator(server).seats(alice) == []
-        refused = post(server, "/login", {"userID": alice, "userSig": user_sig})
+        refused = post_login(server, alice, user_sig)
         shown = element(refused.body, "login-error")
         assert refused.status == 401
         assert shown is not None

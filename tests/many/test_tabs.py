@@ -9,7 +9,7 @@ import pytest
 
 from tests.many.fleet import Fleet
 from tests.web.server import always, until
-from tests.web.wire import ScriptTab, Socket, element, get, log_in, path_of
+from tests.web.wire import ScriptTab, Socket, element, log_in, login_page_of, path_of
 from tim.events import CLOSE_MOVED
 
 Account = Callable[[str], str]
@@ -55,14 +55,6 @@ def test_a_kick_that_one_decides_is_heard_at_another_and_explained_by_a_third(fl
         assert not any('data-state="ready"' in frame for frame in again.frames)
         assert list(second.at(server).instances()) == [second.instance, third.instance]
     other.hears_nothing(0.2)
-
-
-def login_page_of(tab: ScriptTab) -> str:
-    """Where its server sends a tab that has ended, as its browser shows it."""
-    farewell = tab.gets()
-    assert farewell.status == 303
-    name = f"notice-{tab.instance}"
-    return get(tab.server, path_of(farewell.location), cookie=f"{name}={farewell.cookies()[name]}").body
 
 
 @pytest.mark.parametrize("how", ["by itself", "by another tab"])

@@ -87,6 +87,7 @@ class Server:
         debug: run with the reloader.
         gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
         workers: processes of gunicorn; more than one need a `STORE` that many can be on.
+        prefix: the path that gunicorn serves it under, `/chat`.
         settings: `ONLINE_WEB_INSTANCES="2"` becomes TIM_ONLINE_WEB_INSTANCES.
     """
 
@@ -99,11 +100,13 @@ class Server:
         debug: bool = False,
         gevent: bool = False,
         workers: int = 1,
+        prefix: str = "",
         **settings: str,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self.app = app
+        self.prefix = prefix
         self.port = free_port()
         self.log_file = home / "server.log"
         ours = {
@@ -126,11 +129,12 @@ class Server:
 
     def start(self) -> Server:
         """Start it on its port, and wait until it answers."""
+        prefix = {"SCRIPT_NAME": self.prefix} if self.prefix else {}
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self.home,
-                env=clean_environment(**{f"TIM_{name}": value for name, value in self.settings.items()}),
+                env=clean_environment(**{f"TIM_{name}": value for name, value in self.settings.items()}, **prefix),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -198,7 +202,7 @@ class Server:
         """Whether it answers a request now."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", f"{self.prefix}/healthz")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False

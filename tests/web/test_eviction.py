@@ -14,9 +14,8 @@ from tests.web.browser import seconds_since
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tests.web.proxy import Proxy
 from tests.web.server import Server, always
-from tests.web.wire import ask_for_socket, element, get, log_in, path_of, post
+from tests.web.wire import ask_for_socket, element, get, log_in, login_page_of, path_of, post
 from tim.events import CLOSE_RESTART
-from tim.web.identity import MOST_NOTICES
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -124,37 +123,45 @@ def test_the_old_cookie_of_an_evicted_tab_opens_no_route(server: Server) -> None
     stream.hears_nothing(0.5)
     assert new.instances() == {new.instance: "online"}
     # Its reason stays the first one, also after all that.
-    assert 'data-type="multipleAccount"' in _login_page_after(server, old.gets().location, old.cookie, old.instance)
+    assert 'data-type="multipleAccount"' in login_page_of(old)
 
 
-def _login_page_after(server: Server, location: str, cookie: str, instance: str) -> str:
-    notice = get(server, f"/im/{instance}/", cookie=cookie).cookies()[f"notice-{instance}"]
-    return get(server, path_of(location), cookie=f"notice-{instance}={notice}").body
-
-
-def test_the_reason_is_shown_to_nobody_without_the_cookie_of_that_tab(server: Server) -> None:
+def test_the_reason_is_shown_to_nobody_without_the_cookie_of_its_browser(server: Server) -> None:
     old, other = log_in(server, "discreet"), log_in(server, "somebody-else")
     log_in(server, "discreet", headers={"User-Agent": FIREFOX})
     log_in(server, "somebody-else")
-    farewell, other_farewell = old.gets(), other.gets()
-    place = path_of(farewell.location)
-    notice = farewell.cookies()[f"notice-{old.instance}"]
-    others = other_farewell.cookies()[f"notice-{other.instance}"]
-    assert element(get(server, place, cookie=f"notice-{old.instance}={notice}").body, "kicked-out")
-    for cookie in (
-        "",
-        f"notice-{old.instance}=",
-        f"notice-{old.instance}={others}",
-        f"notice-{other.instance}={others}",
-        f"notice-{old.instance}={old.value}",  # made for another purpose
-        f"notice-{old.instance}={notice[:-1]}",
-        f"tab={notice}",
+    assert element(login_page_of(old), "kicked-out")
+    place = path_of(old.gets().location)
+    bare = f"/login?userID=discreet&tab={old.instance}"
+    others = path_of(other.gets().location)
+    value = old.browser.partition("=")[2]
+    for path, cookie in (
+        (place, ""),
+        (place, "browser="),
+        (place, other.browser),
+        (place, f"browser={old.value}"),  # made for another purpose
+        (place, f"browser={value[:-1]}"),
+        (place, f"tab={old.value}"),
+        (bare, old.browser),
+        (bare, f"{old.browser}; {old.cookie}"),
+        (place[:-1], old.browser),
+        (others, old.browser),
     ):
-        page = get(server, place, cookie=cookie).body
-        assert element(page, "kicked-out") is None, cookie
-        assert "Firefox 140" not in page, cookie
+        page = get(server, path, cookie=cookie).body
+        assert element(page, "kicked-out") is None, (path, cookie)
+        assert "Firefox 140" not in page, (path, cookie)
     assert get(server, old.path).location == "/login"
+    assert get(server, old.path, cookie=other.browser).location == "/login"
     assert not get(server, old.path).cookies()
+
+
+def test_the_reason_is_told_again_when_the_tab_s_cookie_is_gone(server: Server) -> None:
+    old = log_in(server, "asks-twice")
+    log_in(server, "asks-twice")
+    assert element(login_page_of(old), "kicked-out")
+    again = get(server, old.path, cookie=old.browser)
+    assert (again.status, again.cookies()) == (303, {})
+    assert element(get(server, path_of(again.location), cookie=old.browser).body, "kicked-out")
 
 
 def test_a_hidden_tab_is_told_at_once(person: MakePerson) -> None:
@@ -273,14 +280,19 @@ def test_in_threads_and_in_greenlets_the_second_login_ends_the_first(
     server.has_no_traceback()
 
 
-def test_many_evictions_in_one_browser_do_not_fill_its_requests(server: Server, person: MakePerson) -> None:
+def test_two_tabs_that_evict_each_other_leave_no_trace_in_their_browser(server: Server, person: MakePerson) -> None:
     alice = person("alice")
-    for _ in range(13):
-        tab = alice.logs_in()
-        alice.logs_in_by_script()
-        tab.is_kicked_out("multipleAccount")
-    notices = [cookie for cookie in alice.window.cookies() if str(cookie.get("name")).startswith("notice-")]
-    assert 1 <= len(notices) <= MOST_NOTICES + 1
+    tabs = [alice.opens(f"/login?userID={alice.user_id}", name) for name in "AB"]
+    sig = server.user_sig(alice.user_id)
+    for n in range(40):
+        tab, other = tabs[n % 2], tabs[1 - n % 2]
+        tab.page.fill("#userSig", sig)
+        tab.page.click("#login")
+        tab.is_ready()
+        if n:
+            other.is_kicked_out("multipleAccount")
+    kept = sorted((str(cookie.get("name")), str(cookie.get("path"))) for cookie in alice.window.cookies())
+    assert kept == [("browser", "/"), ("tab", f"/im/{tabs[1].instance}")]
 
 
 def test_after_a_restart_code_a_tab_comes_back(make_server: MakeServer, person: MakePerson) -> None:

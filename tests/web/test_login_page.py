@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.web.conftest import MakePerson, MakeServer
 from tests.web.server import APP, SDK_KEY, Server, copy_of_the_tree, until
-from tests.web.wire import ask, element, get, log_in, post
+from tests.web.wire import ask, browser_cookie, element, get, log_in, post
 from tim import usersig
 
 
@@ -168,7 +168,7 @@ def test_the_login_page_is_prefilled(server: Server, person: MakePerson) -> None
 
 def test_logging_in_answers_htmx_in_its_own_way(server: Server) -> None:
     form = {"userID": "by-htmx", "userSig": server.user_sig("by-htmx")}
-    answer = post(server, "/login", form, headers={"HX-Request": "true"})
+    answer = post(server, "/login", form, headers={"HX-Request": "true"}, cookie=browser_cookie(server))
     assert 200 <= answer.status < 300
     assert not answer.location
     place = answer.header("HX-Redirect")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.web.conftest import MakePerson, NewWindow
 from tests.web.server import Server
-from tests.web.wire import get, log_in, path_of, post
+from tests.web.wire import get, log_in, path_of, post_login
 
 
 def test_logging_out_leads_to_the_login_page_and_clears_the_cookie(person: MakePerson) -> None:
@@ -144,7 +144,7 @@ def test_a_login_in_the_same_tab_is_a_new_instance_and_the_old_one_is_dead(serve
     old = log_in(server, "renewed")
     line = old.goes_online()
     sig = server.user_sig("renewed")
-    new = post(server, "/login", {"userID": "renewed", "userSig": sig}, headers={"Cookie": old.cookie})
+    new = post_login(server, "renewed", sig, cookie=f"{old.browser}; {old.cookie}")
     assert new.status == 303
     assert new.location != old.path
     assert line.is_closed() == 4001

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from playwright.sync_api import expect
 from tests.ports import free_port
 from tests.readme import block
 from tests.redis_server import RedisServer
-from tests.web.conftest import MakePerson, NewWindow
+from tests.web.browser import Person, Tab
+from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tests.web.production import HOST, Machine, Nginx, Site, running, running_site
 from tests.web.server import APP, PATIENCE, replace, until
-from tests.web.wire import ScriptTab, Socket, ask, get, log_in, post
+from tests.web.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
 from tim.web.sockets import PING_PERIOD
 
 ELSEWHERE = "127.0.0.9"
@@ -86,13 +88,10 @@ def test_whoever_kicks_is_named_by_the_address_he_really_has(site: Site) -> None
         "X_Forwarded_For": "203.0.113.66",
     }
     victim = log_in(site.front, "spoofed")
-    login = {"userID": "spoofed", "userSig": site.front.user_sig("spoofed")}
-    newer = ask(site.front, "POST", "/login", login, headers=lies, source=ELSEWHERE)
+    newer = post_login(site.front, "spoofed", headers=lies, source=ELSEWHERE)
     assert newer.status == 303
     assert "; Secure" in newer.set_cookies()[0]
-    ended = victim.gets()
-    notice = "; ".join(f"{name}={value}" for name, value in ended.cookies().items())
-    told = get(site.front, ended.location, cookie=notice).body
+    told = login_page_of(victim)
     assert re.findall(r'class="by-address">([^<]*)<', told) == [ELSEWHERE]
     assert "203.0.113.66" not in told
 
@@ -100,7 +99,7 @@ def test_whoever_kicks_is_named_by_the_address_he_really_has(site: Site) -> None
 def test_an_answer_through_nginx_is_one_under_tls(site: Site) -> None:
     answer = get(site.front, "/login")
     assert answer.header("Strict-Transport-Security") == "max-age=31536000"
-    tab = post(site.front, "/login", {"userID": "tls", "userSig": site.front.user_sig("tls")})
+    tab = post_login(site.front, "tls")
     assert "; Secure" in tab.set_cookies()[0]
     assert tab.location.startswith("/im/")
 
@@ -117,6 +116,89 @@ def test_the_origin_is_compared_with_what_the_browser_sees(site: Site) -> None:
         sent = {"Origin": foreign, **claimed}
         assert post(site.front, tab.path + "messages", form, cookie=tab.cookie, headers=sent).status == 403
     until(lambda: site.streams() == [0, 0], "a stream stays open behind nginx")
+
+
+def test_forty_tabs_of_one_browser_that_are_kicked_at_once_are_each_told_why(site: Site) -> None:
+    browser = browser_cookie(site.front)
+    users = [f"crowd-{n}" for n in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        tabs = list(pool.map(lambda user: log_in(site.front, user, browser=browser), users))
+        list(pool.map(lambda user: log_in(site.front, user), users))
+    with ThreadPoolExecutor(40) as pool:
+        for page in pool.map(login_page_of, tabs):
+            assert 'data-type="multipleAccount"' in page
+    ended = tabs[0].gets()
+    assert sum(len(name) + len(value) + 4 for name, values in ended.headers.items() for value in values) < 2048
+    assert len(browser) < 256, "all that a browser sends to the login page, whatever has become of its tabs"
+
+
+UNDER_A_PATH = {
+    'X-Forwarded-Prefix ""': "X-Forwarded-Prefix /chat",
+    "location / {\n        proxy_pass http://tim;": "location /chat/ {\n        proxy_pass http://tim/;",
+}
+
+
+def test_a_page_works_under_a_path_of_nginx(
+    site: Site, tmp_path: Path, person: MakePerson, new_window: NewWindow
+) -> None:
+    port = site.machines[0].port
+    with running(Nginx(tmp_path, port, port, changes=UNDER_A_PATH)) as front:
+        alice = person("alice", on=front, window=new_window(ignore_https_errors=True))
+        logs_in_is_kicked_and_logs_out(alice, front.address, "/chat")
+
+
+def test_behind_a_proxy_that_drops_the_port_a_tab_says_what_is_wrong(
+    site: Site, tmp_path: Path, person: MakePerson, new_window: NewWindow
+) -> None:
+    port = site.machines[0].port
+    with running(Nginx(tmp_path, port, port, changes={"$http_host": "$host"})) as front:
+        tab = person("alice", on=front, window=new_window(ignore_https_errors=True)).fills_in()
+        tab.page.click("#login")
+        words = tab.page.locator("#no-socket")
+        expect(words).to_be_visible(timeout=1000 * PATIENCE)
+        expect(words).to_contain_text("the Host with its port")
+        tab.is_quiet()
+
+
+def test_a_page_works_under_the_script_name_of_gunicorn(make_server: MakeServer, person: MakePerson) -> None:
+    server = make_server(gevent=True, prefix="/chat")
+    logs_in_is_kicked_and_logs_out(person("alice", on=server), server.address, "/chat")
+    server.has_no_traceback()
+
+
+def logs_in_is_kicked_and_logs_out(person: Person, address: str, prefix: str) -> None:
+    """Two tabs of one browser, one after the other: all that has to know where the page is."""
+    first, second = (Tab(person.window.new_page(), person.server, name, person.user_id) for name in "AB")
+    for tab in (first, second):
+        tab.page.goto(f"{address}{prefix}/login?userID={person.user_id}")
+        if tab is first and tab.page.locator("#generate-usersig").count():
+            tab.page.click("#generate-usersig")
+            expect(tab.page.locator("#userSig")).not_to_have_value("")
+        tab.page.fill("#userSig", person.server.user_sig(person.user_id))
+        tab.page.click("#login")
+        tab.is_ready()
+        assert tab.page.url.startswith(f"{address}{prefix}/im/")
+    expect(first.page.locator("#kicked-out")).to_have_attribute("data-type", "multipleAccount")
+    assert first.page.url.startswith(f"{address}{prefix}/login?")
+    second.sends(person.user_id, "from below")
+    second.reads("from below")
+    kept = {(cookie.get("name"), cookie.get("path")) for cookie in person.window.cookies()}
+    assert kept == {("browser", f"{prefix}/"), ("tab", f"{prefix}/im/{second.instance}")}
+    second.page.click("#logout")
+    expect(second.page).to_have_url(f"{address}{prefix}/login?userID={person.user_id}")
+    assert len(person.window.cookies()) == 1
+    for tab in (first, second):
+        tab.is_quiet()
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "chat", "/chat;", "/chat\\x", "/ch at"])
+def test_a_prefix_that_is_no_path_is_refused(prefix: str, site: Site) -> None:
+    answer = get(site.machines[0], "/", headers={"X-Forwarded-Prefix": prefix})
+    assert answer.status == 400 and not answer.location
+
+
+def test_a_prefix_that_a_client_claims_is_not_believed(site: Site) -> None:
+    assert get(site.front, "/", headers={"X-Forwarded-Prefix": "/elsewhere"}).location == "/login"
 
 
 REFUSED = pytest.mark.parametrize(
@@ -276,7 +358,7 @@ def test_a_machine_that_is_off_is_passed_by(site: Site, tmp_path: Path) -> None:
     with switched_off() as port, running(Nginx(tmp_path / "nginx", port, site.machines[0].port)) as front:
         for _ in range(2):
             began = time.monotonic()
-            assert post(front, "/login", {"userID": "off", "userSig": front.user_sig("off")}).status == 303
+            assert post_login(front, "off").status == 303
             assert time.monotonic() - began < 5
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask import Request, Response
@@ -19,9 +21,23 @@ from werkzeug.test import EnvironBuilder
 
 from tests.web.conftest import MakePerson, MakeServer
 from tests.web.routes import Route, routes, unsafe_routes
-from tests.web.server import SDK_KEY, SECRET_KEY, Server, until
-from tests.web.wire import Answer, ScriptTab, ask, ask_for_socket, element, elements, get, log_in, path_of, post
-from tim.web.identity import Identity
+from tests.web.server import APP, SDK_KEY, SECRET_KEY, Server, until
+from tests.web.wire import (
+    Answer,
+    ScriptTab,
+    ask,
+    ask_for_socket,
+    browser_cookie,
+    element,
+    elements,
+    get,
+    log_in,
+    path_of,
+    post,
+    post_login,
+)
+from tim.rules import instance_id
+from tim.web.identity import Identity, login_number
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 DAY = 86400
@@ -77,8 +93,10 @@ def test_a_page_socket_with_its_origin_and_its_cookie_opens(server: Server) -> N
 def signed(instance: str, *, age: float = 0, key: str = SECRET_KEY, purpose: str = "tab") -> str:
     """A cookie's value as the product signs it, so many seconds ago."""
     identity, response = Identity([key], lambda: time.time() - age), Response()
-    (identity.set_tab if purpose == "tab" else identity.set_notice)(response, instance, secure=False)
-    return response.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
+    if purpose == "notice":
+        return identity.ticket(instance)
+    identity.set_tab(_request(""), response, instance)
+    return _value(response)
 
 
 COOKIES: dict[str, Callable[[ScriptTab, ScriptTab], str]] = {
@@ -187,9 +205,10 @@ def test_a_name_cannot_write_its_own_line_into_the_log(server: Server) -> None:
 def _journey(server: Server, headers: dict[str, str] | None = None) -> dict[str, Answer]:
     """One answer of each kind that the product gives."""
     h = headers or {}
+    browser = browser_cookie(server)
 
     def login(user: str) -> tuple[Answer, str, str]:
-        answer = post(server, "/login", {"userID": user, "userSig": server.user_sig(user)}, headers=h)
+        answer = post_login(server, user, headers=h, cookie=browser)
         return answer, answer.location.split("/")[2], f"tab={answer.cookies()['tab']}"
 
     first, id, cookie = login("journey")
@@ -222,8 +241,7 @@ def _journey(server: Server, headers: dict[str, str] | None = None) -> dict[str,
         "metrics": get(server, "/metrics", headers=h),
     }  # fmt: skip
     farewell = found["tab after logout"]
-    notice = "; ".join(f"{name}={value}" for name, value in farewell.cookies().items())
-    found["notice"] = get(server, path_of(farewell.location), cookie=notice, headers=h)
+    found["notice"] = get(server, path_of(farewell.location), cookie=browser, headers=h)
     assert element(found["notice"].body, "signed-out")
     assert (found["tab"].status, found["too large"].status) == (200, 413)
     return found
@@ -245,8 +263,8 @@ def test_every_cookie_is_out_of_reach(https: bool, proxied: Server) -> None:
             if name == "tab":
                 assert cookie["path"].startswith("/im/") and len(cookie["path"]) == len("/im/") + 34, where
             else:
-                assert name.startswith("notice-") and cookie["path"] == "/login", where
-    assert setting == {"login", "second login", "tab", "logout", "tab after logout"}
+                assert name == "browser" and cookie["path"] == "/", where
+    assert setting == {"login page", "login", "second login", "tab", "logout", "tab after logout"}
 
 
 def test_a_script_in_the_page_cannot_read_its_cookie(person: MakePerson) -> None:
@@ -387,7 +405,12 @@ def test_an_unsafe_request_is_taken_from_our_pages_and_from_scripts_alone(
     before = _rows(roomy, user)
     for method in route.methods - {"GET", "HEAD", "OPTIONS"}:
         answer = ask(
-            roomy, method, route.path(tab.instance, other.instance), form, cookie=tab.cookie, headers=make(roomy)
+            roomy,
+            method,
+            route.path(tab.instance, other.instance),
+            form,
+            cookie=f"{tab.cookie}; {tab.browser}",
+            headers=make(roomy),
         )
         assert (answer.status == 403) is not welcome, (answer.status, answer.body[:200])
         if not welcome:
@@ -458,6 +481,30 @@ def test_whatever_is_typed_into_the_login_page_comes_back_as_text(proxied: Serve
     assert _shape(answer.body) == _shape(plain)
 
 
+STRANGE = st.one_of(
+    st.binary(max_size=200), st.text(max_size=100).map(lambda text: text.encode(errors="surrogatepass"))
+).map(quote)
+
+
+@given(user=STRANGE, sig=STRANGE, form=STRANGE)
+@example(user="%ED%A0%80", sig="%ED%A0%80", form="%ED%A0%80")
+@example(user="%00", sig="%00", form="%00")
+@example(user="%FF%FE", sig="%FF", form="%FF")
+@example(user="a" * 60_000, sig="", form="")
+@example(user="a", sig="b" * 60_000, form="")
+@example(user="a", sig="b", form="c" * 60_000)
+def test_whatever_a_form_says_it_gets_an_answer(proxied: Server, user: str, sig: str, form: str) -> None:
+    before = len(proxied.log())
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": f"2001:db8:{next(_addresses):x}::1"}
+    body = f"userID={user}&userSig={sig}&form={form}".encode()
+    for path in ("/login", "/usersig"):
+        answer = ask(proxied, "POST", path, body=body, headers=kind, cookie=f"browser={quote(form)[:500]}")
+        assert answer.status in (200, 400, 401, 429), answer.status
+    for query in (f"userID={user[:3000]}", f"tab={form[:3000]}", f"{sig[:3000]}={sig[:3000]}"):
+        assert get(proxied, f"/login?{query}").status == 200
+    proxied.has_no_traceback(since=before)
+
+
 @given(agent=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=200))
 @example(agent=NASTY)
 @example(agent=f"Mozilla/5.0 ({NASTY}) {NASTY}/1.0 Version/{NASTY}")
@@ -498,8 +545,15 @@ def _is_tab(identity: Identity, value: str, instance: str) -> bool:
     return identity.is_tab(_request(f"tab={value}"), instance)
 
 
-def _may_read(identity: Identity, value: str, instance: str) -> bool:
-    return identity.may_read_notice(_request(f"notice-{instance}={value}"), instance)
+def _browser_cookie(identity: Identity) -> str:
+    response = Response()
+    identity.set_browser(_request(""), response)
+    return "browser=" + _value(response)
+
+
+def _own(identity: Identity, cookie: str, form: str = "0" * 32, user: str = "alice") -> str:
+    """The id of an instance that was logged in by the browser with this cookie."""
+    return instance_id(APP, user, login_number(identity.browser(_request(cookie)) or "", form, user))
 
 
 def _request(cookie: str) -> Request:
@@ -518,7 +572,7 @@ PRINTABLE = st.characters(min_codepoint=33, max_codepoint=255, exclude_character
 
 def _tab_cookie(keys: list[str], at: float = NOW, instance: str = ID) -> str:
     response = Response()
-    Identity(keys, lambda: at).set_tab(response, instance, secure=False)
+    Identity(keys, lambda: at).set_tab(_request(""), response, instance)
     return _value(response)
 
 
@@ -542,13 +596,29 @@ def test_no_single_byte_of_a_cookie_may_be_another_one() -> None:
 
 
 def test_a_cookie_opens_one_instance_for_one_purpose() -> None:
-    identity, response = Identity(KEYS, lambda: NOW), Response()
-    identity.set_notice(response, ID, secure=False)
-    assert _may_read(identity, _value(response), ID)
-    assert not _is_tab(identity, _value(response), ID)
-    assert not _may_read(identity, _tab_cookie(KEYS), ID)
+    identity = Identity(KEYS, lambda: NOW)
+    mine, other = _browser_cookie(identity), _browser_cookie(identity)
+    id = _own(identity, mine)
+    assert identity.noticed(_request(mine), identity.ticket(id)) == id
+    assert identity.noticed(_request(other), identity.ticket(id)) is None
+    assert identity.noticed(_request(mine), identity.ticket(_own(identity, other))) is None
+    assert identity.noticed(_request(mine), _tab_cookie(KEYS, instance=id)) is None
+    assert identity.noticed(_request(f"browser={_tab_cookie(KEYS)}"), identity.ticket(id)) is None
+    assert not _is_tab(identity, identity.ticket(id), id)
+    assert not _is_tab(identity, mine.partition("=")[2], id)
     assert not _is_tab(identity, _tab_cookie(KEYS), "f" * 32)
-    assert not _may_read(identity, _value(response), "f" * 32)
+
+
+@given(
+    one=st.tuples(st.text("0123456789abcdef", min_size=32, max_size=32), st.text(max_size=32)),
+    other=st.tuples(st.text("0123456789abcdef", min_size=32, max_size=32), st.text(max_size=32)),
+)
+def test_one_form_of_one_browser_for_one_account_is_one_login(one: tuple[str, str], other: tuple[str, str]) -> None:
+    first, second = "a" * 32, "b" * 32
+    assert login_number(first, *one) == login_number(first, *one)
+    assert login_number(first, *one) != login_number(second, *one)
+    assert (login_number(first, *one) == login_number(first, *other)) is (one == other)
+    assert re.fullmatch("[0-9a-f]{32}", login_number(first, *one))
 
 
 @pytest.mark.parametrize(
@@ -560,10 +630,12 @@ def test_a_cookie_is_good_for_its_time(age: float, welcome: bool) -> None:
 
 
 def test_a_notice_is_good_for_ten_minutes() -> None:
+    identity = Identity(KEYS, lambda: NOW)
+    mine = _browser_cookie(identity)
+    id = _own(identity, mine)
     for age, welcome in ((0, True), (599, True), (602, False), (-59, True), (-62, False)):
-        response = Response()
-        Identity(KEYS, lambda age=age: NOW - age).set_notice(response, ID, secure=False)  # type: ignore[misc]
-        assert _may_read(Identity(KEYS, lambda: NOW), _value(response), ID) is welcome, age
+        ticket = Identity(KEYS, lambda age=age: NOW - age).ticket(id)  # type: ignore[misc]
+        assert (identity.noticed(_request(mine), ticket) == id) is welcome, age
 
 
 def test_the_newest_key_signs_and_the_older_ones_still_verify() -> None:

@@ -116,24 +116,59 @@ def post(
     return ask(server, "POST", path, form, cookie=cookie, headers=headers)
 
 
-def log_in(
-    server: Door, user_id: str, user_sig: str | None = None, *, headers: dict[str, str] | None = None
-) -> ScriptTab:
-    """Log in without a browser; the login must succeed."""
+def browser_cookie(server: Door) -> str:
+    """The Cookie header of a browser that has opened the login page once."""
+    return f"browser={get(server, '/login').cookies()['browser']}"
+
+
+def post_login(
+    server: Door,
+    user_id: str,
+    user_sig: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    cookie: str = "",
+    source: str = "127.0.0.1",
+) -> Answer:
+    """A login by a script that does as a browser does: it sends the cookie that came with the form."""
     sig = server.user_sig(user_id) if user_sig is None else user_sig
-    answer = post(server, "/login", {"userID": user_id, "userSig": sig}, headers=headers)
+    form = {"userID": user_id, "userSig": sig}
+    sent = cookie or browser_cookie(server)
+    return ask(server, "POST", "/login", form, cookie=sent, headers=headers, source=source)
+
+
+def log_in(
+    server: Door,
+    user_id: str,
+    user_sig: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    browser: str = "",
+) -> ScriptTab:
+    """Log in without a browser, or in one that has this cookie; the login must succeed."""
+    browser = browser or browser_cookie(server)
+    answer = post_login(server, user_id, user_sig, headers=headers, cookie=browser)
     assert answer.status == 303, f"{answer.status}\n{answer.body}"
-    return ScriptTab(server, user_id, answer.location.split("/")[2], answer.cookies()["tab"])
+    return ScriptTab(server, user_id, answer.location.split("/")[-2], answer.cookies()["tab"], browser)
+
+
+def login_page_of(tab: ScriptTab) -> str:
+    """Where its server sends a tab that has ended, as its browser shows it."""
+    farewell = tab.gets()
+    assert farewell.status == 303, farewell.status
+    assert farewell.cookies() == {"tab": ""}
+    return get(tab.server, path_of(farewell.location), cookie=tab.browser).body
 
 
 @dataclass
 class ScriptTab:
-    """A tab of an account that is held by a script: its instance and its cookie."""
+    """A tab of an account that is held by a script: its instance and its cookie, and that of its browser."""
 
     server: Door
     user_id: str
     instance: str
     value: str
+    browser: str = ""
     opened: list[Socket] = field(default_factory=list)
 
     @property
@@ -147,7 +182,7 @@ class ScriptTab:
 
     def at(self, server: Door) -> ScriptTab:
         """The same tab, whose next request goes to another server."""
-        return ScriptTab(server, self.user_id, self.instance, self.value, self.opened)
+        return ScriptTab(server, self.user_id, self.instance, self.value, self.browser, self.opened)
 
     def gets(self, path: str = "") -> Answer:
         """A page of this tab."""

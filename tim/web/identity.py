@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -14,11 +16,9 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from tim.rules import REMEMBERED, Instance
 
 TAB: Final = "tab"
-NOTICE: Final = "notice-"
+BROWSER: Final = "browser"
 NOTICE_LIFE: Final = 600
 """Seconds that the login page goes on saying what happened to a tab."""
-MOST_NOTICES: Final = 10
-"""Tabs of one browser that the login page remembers at a time; with many more its requests would be too large."""
 MAX_LEAD: Final = 60
 """Seconds the clock of the node that signed may be ahead of this one's."""
 
@@ -33,52 +33,49 @@ class Identity:
 
     def __init__(self, keys: list[str], clock: Callable[[], float]) -> None:
         self._tab = _Signer(keys, "tim.tab", clock)
+        self._browser = _Signer(keys, "tim.browser", clock)
         self._notice = _Signer(keys, "tim.notice", clock)
         self._session = _Signer(keys, "tim.session", clock)
 
-    def set_tab(self, response: Response, instance: str, *, secure: bool) -> None:
+    def set_tab(self, request: Request, response: Response, instance: str) -> None:
         """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone.
 
         The browser forgets it when it is closed; the signature ends after REMEMBERED seconds in any case.
         """
-        response.set_cookie(
-            TAB,
-            self._tab.sign(instance),
-            path=f"/im/{instance}",
-            httponly=True,
-            samesite="Strict",
-            secure=secure,
-        )
+        _set(request, response, TAB, self._tab.sign(instance), f"/im/{instance}")
 
-    def clear_tab(self, response: Response, instance: str, *, secure: bool) -> None:
+    def clear_tab(self, request: Request, response: Response, instance: str) -> None:
         """The browser forgets that tab."""
-        response.delete_cookie(TAB, path=f"/im/{instance}", httponly=True, samesite="Strict", secure=secure)
+        _set(request, response, TAB, "", f"/im/{instance}", expires=0)
 
     def is_tab(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the tab of `instance`."""
         return self._tab.says(request.cookies.get(TAB), instance, life=REMEMBERED)
 
-    def set_notice(self, response: Response, instance: str, *, secure: bool) -> None:
-        """Let the browser that gets `response` read on the login page what became of `instance`."""
-        response.set_cookie(
-            _notice(instance),
-            self._notice.sign(instance),
-            path="/login",
-            max_age=NOTICE_LIFE,
-            httponly=True,
-            samesite="Strict",
-            secure=secure,
-        )
+    def set_browser(self, request: Request, response: Response) -> None:
+        """Give the browser that gets `response` its number: a secret between it and this service."""
+        _set(request, response, BROWSER, self._browser.sign(secrets.token_hex(16)), "/")
 
-    def may_read_notice(self, request: Request, instance: str) -> bool:
-        """Whether the request may see what became of `instance`."""
-        return self._notice.says(request.cookies.get(_notice(instance)), instance, life=NOTICE_LIFE)
+    def browser(self, request: Request) -> str | None:
+        """The number of the browser that the request comes from; None where its cookie did not arrive."""
+        return self._browser.read(request.cookies.get(BROWSER), life=math.inf)
 
-    def drop_notices(self, request: Request, response: Response, instance: str) -> None:
-        """Where the browser has too many notices, make it forget all but that of `instance`."""
-        others = [name for name in request.cookies if name.startswith(NOTICE) and name != _notice(instance)]
-        for name in others if len(others) >= MOST_NOTICES else ():
-            response.delete_cookie(name, path="/login", httponly=True, samesite="Strict", secure=request.is_secure)
+    def ticket(self, instance: str) -> str:
+        """The address part by which the login page finds the end of `instance`; opens nothing by itself."""
+        return self._notice.sign(instance)
+
+    def noticed(self, request: Request, ticket: str) -> str | None:
+        """The instance whose end the request may read about.
+
+        Its ticket is at most NOTICE_LIFE seconds old, and the instance was logged in by the same browser.
+        """
+        instance = self._notice.read(ticket, life=NOTICE_LIFE)
+        return instance if instance is not None and self.is_own(request, instance) else None
+
+    def is_own(self, request: Request, instance: str) -> bool:
+        """Whether `instance` was logged in by the browser that the request comes from."""
+        browser = self.browser(request)
+        return browser is not None and hmac.compare_digest(instance[16:32].encode(), _mark(browser, instance[:16]))
 
     def session_token(self, instance: Instance) -> str:
         """The A2Key that a page of the vendor's SDK puts into each of its frames.
@@ -97,8 +94,35 @@ class Identity:
         return instance, int(generation)
 
 
-def _notice(instance: str) -> str:
-    return f"{NOTICE}{instance}"
+def login_number(browser: str, form: str, user: str) -> str:
+    """The number, 128 bits as hex digits, of the login of `user` by one form of one browser.
+
+    The same form gives the same number again, so that a form that is sent twice is one login. The second half
+    tells the browser, which alone knows its number, that the login is one of its own: this takes no cookie for
+    each of its tabs, which would soon be more than a request can carry.
+    """
+    first = hashlib.blake2b(f"{form}/{user}".encode(errors="replace"), digest_size=8).hexdigest()
+    return first + _mark(browser, first).decode()
+
+
+def _mark(browser: str, first: str) -> bytes:
+    """What only this browser's logins have behind `first`, as hex digits."""
+    mark = hashlib.blake2b(first.encode(errors="replace"), key=browser.encode(), digest_size=8)
+    return mark.hexdigest().encode()
+
+
+def _set(request: Request, response: Response, name: str, value: str, path: str, *, expires: int | None = None) -> None:
+    """Set a cookie that no script reads and no other site sends, below the prefix that the service stands under."""
+    response.set_cookie(
+        name,
+        value,
+        expires=expires,
+        max_age=expires,
+        path=f"{request.script_root}{path}",
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure,
+    )
 
 
 class _Signer:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import secrets
+from typing import Any, Final
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.errors import (
     BAD_PARAMETER,
+    STORE_UNAVAILABLE,
     TOO_MANY_FAILURES,
     BadParameter,
     IMError,
     StoreUnavailable,
-    TooManyFailures,
 )
 from tim.events import KICKS
-from tim.rules import Instance
+from tim.rules import Instance, instance_id
 from tim.web.browser import address_of, client_of
+from tim.web.identity import login_number
 from tim.web.service import service
 
 blueprint = Blueprint("login", __name__)
 
-STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429}
-"""HTTP status of a refused login by its code; 401 for all others, but 503 where the store did not answer."""
-RETRY_AFTER = "5"
-"""Seconds after which it is worth asking again where the store did not answer."""
+STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
+"""HTTP status of a refused login by its code; 401 for all others."""
+FORM: Final = re.compile(r"[0-9a-f]{32}")
+"""The number of a login form."""
+NO_COOKIE: Final = (
+    "the cookie of this form did not come back, so the login could not be kept, and nothing has changed; "
+    "allow cookies for this site and press Log in again (a script: GET /login first, and send its cookie back)"
+)
+USED_UP: Final = "this form has logged in once, and that login has ended; press Log in again for a new one"
 
 
 @blueprint.get("/")
@@ -36,46 +44,59 @@ def home() -> BaseResponse:
 @blueprint.get("/login")
 def page() -> Response:
     user_id = request.args.get("userID", "")
+    if _is_sent_by_another_site() and service().identity.browser(request) is None:
+        # No browser sends its cookie with what another site has asked for. So this page asks once more by itself:
+        # a new cookie would take the place of the one that the browser may have.
+        again = url_for("login.page", userID=user_id or None, tab=request.args.get("tab"), again=1)
+        return Response(headers={"Refresh": f"0; url={again}"})
     try:
-        response = make_response(_render(user_id, notice=_notice()))
-    except StoreUnavailable as error:
-        return _say_later(_render(user_id, error=error))  # the notice can still be read when the store is back
-    service().identity.drop_notices(request, response, request.args.get("tab", ""))
-    return response
+        notice, error = _notice(), None
+    except StoreUnavailable as unavailable:
+        notice, error = None, unavailable  # the notice can still be read when the store is back
+    return _page(user_id, error=error, notice=notice)
 
 
 @blueprint.post("/login")
 def log_in() -> BaseResponse:
     user_id = request.form.get("userID", "")
     user_sig = request.form.get("userSig", "").strip()
+    form = _form()
     parts = service()
+    browser = parts.identity.browser(request)
     try:
         ticket = parts.backend.verify(parts.settings.sdk_app_id, user_id, user_sig, address_of(request))
-        instance = parts.backend.admit(ticket, client_of(request)())
+        if browser is None:
+            raise BadParameter("cookie", NO_COOKIE)  # a login whose cookie does not arrive must not end another one
+        id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
+        instance = parts.backend.admit(ticket, client_of(request)(), id)
+        if instance.gone is not None:
+            form = ""  # the page makes a new one
+            raise BadParameter("form", USED_UP)
     except IMError as error:
-        if isinstance(error, StoreUnavailable):
-            return _say_later(_render(user_id, user_sig, error=error))
-        response = make_response(_render(user_id, user_sig, error=error), STATUS.get(error.code, 401))
-        if isinstance(error, TooManyFailures):
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
+        return _page(user_id, user_sig, form=form, error=error)
     response = go(url_for("tabs.page", instance=instance.id))
-    parts.identity.set_tab(response, instance.id, secure=request.is_secure)
+    parts.identity.set_tab(request, response, instance.id)
     return response
 
 
 @blueprint.post("/usersig")
-def make_usersig() -> tuple[str, int] | str:
-    """A UserSig for whoever asks; only where the settings say so, and the demo app's do."""
+def make_usersig() -> Response:
+    """A UserSig for whoever asks; only where the settings say so, and the demo app's do.
+
+    The form as it is sent without htmx gets its page again; everybody else gets the field alone.
+    """
     parts = service()
     if not parts.settings.test_usersig:
         abort(404)
+    user_id, user_sig, error = request.form.get("userID", ""), request.form.get("userSig", ""), None
     try:
-        user_sig = parts.backend.user_sig(request.form.get("userID", ""))
-    except BadParameter as error:
-        typed = request.form.get("userSig", "")
-        return render_template("_usersig.html", user_sig=typed, error=error), 400
-    return render_template("_usersig.html", user_sig=user_sig, error=None)
+        user_sig = parts.backend.user_sig(user_id)
+    except BadParameter as refusal:
+        error = refusal
+    if "form" in request.form and "HX-Request" not in request.headers:
+        return _page(user_id, user_sig, form=_form(), error=error)
+    fragment = render_template("_usersig.html", user_sig=user_sig, error=error)
+    return make_response(fragment, 200 if error is None else 400)
 
 
 def go(address: str) -> Response:
@@ -86,31 +107,59 @@ def go(address: str) -> Response:
 
 
 def farewell(instance: Instance) -> Response:
-    """Send the tab of an instance that has ended to the login page, where it is told why."""
-    response = go(url_for("login.page", userID=instance.user or None, tab=instance.id))
-    service().identity.set_notice(response, instance.id, secure=request.is_secure)
+    """Send the tab of an instance that has ended to the login page, where it is told why; its cookie goes."""
+    response = go(farewell_address(instance.id, instance.user))
+    service().identity.clear_tab(request, response, instance.id)
     return response
 
 
-def _say_later(page: str) -> Response:
-    return Response(page, 503, {"Retry-After": RETRY_AFTER})
+def farewell_address(id: str, user_id: str = "") -> str:
+    """Where the browser of an instance that has ended is told why."""
+    return url_for("login.page", userID=user_id or None, tab=service().identity.ticket(id))
+
+
+def retry_after(error: IMError) -> dict[str, str]:
+    """The header that says when it is worth asking again, where time is all that helps."""
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
+def _form() -> str:
+    """The number of the form that was sent; a new one where it came without."""
+    form = request.form.get("form", "")
+    return form if FORM.fullmatch(form) else secrets.token_hex(16)
+
+
+def _is_sent_by_another_site() -> bool:
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and "again" not in request.args
 
 
 def _notice() -> Instance | None:
     """The instance whose end this browser may read about here."""
-    id = request.args.get("tab", "")
-    if not service().identity.may_read_notice(request, id):
-        return None
-    instance = service().backend.store.get(id)
-    return None if instance.gone is None else instance
+    id = service().identity.noticed(request, request.args.get("tab", ""))
+    instance = None if id is None else service().backend.store.get(id)
+    return None if instance is None or instance.gone is None else instance
 
 
-def _render(user_id: str, user_sig: str = "", **more: Any) -> str:
-    return render_template(
+def _page(user_id: str, user_sig: str = "", *, form: str = "", error: IMError | None = None, **more: Any) -> Response:
+    """The login page, with the cookie that has to come back with its form.
+
+    A login that is refused for itself gets none: its form has brought one, or is no browser's.
+    """
+    html = render_template(
         "login.html",
         user_id=user_id,
         user_sig=user_sig,
+        form=form,
+        error=error,
         test_usersig=service().settings.test_usersig,
         kicks=KICKS,
         **more,
     )
+    response = Response(html)
+    if error is not None:
+        response.status_code = STATUS.get(error.code, 401)
+        response.headers.update(retry_after(error))
+    wanted = error is None or isinstance(error, StoreUnavailable) or error.message == NO_COOKIE
+    if wanted and service().identity.browser(request) is None:
+        service().identity.set_browser(request, response)
+    return response

@@ -21,13 +21,12 @@ from tim.errors import (
     BadParameter,
     IMError,
     InstanceGone,
-    TooManyRequests,
 )
 from tim.rules import MAX_TEXT, Instance
 from tim.tab import HISTORY
 from tim.web import stream
 from tim.web.guard import check_page_socket, is_socket
-from tim.web.login import farewell, go
+from tim.web.login import farewell, farewell_address, go, retry_after
 from tim.web.service import service
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
@@ -42,8 +41,6 @@ STATUS = {
     STORE_UNAVAILABLE: 503,
 }
 """HTTP status of a message that was not sent, by its code."""
-RETRY: Final = 5
-"""Seconds after which a message is to be sent again that the store, or the stream of its tab, was not ready for."""
 FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
 """What tells the messages of one page's form apart."""
 
@@ -66,6 +63,8 @@ def check_tab() -> BaseResponse | None:
         return None
     if is_socket():
         abort(403, "this socket has no cookie of its tab; log in again")
+    if service().identity.is_own(request, g.instance):
+        return go(farewell_address(g.instance))  # it has ended and its cookie is gone; why is told again
     return go(url_for("login.page"))
 
 
@@ -90,7 +89,7 @@ def page() -> BaseResponse:
     if instance.gone is None:
         # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does, and
         # not longer than the store remembers what became of it.
-        service().identity.set_tab(response, g.instance, secure=request.is_secure)
+        service().identity.set_tab(request, response, g.instance)
     return response
 
 
@@ -105,7 +104,7 @@ def log_out() -> Response:
     user = backend.store.get(g.instance).user
     backend.logout(g.instance)
     response = go(url_for("login.page", userID=user or None))
-    service().identity.clear_tab(response, g.instance, secure=request.is_secure)
+    service().identity.clear_tab(request, response, g.instance)
     return response
 
 
@@ -127,10 +126,7 @@ def send() -> BaseResponse:
             response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
         else:
             response = make_response(_render(service().backend.get(g.instance), **typed), STATUS[error.code])
-        if isinstance(error, TooManyRequests):
-            response.headers["Retry-After"] = str(error.retry_after)
-        elif error.code in (NOT_READY, STORE_UNAVAILABLE):
-            response.headers["Retry-After"] = str(RETRY)
+        response.headers.update(retry_after(error))
         return response
     if "HX-Request" in request.headers:
         return make_response(render_template("_composer.html", to=to, sent=True))
