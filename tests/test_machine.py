@@ -29,7 +29,7 @@ from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.engines import NODES, Engine
 from tim.errors import InstanceGone, NoSuchAccount, NotReady
 from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
-from tim.rules import REMEMBERED, Client, Gone, Instance, Message, ended, leaving
+from tim.rules import REMEMBERED, Client, Gone, Instance, Message, distinct_id, ended, leaving
 
 USERS = ("alice", "bob")
 SOMEBODY = Client("Chrome", "198.51.100.1")
@@ -288,6 +288,29 @@ class Stories(RuleBasedStateMachine):
             if written:
                 mine, _ = self.store.append(APP, id, to, "hello", message_id)
                 assert [mine] == written
+
+    @rule(message=sent, to=st.sampled_from(USERS), text=st.sampled_from(["hello", "goodbye"]))
+    def says_something_else_under_the_same_id(self, message: tuple[str, str, str], to: str, text: str) -> None:
+        id, _, message_id = message
+        sender = self.model.get(id)
+        if sender is None or not sender.online or to not in self.exists:
+            return
+        log = [each for each in self.logs[sender.user] if each.instance == id]
+        if message_id not in [each.id for each in log]:
+            return
+        asked = Message(0, message_id, sender.user, to, text, self.clock(), id)
+        ids = (message_id, distinct_id(asked))
+        written = [each for each in log if each.id in ids and (each.to, each.text) == (to, text)]
+        mine, theirs = self.store.append(APP, id, to, text, message_id)
+        if written:
+            assert [mine] == written
+            return
+        for user, copy in ((sender.user, mine), (to, theirs)):
+            if copy is not None:
+                self.numbers[user] += 1
+                assert copy == replace(asked, id=distinct_id(asked), seq=self.numbers[user])
+                self.logs[user].append(copy)
+        assert (theirs is None) == (to == sender.user)
 
     # What always holds
 

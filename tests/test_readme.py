@@ -53,6 +53,7 @@ def bound(promise: str) -> str:
         ),
         ("Failed UserSigs", f"or {rules.Limits().failures_per_address} from one address"),
         ("Failed UserSigs", f"any further one waits {rules.PAUSE} s"),
+        ("A page of the official SDK", f"newest {tab.MISSED} messages"),
         ("A page of the official SDK", f"({sdk_commands.HELLO_INTERVAL} s)"),
         ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
         ("A frame of the official SDK", f"more than {sdk_gateway.FRAMES_PER_SECOND} a second for long"),

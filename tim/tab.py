@@ -16,6 +16,8 @@ HISTORY: Final = 100
 """Messages of its account's log that a page shows when it opens."""
 MISSED: Final = 10_000
 """Messages that are told to a reader who was not there when they came; the newest, where it is more."""
+PAGE: Final = 50
+"""Messages that a reader is handed at a time which are more than a mailbox should hold."""
 
 
 class Tab:
@@ -52,6 +54,36 @@ class Tab:
         # Who is new is not told what its own account has written; who comes back missed what its other tabs wrote.
         own = self.instance.id if self._returns else user
         return messages, [m for m in new if own not in (m.instance, m.sender)]
+
+    def skip_waiting(self) -> int:
+        """Begin after the newest message, instead of `waiting`. The number after which the account was shown none."""
+        newest = self._backend.store.history(self.instance.app, self.instance.user, 0, 1)
+        self._seen = newest[-1].seq if newest else 0
+        return min(self._shown, self._seen)
+
+    def before_login(self) -> int:
+        """The number after which the instance may lack messages that were sent to it: those since its login."""
+        low, high = max(0, self._seen - MISSED), self._seen
+        while low < high:
+            middle = (low + high) // 2
+            found = self._backend.store.history(self.instance.app, self.instance.user, middle, 1, middle + 1)
+            if found and found[0].time >= self.instance.since:
+                high = middle
+            else:
+                low = middle + 1
+        return min(self._shown, high)
+
+    def page_after(self, number: int) -> tuple[int, list[Message]]:
+        """Some messages of the log after this number, oldest first, and the number that they reach.
+
+        They reach no further than the reader has been; what is older than the newest MISSED is left out.
+        """
+        messages: list[Message] = []
+        reached = max(number, self._seen - MISSED)
+        while reached < self._seen and not messages:
+            after, reached = reached, min(reached + PAGE, self._seen)
+            messages = self._backend.store.history(self.instance.app, self.instance.user, after, PAGE, reached)
+        return min(reached, self._seen), messages
 
     def become_ready(self) -> None:
         """What waited has been delivered."""

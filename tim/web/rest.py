@@ -169,7 +169,7 @@ def sendmsg(admin: Admin, body: Body) -> Body:
         raise BadParameter("SyncOtherMachine", "SyncOtherMachine must be 1 or 2", BAD_SYNC)
     # Put into the form of an SDK's id, so that the sender's own numbers go out with the message. MsgClientTime is no
     # part of it: the vendor tells messages apart by the other two.
-    source = hashlib.blake2b(f"rest/{sender}/{outgoing.to}".encode(), digest_size=16).hexdigest()
+    source = hashlib.blake2b(f"rest/{sender}/{outgoing.to}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
     id = wire.message_id(source, replace(outgoing, client_time=0))
     message = admin.send(sender, outgoing.to, outgoing.text, id, copy=SYNC[sync])
     return {"MsgTime": int(message.time), "MsgKey": wire.message_key(message)}

@@ -39,6 +39,8 @@ HELLO_INTERVAL: Final = 10
 """Seconds between the SDK's hellos. With the server away it is a hello that makes the SDK try again, and with many
 messages under way it is a hello that hears of a UserSig that has run out. As many frames as without: each hello
 takes the place of a ping."""
+SYNC_GOES_ON: Final = 1
+SYNC_DONE: Final = 2
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 COOKIE: Final = re.compile(r"[0-9]{1,18}")
 
@@ -152,13 +154,13 @@ class Commands:
     def _log_in_again(self, request: Request, id: str, generation: int) -> list[str]:
         """The page has a new line, and the instance goes on as it was."""
         try:
-            waited = self._page.serve(id)
+            self._page.serve_again(id)
             self._patient = True
         except StoreUnavailable:
             # The SDK would take this refusal for success. A line that closes it tries again.
             self._page.goodbye = CLOSE_LATER
             raise
-        return [self._welcome(request, self._live(id), request.text("a2"), generation), *waited]
+        return [self._welcome(request, self._live(id), request.text("a2"), generation)]
 
     def _welcome(self, request: Request, instance: Instance, token: str, generation: int) -> str:
         return answer(
@@ -185,16 +187,19 @@ class Commands:
         if request.body.get("From_Account", instance.user) != instance.user:
             raise BadParameter("From_Account", f"this page is logged in as {instance.user}", BAD_SENDER)
         # After a lost line the SDK first repeats what was not answered, and only then logs in again.
-        waited = [] if instance.online else self._page.serve(id)
+        if not instance.online:
+            self._page.serve_again(id)
         message = self._backend.send(id, outgoing.to, outgoing.text, wire.message_id(id, outgoing))
-        return [answer(request, MsgTime=int(message.time), MsgKey=wire.message_key(message)), *waited]
+        return [answer(request, MsgTime=int(message.time), MsgKey=wire.message_key(message))]
 
     def _synchronise(self, request: Request, id: str) -> list[str]:
         """Tell what the page has missed; its cookie is the number of the last message it has, none at first."""
         cookie = request.body.get("Cookie")
         known = int(cookie) if isinstance(cookie, str) and COOKIE.fullmatch(cookie) else None
-        reached, missed = self._page.missed(known) if self._page.serves(id) else (known or 0, [])
-        return [answer(request, Cookie=str(reached), SyncFlag=2, MsgList=[]), *missed]
+        reached, done, missed = self._page.missed(known) if self._page.serves(id) else (known or 0, True, [])
+        # The pushes first: an answer that arrives says that they have. One that is not done makes the SDK ask on.
+        flag = SYNC_DONE if done else SYNC_GOES_ON
+        return [*missed, answer(request, Cookie=str(reached), SyncFlag=flag, MsgList=[])]
 
     def _live(self, id: str) -> Instance:
         """The instance, if it lives or may still come back; raises InstanceGone otherwise."""

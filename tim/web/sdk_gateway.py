@@ -103,7 +103,7 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
     """Answer and tell until the line or the page ends; what to close with, and why in words."""
     allowance = Allowance()
     while True:
-        wait(ws, PING_PERIOD)
+        wait(ws, page.patience(PING_PERIOD))
         connected = ws.connected  # looked at first: what came before the end is still to be answered
         _write(ws, form, page.news())
         while ws.input_buffer and page.goodbye is None:

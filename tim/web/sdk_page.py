@@ -7,15 +7,20 @@ instance has ended keeps its connection: it logs in again on it, or goes on ping
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
+from typing import Final
 
 from tim import wire
 from tim.backend import Backend
 from tim.errors import StoreUnavailable
 from tim.events import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES
-from tim.hub import MAILBOX, End, News, Stream
+from tim.hub import End, News, Stream
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
+
+HOLD: Final = 3.0
+"""Seconds that messages are held back for a page that has come back and has not said which ones it has."""
 
 
 class Page:
@@ -36,6 +41,10 @@ class Page:
         self._tab: Tab | None = None
         self._lobby: Stream | None = self._wait_in_lobby()
         self._untold = ""  # id of an instance whose UserSig has run out while it was served here
+        # Of the account's log this page was sent, on this connection, what is numbered above the first of these two and
+        # up to the second.
+        self._from = self._reached = 0
+        self._held_until: float | None = None  # while what comes is held back, as older messages are to come before
         self.goodbye: int | None = None
 
     def serves(self, id: str) -> Instance | None:
@@ -46,7 +55,7 @@ class Page:
         return self._tab.instance if self._tab is not None and self._tab.instance.id == id else None
 
     def serve(self, id: str) -> list[str]:
-        """Serve this instance from now on, and no other; the pushes of what has waited for it.
+        """Serve this instance from now on, which has just logged in, and no other; the pushes of what is unread.
 
         Raises:
             InstanceGone: it has ended; why is in the error.
@@ -57,7 +66,22 @@ class Page:
         self._switch_to(tab)
         _, unread = tab.waiting()
         tab.become_ready()
+        self._from = self._reached = tab.seen
+        self._held_until = None
         return _arrivals(tab, unread)
+
+    def serve_again(self, id: str) -> None:
+        """Serve an instance whose page has come back. It is sent nothing until it says which messages it has.
+
+        Raises:
+            InstanceGone: it has ended; why is in the error.
+        """
+        if self.serves(id):
+            return
+        tab = Tab(self._backend, id, self._wake)
+        self._switch_to(tab)
+        self._from = self._reached = tab.skip_waiting()
+        self._hold()
 
     def let_go(self, id: str | None = None) -> None:
         """Serve nobody any more; or this instance no more."""
@@ -69,18 +93,29 @@ class Page:
         if self._tab is not None:
             self._backend.logout(self._tab.instance.id)
 
-    def missed(self, cookie: int | None) -> tuple[int, list[str]]:
-        """The pushes of what came after message number `cookie` of the account's log; and the number reached.
+    def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
+        """The next pushes of what came after message number `cookie` of the account's log.
 
-        After a lost line that is more than what is unread, as what was written to the dead line counts as read.
+        After a cut connection that is more than what is unread, as what was written to a dead one counts as read. None
+        says that the page does not know of any message yet.
+
+        Returns the number reached, whether that is all, and the pushes.
         """
-        tab = self._tab
-        if tab is None:
-            return cookie or 0, []
-        if cookie is None:
-            return tab.seen, []
-        log = self._backend.store.history(tab.instance.app, tab.instance.user, cookie, MAILBOX)
-        return tab.seen, _arrivals(tab, [message for message in log if message.seq <= tab.seen])
+        if self._tab is None:
+            return cookie or 0, True, []
+        if cookie is None and self._held_until is not None:
+            cookie = self._tab.before_login()
+        if cookie is not None and cookie < self._from:
+            self._from = self._reached = cookie
+            self._hold()
+        elif cookie is not None and self._held_until is not None:
+            self._reached = max(self._reached, cookie)
+        pushes = self._next_page() if self._held_until is not None else []
+        return self._reached, self._held_until is None, pushes
+
+    def patience(self, most: float) -> float:
+        """Seconds, `most` or fewer, after which `news` has something though nothing has happened."""
+        return most if self._held_until is None else max(0.0, min(most, self._held_until - time.monotonic()))
 
     def news(self) -> list[str]:
         """The pushes for what has happened elsewhere since the last call."""
@@ -89,9 +124,28 @@ class Page:
         for item in self._read():
             if isinstance(item, End):
                 frames += self._ended(item)
-            elif isinstance(item, Message) and tab is not None:
+            elif isinstance(item, Message) and tab is not None and self._held_until is None:
+                self._reached = item.seq
                 frames += _arrivals(tab, [item])
+        if self._held_until is not None and time.monotonic() >= self._held_until:
+            frames += self._next_page(hold=0)  # it never says which messages it has
         return frames
+
+    def _hold(self, seconds: float = HOLD) -> None:
+        self._held_until = time.monotonic() + seconds
+
+    def _next_page(self, hold: float = HOLD) -> list[str]:
+        """The pushes of the next messages that the page lacks. Once it lacks none, nothing is held back any more."""
+        tab = self._tab
+        if tab is None:
+            self._held_until = None
+            return []
+        self._reached, messages = tab.page_after(self._reached)
+        self._hold(hold)
+        if self._reached >= tab.seen:
+            self._held_until = None
+            tab.become_ready()
+        return _arrivals(tab, messages)
 
     def has_expired(self, id: str) -> bool:
         """Whether the UserSig of this instance ran out while it was served here; says so once."""
@@ -130,6 +184,7 @@ class Page:
         return [] if kick_type is None else [wire.kick(kick_type)]
 
     def _switch_to(self, tab: Tab | None) -> None:
+        self._held_until = None
         before, lobby = self._tab, self._lobby
         self._tab, self._lobby = tab, self._wait_in_lobby() if tab is None else None
         if lobby is not None:
