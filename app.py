@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
+REFUSED = 4
+"""Exit status of a start that cannot be: the one at which gunicorn does not try again and again."""
+
+if sys.version_info < (3, 11):  # noqa: UP036 - pip installs all of it on an older one, where an import below fails
+    sys.stderr.write(f"tim: Python 3.11 or newer is needed, and this is {sys.version.split()[0]}\n")
+    sys.exit(REFUSED)
+
 import os
 import secrets
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +35,7 @@ from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
 from tim.web import guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
-from tim.web.logs import hide_usersigs
+from tim.web.logs import hide_usersigs, write_own_lines
 from tim.web.service import Service, service
 from tim.web.settings import check_names, read_settings
 from tim.web.sockets import OPTIONS
@@ -35,13 +43,11 @@ from tim.web.sockets import OPTIONS
 PATIENCE = 3
 """Seconds that open streams have to say goodbye when the server stops."""
 
-REFUSED = 4
-"""Exit status of a start that cannot be: the one at which gunicorn does not try again and again."""
-
 
 def create_app() -> Flask:
     """The application, with its store open."""
     app = Flask(__name__)
+    write_own_lines()
     with _refusing():
         check_names(os.environ)
         app.config.from_prefixed_env("TIM", loads=str)
@@ -95,7 +101,7 @@ def _open(app: Flask) -> None:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
     with suppress(ValueError):  # only a main thread gets signals, and what is imported elsewhere is no server
-        _drain_on_sigterm(backend)
+        _drain_when_stopped(backend)
 
 
 def _refuse_fork() -> None:
@@ -121,7 +127,8 @@ def _serves() -> bool:
     return is_running_from_reloader() or not (get_debug_flag() if reload is None else reload)
 
 
-def _drain_on_sigterm(backend: Backend) -> None:
+def _drain_when_stopped(backend: Backend) -> None:
+    """Stop on SIGTERM and Ctrl+C alike: gunicorn's own way to take Ctrl+C in greenlets ends in a traceback."""
     before = signal.getsignal(signal.SIGTERM)
     alone = not callable(before)  # gunicorn ends its workers itself
     asked = threading.Event()
@@ -132,8 +139,9 @@ def _drain_on_sigterm(backend: Backend) -> None:
         if callable(before):
             before(number, frame)
 
-    signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=_leave, args=(backend, asked, alone), name="tim-sigterm", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, stop)
+    threading.Thread(target=_leave, args=(backend, asked, alone), name="tim-stop", daemon=True).start()
 
 
 def _leave(backend: Backend, asked: threading.Event, alone: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tim.errors import SettingError
-from tim.keys import kept_secret
+from tim.keys import PUBLISHED, check_secret, kept_secret
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,23 +83,26 @@ def test_whoever_comes_second_takes_the_secret_of_the_first(path: Path, monkeypa
     link = os.link
 
     def slower(draft: Path, target: Path) -> None:
-        target.write_text("the first one's")
+        target.touch(0o600)
+        target.write_text("the secret of the first one")
         link(draft, target)
 
     monkeypatch.setattr(os, "link", slower)
-    assert kept_secret(path) == "the first one's"
+    assert kept_secret(path) == "the secret of the first one"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_secret_that_was_put_there_by_hand_is_taken_without_its_line_end(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text("by hand\n")
-    assert kept_secret(path) == "by hand"
+    path.touch(0o600)
+    path.write_text("a secret by hand\n")
+    assert kept_secret(path) == "a secret by hand"
 
 
 @pytest.mark.parametrize("content", ["", "\n", "  \n"])
 def test_an_empty_file_is_refused_and_not_filled(path: Path, content: str) -> None:
     path.parent.mkdir()
+    path.touch(0o600)
     path.write_text(content)
     with pytest.raises(SettingError, match="is empty; delete it") as refused:
         kept_secret(path)
@@ -109,6 +112,7 @@ def test_an_empty_file_is_refused_and_not_filled(path: Path, content: str) -> No
 
 def test_what_cannot_be_a_secret_is_refused_by_its_path(path: Path) -> None:
     path.parent.mkdir()
+    path.touch(0o600)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingError) as refused:
         kept_secret(path)
@@ -123,3 +127,53 @@ def test_a_folder_in_its_place_and_a_file_for_its_folder_are_refused(path: Path)
             path.write_text("no folder")
         with pytest.raises(SettingError):
             kept_secret(wrong)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o666])
+def test_a_file_that_other_users_can_open_is_refused(mode: int, path: Path) -> None:
+    secret = kept_secret(path)
+    path.chmod(mode)
+    with pytest.raises(SettingError, match="chmod 600, or set TIM_SECRET_KEY") as refused:
+        kept_secret(path, "TIM_SECRET_KEY")
+    assert secret not in str(refused.value)
+    path.chmod(0o640)  # for a group of the owner's choice
+    assert kept_secret(path) == secret
+
+
+@pytest.mark.parametrize("content", ["short", "x" * 64, "abcd" * 16, *sorted(PUBLISHED)])
+def test_a_file_with_what_can_be_guessed_is_refused(content: str, path: Path) -> None:
+    path.parent.mkdir()
+    path.touch(0o600)
+    path.write_text(content)
+    with pytest.raises(SettingError, match="openssl rand -hex 32") as refused:
+        kept_secret(path)
+    assert str(path) in str(refused.value)
+    assert content not in str(refused.value).replace(str(path), "")
+
+
+def test_what_openssl_makes_is_a_secret() -> None:
+    for _ in range(20):
+        made = subprocess.run(["openssl", "rand", "-hex", "32"], capture_output=True, text=True, check=True).stdout
+        assert check_secret(made.strip()) == made.strip()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from tim.errors import SettingError
+from tim.keys import kept_secret
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    kept_secret(Path(sys.argv[1]), "TIM_SECRET_KEY")
+except SettingError as error:
+    print(error)
+"""
+
+
+def test_where_nothing_can_be_written_nothing_is_left_and_the_way_out_is_named(path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", FULL, str(path)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == (
+        f"{path}: cannot be used: File too large; let this server read and write its folder, or set TIM_SECRET_KEY\n"
+    )
+    assert list(path.parent.iterdir()) == []

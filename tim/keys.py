@@ -1,40 +1,93 @@
-"""Secrets that are made once and kept in a file."""
+"""Secrets: what may be one, and those that are made once and kept in a file."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
+from typing import Final
 
 from tim.errors import SettingError
 
+SHORTEST: Final = 16
+"""Characters. A shorter secret can be guessed."""
+LEAST_VARIETY: Final = 5
+"""Different characters. Fewer make a filler, such as a row of x."""
+MAKE_ONE: Final = "make one with: openssl rand -hex 32"
+PUBLISHED: Final = frozenset(
+    {
+        "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e",  # of the vendor's own generators
+        "a-key-for-tests-only-0123456789",
+        "a-secret-that-signs-cookies",
+        "the-key-of-the-app-that-signs-usersigs",
+    }
+)
+"""Keys that stand in a manual: anybody can sign with them."""
 
-def kept_secret(path: Path) -> str:
+
+def check_secret(value: str) -> str:
+    """The secret, if it can be one.
+
+    Raises:
+        ValueError: it is too short, a filler, or known to everybody; says so without the secret.
+    """
+    bare = value.strip()
+    if len(bare) < SHORTEST:
+        raise ValueError(f"must be a secret of at least {SHORTEST} characters; {MAKE_ONE}")
+    if bare in PUBLISHED:
+        raise ValueError(f"must be a secret of its own: this one stands in a manual; {MAKE_ONE}")
+    if len(set(bare)) < LEAST_VARIETY:
+        raise ValueError(f"must be a secret of at least {LEAST_VARIETY} different characters; {MAKE_ONE}")
+    return value
+
+
+def kept_secret(path: Path, instead: str = "secret_key") -> str:
     """The secret in the file, made at random (256 bits, as hex) where there is none yet.
 
     Only its owner can read the file. Of several processes that start at once, all get the one secret that was
     there first.
 
+    Args:
+        instead: the setting that does without the file.
+
     Raises:
-        SettingError: the file cannot be read or made, or is empty.
+        SettingError: the file cannot be read or made, others can read it, or it has no secret in it.
     """
+    way_out = f"let this server read and write its folder, or set {instead}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(draft, path)  # fails where another process was faster
-            except FileExistsError:
-                pass
-            finally:
-                os.unlink(draft)
-        secret = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(str(path), f"cannot be used: {error}") from None
+            _make(path)
+        with open(path, encoding="ascii") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            secret = file.read().strip()
+    except OSError as error:
+        raise SettingError(str(path), f"cannot be used: {error.strerror}; {way_out}") from None
+    except UnicodeDecodeError:
+        raise SettingError(str(path), f"cannot be used: it is no text; delete it, or set {instead}") from None
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise SettingError(
+            str(path), f"must be for its owner alone, but other users can open it; use chmod 600, or set {instead}"
+        )
     if not secret:
         raise SettingError(str(path), "is empty; delete it to have a new secret made")
-    return secret
+    try:
+        return check_secret(secret)
+    except ValueError as error:
+        raise SettingError(str(path), str(error)) from None
+
+
+def _make(path: Path) -> None:
+    """Write a new secret to the file, whole or not at all; nothing where there is one by now."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        draft.unlink(missing_ok=True)

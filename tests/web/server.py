@@ -146,9 +146,12 @@ class Server:
 
     def terminate(self) -> int:
         """SIGTERM, and wait for its end; its exit status."""
-        process = self._require()
-        process.terminate()
-        return process.wait(PATIENCE)
+        self._require().terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status."""
+        return self._require().wait(PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL: no goodbye to anybody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,16 +81,19 @@ def test_a_tab_that_was_closed_when_the_server_went_down_has_a_whole_grace_time_
 
 
 @pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
 def test_the_server_stops_within_seconds_with_streams_open(
-    gevent: bool, make_server: MakeServer, person: MakePerson
+    number: signal.Signals, gevent: bool, make_server: MakeServer, person: MakePerson
 ) -> None:
     server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
     streams = [log_in(server, "many").goes_online() for _ in range(5)]
     tab = person("alice", on=server).logs_in()
     pid = server.pid()
-    server.terminate()
+    os.killpg(pid, number)  # a terminal sends Ctrl+C to all of them
     assert [stream.is_closed() for stream in streams] == [1012] * 5
+    assert server.wait() == 0
     until(lambda: not Path(f"/proc/{pid}").exists(), "the server does not stop", 5)
+    server.has_no_traceback()
     tab.is_reconnecting()
 
 

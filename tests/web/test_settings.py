@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.web.server import (
     PATIENCE,
     ROOT,
     SDK_KEY,
+    SECRET_KEY,
     Server,
     clean_environment,
     copy_of_the_tree,
@@ -55,6 +57,13 @@ BAD: list[tuple[str, str]] = [
     ("TIM_TRUSTED_PROXIES", "-1"),
     ("TIM_TRUSTED_PROXIES", "all"),
     ("TIM_SDK_SECRET_KEY", " " * 20),
+    ("TIM_SDK_SECRET_KEY", "x" * 64),
+    ("TIM_SECRET_KEY", "xxxxyyyy" * 8),
+    ("TIM_SDK_SECRET_KEY", "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"),
+    ("TIM_SDK_SECRET_KEY", "a-key-for-tests-only-0123456789"),
+    ("TIM_SDK_SECRET_KEY", "the-key-of-the-app-that-signs-usersigs"),
+    ("TIM_SECRET_KEY", "a-secret-that-signs-cookies"),
+    ("TIM_SECRET_KEY_FALLBACKS", '["a-secret-that-signs-cookies"]'),
     ("TIM_ONLINE_WEB_INSTANCES", "٣"),
     ("TIM_HOSTS", ""),
     ("TIM_HOSTS", "http://im.example.com"),
@@ -73,10 +82,10 @@ BAD: list[tuple[str, str]] = [
 ]
 
 
-def start(app: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`flask run` that is expected to end by itself."""
+def start(app: Path, *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`flask run` that is expected to end by itself; `before` is the command that it is run by."""
     return subprocess.run(
-        flask(app, "run", "--port", str(free_port())),
+        [*before, *flask(app, "run", "--port", str(free_port()))],
         cwd=app.parent,
         env=clean_environment(**environment),
         capture_output=True,
@@ -92,7 +101,7 @@ def says_one_line_about(name: str, ended: subprocess.CompletedProcess[str]) -> s
     assert len(lines) == 1, ended.stderr
     assert name in lines[0]
     assert len(lines[0]) < 1000
-    assert re.search(r"\b(must|needed|use|stop|cannot|choose|set|made by)\b", lines[0]), lines[0]
+    assert re.search(r"\b(must|needed|use|stop|cannot|choose|set|made by|delete)\b", lines[0]), lines[0]
     return lines[0]
 
 
@@ -128,17 +137,63 @@ def test_a_file_that_is_no_store_is_not_touched(tree: Path, tmp_path: Path) -> N
     assert file.read_text() == before
 
 
-def test_a_key_file_that_is_empty_stops_the_start(tmp_path: Path) -> None:
+def _is_empty(file: Path) -> None:
+    file.touch(0o600)
+
+
+def _is_for_everybody(file: Path) -> None:
+    file.write_text("0123456789abcdef" * 4)
+    file.chmod(0o644)
+
+
+def _is_a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _is_no_text(file: Path) -> None:
+    file.touch(0o600)
+    file.write_bytes(b"\xff" * 40)
+
+
+def _is_in_a_file(file: Path) -> None:
+    file.parent.rmdir()
+    file.parent.write_text("a file in place of the folder")
+
+
+def _is_nowhere(file: Path) -> None:
+    file.parent.rmdir()
+    file.parent.symlink_to("/proc/self/nowhere")
+
+
+@pytest.mark.parametrize("name", ["sdk_secret_key", "secret_key"])
+@pytest.mark.parametrize("state", [_is_empty, _is_for_everybody, _is_a_folder, _is_no_text, _is_in_a_file, _is_nowhere])
+def test_a_key_file_that_cannot_be_used_stops_the_start(
+    state: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
     app = copy_of_the_tree(tmp_path / "tree")
-    for name in ("sdk_secret_key", "secret_key"):
-        instance = app.parent / "instance"
-        instance.mkdir(exist_ok=True)
-        (instance / name).write_text("")
-        ended = start(app)
-        assert ended.returncode != 0
-        assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
-        assert name in ended.stderr
-        (instance / name).unlink()
+    file = app.parent / "instance" / name
+    file.parent.mkdir()
+    state(file)
+    others = {"TIM_SECRET_KEY": SECRET_KEY} if name == "sdk_secret_key" else {"TIM_SDK_SECRET_KEY": SDK_KEY}
+    ended = start(app, **others, TIM_STORE="sqlite://")
+    assert ended.returncode == 4
+    says_one_line_about(str(file), ended)
+
+
+@pytest.mark.parametrize("keys", [{}, {"TIM_SDK_SECRET_KEY": SDK_KEY, "TIM_SECRET_KEY": SECRET_KEY}], ids=["", "keys"])
+def test_a_disk_without_room_stops_the_start_and_leaves_no_half_a_file(keys: dict[str, str], tmp_path: Path) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    ended = start(app, "sh", "-c", 'ulimit -f 0; exec "$@"', "sh", **keys)
+    assert ended.returncode == 4
+    says_one_line_about("TIM_STORE" if keys else "TIM_SDK_SECRET_KEY", ended)
+    assert all(file.stat().st_size == 0 for file in (app.parent / "instance").glob("*"))
+    assert not list((app.parent / "instance").glob("*secret*"))
+
+
+def test_an_older_python_is_told_so_in_one_line(tree: Path) -> None:
+    words = "import sys; sys.version, sys.version_info = '3.10.13 (main)', (3, 10, 13); import app"
+    ended = subprocess.run([sys.executable, "-c", words], cwd=tree.parent, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (4, "tim: Python 3.11 or newer is needed, and this is 3.10.13\n")
 
 
 def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(make_server: MakeServer) -> None:
@@ -240,10 +295,30 @@ def test_an_app_of_ones_own_takes_its_own_usersigs_alone(make_server: MakeServer
     assert "70014" in refused.body
 
 
-def test_a_setting_that_does_not_exist_is_mentioned(make_server: MakeServer) -> None:
-    server = make_server(ONLINE_WEB_INSTANCE="2")
-    assert "TIM_ONLINE_WEB_INSTANCE " in server.log()
+LINE = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} WARNING tim: "
+
+
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+def test_a_setting_that_does_not_exist_is_mentioned_with_time_and_level(gevent: bool, make_server: MakeServer) -> None:
+    server = make_server(gevent=gevent, ONLINE_WEB_INSTANCE="2")
+    found = re.findall(rf"^{LINE}TIM_ONLINE_WEB_INSTANCE is no setting", server.log(), re.MULTILINE)
+    assert (len(found), server.log().count("TIM_ONLINE_WEB_INSTANCE ")) == (1, 1)
     assert SDK_KEY not in server.log()
+
+
+def test_logging_that_is_configured_already_stays_as_it_is() -> None:
+    words = (
+        "import logging; logging.basicConfig(format='mine: %(message)s'); from app import create_app; create_app();"
+        "print(logging.getLogger('tim').handlers)"
+    )
+    environment = clean_environment(
+        TIM_STORE="sqlite://", TIM_SDK_SECRET_KEY=SDK_KEY, TIM_SECRET_KEY=SECRET_KEY, TIM_TYPO="1"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == "[]\n"
+    assert [line.partition(" is no")[0] for line in run.stderr.splitlines()] == ["mine: TIM_TYPO"]
 
 
 def test_a_store_in_memory_serves_as_well(make_server: MakeServer) -> None:

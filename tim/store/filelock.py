@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -41,7 +42,7 @@ def take(path: str) -> IO[str]:
         raise SettingError(
             "TIM_STORE", f"{path} was a store and is empty now; restore it from a backup, or delete it to begin anew"
         )
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with suppress(OSError):  # a full disk: the lock holds without a name in it
+        lock.truncate(0)
+        os.pwrite(lock.fileno(), str(os.getpid()).encode(), 0)
     return lock

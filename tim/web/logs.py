@@ -1,4 +1,4 @@
-"""What a log of requests must not say: the vendor's REST API has UserSigs in the address."""
+"""How a server's own log lines look, and what no log may say: the vendor's REST API has UserSigs in the address."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ TICKET: Final = re.compile(r"[A-Za-z0-9*_%+=-]{40,}")
 """What looks like a UserSig, wherever it stands. An instance's id has 34 characters and says nothing."""
 LOGGERS: Final = ("werkzeug", "gunicorn.access", "gunicorn.error", "tim")
 """Who writes addresses, or request lines that could not be read."""
+FORM: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+TIME: Final = "%Y-%m-%d %H:%M:%S%z"
 
 
 class HiddenUserSig(logging.Filter):
@@ -40,3 +42,12 @@ def hide_usersigs() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(each, HiddenUserSig) for each in logger.filters):
             logger.addFilter(HiddenUserSig())
+
+
+def write_own_lines() -> None:
+    """Write our own lines to stderr, with time and level, unless logging is configured already."""
+    log = logging.getLogger("tim")
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(FORM, TIME))
+        log.addHandler(handler)

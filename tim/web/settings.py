@@ -14,11 +14,9 @@ from flask import Config
 
 from tim.backend import DEMO_APP, DETACH_GRACE
 from tim.errors import SettingError
-from tim.keys import kept_secret
+from tim.keys import check_secret, kept_secret
 from tim.rules import MAX_INSTANCES
 
-SHORTEST_SECRET: Final = 16
-"""Characters. A shorter secret can be guessed."""
 KNOWN: Final = frozenset(
     {
         "DETACH_GRACE",
@@ -90,9 +88,9 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
     if configured:
         sdk_key = _read(config, "SDK_SECRET_KEY", "", _secret)
     else:
-        sdk_key = kept_secret(instance_path / "sdk_secret_key")
+        sdk_key = kept_secret(instance_path / "sdk_secret_key", "TIM_SDK_SECRET_KEY")
     if config.get("SECRET_KEY") is None:
-        newest = kept_secret(instance_path / "secret_key")
+        newest = kept_secret(instance_path / "secret_key", "TIM_SECRET_KEY")
     else:
         newest = _read(config, "SECRET_KEY", "", _secret)
     everywhere: frozenset[str] | None = None  # but the demo app, which makes UserSigs for the page that asks
@@ -160,9 +158,7 @@ def _names(value: Any) -> frozenset[str]:
 
 
 def _secret(value: Any) -> str:
-    if len(str(value).strip()) < SHORTEST_SECRET:
-        raise ValueError(f"must be a secret of at least {SHORTEST_SECRET} characters")
-    return str(value)
+    return check_secret(str(value))
 
 
 def _secrets(value: Any) -> list[str]:
