@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,8 @@ import pytest
 
 from tests.readme import block
 from tests.redis_server import RedisServer
+from tests.web.server import SDK_KEY, Server, clean_environment, copy_of_the_tree
+from tests.web.wire import log_in
 from tim import backend, errors, hub, node, rules, tab, wire
 from tim.store import connection, open_store, redis
 from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
@@ -37,7 +38,7 @@ def bound(promise: str) -> str:
         ("Why and by whom", f"for {identity.NOTICE_LIFE // 60} minutes"),
         ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
         ("A tab stays logged in", f"told within {node.RENEWAL_PERIOD:.0f} s"),
-        ("A tab stays logged in", f"lives {rules.REMEMBERED // 86400} days"),
+        ("A tab stays logged in", f"valid for {rules.REMEMBERED // 86400} days"),
         ("A peer that says nothing", f"detached within {2 * sockets.PING_PERIOD} s"),
         ("A peer that says nothing", f"`reconnecting` within {2 * sockets.PING_PERIOD} s"),
         ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
@@ -73,6 +74,13 @@ def test_each_bound_of_the_table_is_the_one_in_the_code(promise: str, words: str
     assert words in bound(promise)
 
 
+def test_an_open_page_renews_its_cookie_as_often_as_the_table_says() -> None:
+    hours = re.search(r"every (\d+) hours", bound("A tab stays logged in"))
+    assert hours is not None
+    page = (ROOT / "templates" / "tab.html").read_text(encoding="utf-8")
+    assert f'hx-trigger="every {int(hours[1]) * 60}m"' in page
+
+
 def test_the_page_looks_after_its_line_for_as_long_as_the_table_says() -> None:
     page = (ROOT / "templates" / "tab.html").read_text(encoding="utf-8")
     assert set(re.findall(r"delay:(\d+)s", page)) == {str(2 * sockets.PING_PERIOD)}
@@ -103,10 +111,51 @@ def test_each_file_of_the_map_exists_and_each_module_is_on_the_map() -> None:
     assert there - named == {"__init__.py"}
 
 
-def test_the_limits_are_saved_as_it_says(make_redis: Callable[..., RedisServer], tmp_path: Path) -> None:
+def run_limits(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """README's script for the limits, beside the package in `folder`."""
+    (folder / "limits.py").write_text(block("python", "save_limits"))
+    return subprocess.run(
+        [sys.executable, "limits.py"],
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_limits_are_saved_in_redis_beside_the_servers(
+    make_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    app = copy_of_the_tree(tmp_path)
     server = make_redis()
-    script = block("python").replace("10.0.0.5:6379", f"127.0.0.1:{server.port}")
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     store = open_store(server.url, grace=60, clock=time.time)
+    run = run_limits(app.parent, TIM_STORE=server.url, TIM_SDK_SECRET_KEY=SDK_KEY)
+    assert (run.returncode, run.stderr) == (0, "")
     assert store.limits(1400000000) == rules.Limits(online_web_instances=3)
     store.close()
+    assert not (tmp_path / "instance").exists(), "no key is made where one is set"
+
+
+def test_the_limits_are_saved_in_the_default_store_while_its_server_is_stopped(tmp_path: Path) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    server = Server(tmp_path / "server", app=app, demo=True)
+    try:
+        server.start()
+        refused = run_limits(app.parent)
+        assert refused.returncode != 0
+        assert refused.stderr.splitlines()[-1].endswith("stop that one, or use Redis (redis://...) for many")
+        server.terminate()
+        assert run_limits(app.parent).returncode == 0
+        server.settings["ONLINE_WEB_INSTANCES"] = "1"  # what is saved wins over it
+        server.start()
+        server.settings["SDK_SECRET_KEY"] = (app.parent / "instance" / "sdk_secret_key").read_text()
+        assert "1 of 3" in log_in(server, "alice").gets().body
+    finally:
+        server.stop()
+
+
+def test_no_secret_stands_in_it() -> None:
+    values = re.findall(r"_KEY=(\S+)", README) + re.findall(r"(?:requirepass|redis://:)\s*([^\s@]+)", README)
+    assert len(values) >= 5
+    assert [value for value in values if not value.startswith(("$(openssl", "$password"))] == []

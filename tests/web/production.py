@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.readme import block, setting
+from tests.readme import block, environment_made, setting
 from tests.redis_server import RedisServer
 from tests.web.server import SDK_KEY, SECRET_KEY, Server, copy_of_the_tree
 from tests.web.wire import TRUSTING, get
@@ -42,8 +42,7 @@ class Machine(Server):
 
     def __init__(self, home: Path, redis: str, *, workers: int | None = None) -> None:
         super().__init__(home, app=copy_of_the_tree(home))
-        told = dict(line.removeprefix("TIM_").split("=", 1) for line in block("sh").splitlines())
-        self.settings = told | {"STORE": redis, "SDK_SECRET_KEY": SDK_KEY, "SECRET_KEY": SECRET_KEY}
+        self.settings = environment_made() | {"STORE": redis, "SDK_SECRET_KEY": SDK_KEY, "SECRET_KEY": SECRET_KEY}
         command = setting(UNIT, "ExecStart")
         changes = {"/opt/tim/.venv/bin/": f"{Path(sys.executable).parent}/", "0.0.0.0:8000": f"{HOST}:{self.port}"}
         if workers is not None:

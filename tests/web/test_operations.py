@@ -7,17 +7,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.actors import APP, newcomer
-from tests.readme import OPERATE, block, setting
+from tests.ports import free_port
+from tests.readme import OPERATE, environment_made, files_made, setting
 from tests.redis_server import RedisServer
 from tests.web.production import UNIT, Machine, changed
 from tests.web.server import until
 from tests.web.wire import get, log_in
-from tim.errors import StoreUnavailable
+from tim.errors import SettingError, StoreUnavailable
 from tim.events import LOGGED_OUT
 from tim.hub import MAX_STREAMS
 from tim.rules import Gone
@@ -101,17 +103,49 @@ def test_a_worker_has_room_for_all_its_tabs_and_more() -> None:
 
 
 def test_each_setting_of_the_file_is_one_and_opens_a_server(tmp_path: Path) -> None:
-    lines = block("sh").splitlines()
-    assert {line.partition("=")[0].removeprefix("TIM_") for line in lines} <= settings.KNOWN
-    told = dict(line.removeprefix("TIM_").split("=", 1) for line in lines)
-    assert settings.read_settings({**told}, tmp_path).trusted_proxies == 1  # type: ignore[arg-type]
+    made = environment_made()
+    assert set(made) <= settings.KNOWN
+    assert settings.read_settings({**made}, tmp_path).trusted_proxies == 1  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir()), "no key is made where each machine has the same ones"
+
+
+def test_each_time_it_makes_other_secrets() -> None:
+    before = environment_made()
+    files_made.cache_clear()
+    after = environment_made()
+    for name in ("STORE", "SDK_SECRET_KEY", "SECRET_KEY"):
+        assert before[name] != after[name]
+    assert len({after["SDK_SECRET_KEY"], after["SECRET_KEY"]}) == 2
+
+
+def test_redis_takes_its_file_and_opens_for_the_password_of_the_other_file_alone(tmp_path: Path) -> None:
+    port, other = free_port(), "127.0.0.2"  # stands for the address by which the machines reach it
+    (tmp_path / "redis.conf").write_text("bind 127.0.0.1 -::1\nport 6379\n" + files_made()["tim-redis.conf"])
+    changes = {"10.0.0.5": other, "port 6379": f"port {port}"}
+    (tmp_path / "redis.conf").write_text(changed((tmp_path / "redis.conf").read_text(), changes))
+    url = changed(environment_made()["STORE"], {"10.0.0.5:6379": f"{other}:{port}"})
+    process = subprocess.Popen(["redis-server", "redis.conf"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: process.poll() is not None or _takes_connections(other, port), "redis-server does not answer")
+        RedisStore(url, grace=60).close()
+        with pytest.raises(SettingError, match="Authentication required"):
+            RedisStore(f"redis://{other}:{port}/0", grace=60)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _takes_connections(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port)):
+        return True
+    return False
 
 
 @pytest.fixture
 def configured(tmp_path: Path) -> dict[str, str]:
-    """README's lines for Redis, as the tests give them to one."""
-    return dict(line.replace("-", "_").split(" ", 1) for line in block("conf").splitlines())
+    """README's lines for what a Redis keeps, as the tests give them to one."""
+    lines = dict(line.replace("-", "_").split(" ", 1) for line in files_made()["tim-redis.conf"].splitlines())
+    return {name: value for name, value in lines.items() if name not in ("bind", "requirepass")}
 
 
 @pytest.mark.parametrize("fsync", ["everysec", "always"])
