@@ -181,13 +181,12 @@ def test_a_key_file_that_cannot_be_used_stops_the_start(
 
 
 @pytest.mark.parametrize("keys", [{}, {"TIM_SDK_SECRET_KEY": SDK_KEY, "TIM_SECRET_KEY": SECRET_KEY}], ids=["", "keys"])
-def test_a_disk_without_room_stops_the_start_and_leaves_no_half_a_file(keys: dict[str, str], tmp_path: Path) -> None:
+def test_a_disk_without_room_stops_the_start_and_leaves_nothing(keys: dict[str, str], tmp_path: Path) -> None:
     app = copy_of_the_tree(tmp_path / "tree")
     ended = start(app, "sh", "-c", 'ulimit -f 0; exec "$@"', "sh", **keys)
     assert ended.returncode == 4
     says_one_line_about("TIM_STORE" if keys else "TIM_SDK_SECRET_KEY", ended)
-    assert all(file.stat().st_size == 0 for file in (app.parent / "instance").glob("*"))
-    assert not list((app.parent / "instance").glob("*secret*"))
+    assert not list((app.parent / "instance").iterdir())
 
 
 def test_an_older_python_is_told_so_in_one_line(tree: Path) -> None:

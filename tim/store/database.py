@@ -6,7 +6,8 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.store import schema
@@ -44,9 +45,10 @@ class Database:
             self._watch = Watch(path, f"{path}-wal") if path else None
         except (OSError, sqlite3.Error) as error:
             if self._file_lock is not None:
-                if not os.path.getsize(path):  # as on a full disk: the next start is a first one again
-                    os.unlink(path)
-                    os.unlink(f"{path}.lock")
+                with suppress(OSError):
+                    if not Path(path).stat().st_size:  # as on a full disk: the next start is a first one again
+                        os.unlink(path)
+                        os.unlink(f"{path}.lock")
                 self._file_lock.close()
             way_out = ""
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
