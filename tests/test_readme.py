@@ -17,7 +17,7 @@ from tests.web.server import SDK_KEY, Server, clean_environment, copy_of_the_tre
 from tests.web.wire import log_in
 from tim import backend, errors, hub, node, rules, tab, wire
 from tim.store import connection, open_store, redis
-from tim.web import identity, sdk_commands, sdk_gateway, settings, sockets
+from tim.web import identity, lobby, sdk_commands, settings, sockets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,8 +57,8 @@ def bound(promise: str) -> str:
         ("A page of the official SDK", f"newest {tab.MISSED} messages"),
         ("A page of the official SDK", f"({sdk_commands.HELLO_INTERVAL} s)"),
         ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
-        ("A frame of the official SDK", f"more than {sdk_gateway.FRAMES_PER_SECOND} a second for long"),
-        ("A frame of the official SDK", f"or {sdk_gateway.BURST} at once"),
+        ("A frame of the official SDK", f"more than {sockets.FRAMES_PER_SECOND} a second are slowed"),
+        ("A frame of the official SDK", f"over {sockets.BURST} pings, pongs or parts of messages at once"),
         ("A process that dies", f"after {redis.LEASE:.0f} s of silence"),
         ("A process that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
         ("Redis away", f"within {connection.QUEUEING:.0f} s"),
@@ -66,7 +66,11 @@ def bound(promise: str) -> str:
         ("Redis away", f"after {connection.TIMEOUT:.0f} s"),
         ("Saved limits", f"begins {2 * backend.FRESH:.0f} s later"),
         ("Tabs in one process", f"{hub.MAX_STREAMS};"),
-        ("A slow reader", f"{hub.MAILBOX} items"),
+        ("A connection of the official SDK without", f"after {lobby.DEADLINE:.0f} s"),
+        ("A connection of the official SDK without", f"more than {lobby.MOST_OF_ADDRESS} from one address"),
+        ("A connection of the official SDK without", f"or {lobby.MOST} in a process"),
+        ("A slow reader", f"{hub.MAILBOX} items or {hub.MAILBOX_BYTES // 1024} KiB"),
+        ("A slow reader", f"for {sockets.PING_PERIOD + sockets.STUCK:.0f} s"),
         ("A slow reader", f"newest {tab.MISSED} messages"),
     ],
 )

@@ -17,6 +17,8 @@ from tim.rules import Gone, Message
 
 MAILBOX: Final = 1000
 """Items that may wait in one mailbox; one more and its reader is too slow."""
+MAILBOX_BYTES: Final = 256 * 1024
+"""Bytes of text that may wait in one mailbox."""
 MAX_STREAMS: Final = 10_000
 """Streams one process takes; beyond it a socket is refused before its upgrade."""
 
@@ -62,8 +64,9 @@ class Stream:
         self.instance = instance
         self.number: int | None = None
         self._wake = wake
-        self._lock = threading.Lock()  # owns the two below
+        self._lock = threading.Lock()  # owns the three below
         self._items: deque[Item] = deque()
+        self._bytes = 0  # of text in the items
         self._ended = False
 
     def put(self, item: Item) -> None:
@@ -71,14 +74,17 @@ class Stream:
         with self._lock:
             if self._ended or (isinstance(item, Changed | Missed) and item in self._items):
                 return
-            if len(self._items) >= MAILBOX and not isinstance(item, End):
-                item = End(CLOSE_LATER)
+            size = len(item.text.encode()) if isinstance(item, Message) else 0
+            if (len(self._items) >= MAILBOX or self._bytes + size > MAILBOX_BYTES) and not isinstance(item, End):
+                item, size = End(CLOSE_LATER), 0
+            self._bytes += size
             if isinstance(item, End):
                 self._ended = True
                 if item.code != CLOSE_RESTART:
                     # A stream that ends delivers nothing more: not to a tab that was kicked, nor to one that
                     # will get the whole state anew.
                     self._items.clear()
+                    self._bytes = 0
             self._items.append(item)
         self._wake()
 
@@ -87,6 +93,7 @@ class Stream:
         with self._lock:
             items = list(self._items)
             self._items.clear()
+            self._bytes = 0
         return items
 
 

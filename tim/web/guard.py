@@ -13,9 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
+from wsproto.utilities import RemoteProtocolError
 
 from tim.web.service import service
-from tim.web.sockets import prepare
+from tim.web.sockets import keep_http_out, prepare
 
 POLICY: Final = (
     # data: is what a tab shows while its line is dead and nothing can be fetched; no script can come by it.
@@ -51,6 +52,8 @@ def install(app: Flask) -> None:
     app.before_request(check_socket)
     app.after_request(set_headers)
     app.after_request(read_the_rest)
+    app.after_request(close_upgraded)
+    app.register_error_handler(RemoteProtocolError, refuse_handshake)
 
 
 class Body:
@@ -111,6 +114,16 @@ def check_socket() -> None:
     prepare(request.environ)
     if service().backend.hub.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
+
+
+def close_upgraded(response: Response) -> Response:
+    """Whatever has happened behind an upgrade, no HTTP follows it."""
+    keep_http_out(request.environ)
+    return response
+
+
+def refuse_handshake(error: RemoteProtocolError) -> Response:
+    return Response(f"this is no WebSocket handshake: {error}\n", 400, mimetype="text/plain")
 
 
 def check_page_socket() -> None:

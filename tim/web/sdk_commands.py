@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -35,6 +36,11 @@ SEND: Final = "openim.sendmsg"
 SYNC: Final = "openim.getmsg"
 ACK: Final = "openim.ws_msg_push_ack"
 REPORT: Final = "imopenstat.tim_web_report_v2"
+LASTING: Final = frozenset({LOGOUT, SEND})
+"""What is carried out also where nobody is left to read the answer."""
+SLOW_LOGOUT: Final = 0.1
+"""Seconds before a logout is answered to an SDK of version 2: tim-js-sdk 2.27.6 that logs in again at once is often not
+ready ever after where the answer comes sooner."""
 HELLO_INTERVAL: Final = 10
 """Seconds between the SDK's hellos. With the server away it is a hello that makes the SDK try again, and with many
 messages under way it is a hello that hears of a UserSig that has run out. As many frames as without: each hello
@@ -51,6 +57,7 @@ class Commands:
     Args:
         client: names the browser; asked for once a login has verified, as that takes time.
         address: where the connection comes from.
+        sdk_version: of the SDK, as it says itself.
         page_id: what the SDK makes at random when its page is loaded, and keeps over reconnects.
         follows: whether one of these commands has come behind the one that is being answered, or does in a moment.
     """
@@ -63,6 +70,7 @@ class Commands:
         client: Callable[[], Client],
         address: str,
         page_id: str,
+        sdk_version: str,
         follows: Callable[..., bool],
     ) -> None:
         self._backend = parts.backend
@@ -71,6 +79,7 @@ class Commands:
         self._client = client
         self._address = address
         self._page_id = page_id
+        self._is_old = sdk_version.startswith("2.")
         self._follows = follows
         self._patient = True  # whether an end is still to be told with a look at what follows; once for each login
 
@@ -177,6 +186,8 @@ class Commands:
         if id:
             self._backend.logout(id)
             self._page.let_go(id)
+        if self._is_old:
+            time.sleep(SLOW_LOGOUT)
         return [answer(request)]
 
     def _send(self, request: Request, id: str) -> list[str]:

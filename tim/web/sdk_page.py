@@ -18,6 +18,7 @@ from tim.events import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES
 from tim.hub import End, News, Stream
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
+from tim.web.lobby import DEADLINE, Lobby
 
 HOLD: Final = 3.0
 """Seconds that messages are held back for a page that has come back and has not said which ones it has."""
@@ -27,6 +28,7 @@ class Page:
     """One connection of the SDK.
 
     Args:
+        address: where it comes from.
         wake: called, from any thread, when `news` has something.
 
     Attributes:
@@ -35,11 +37,14 @@ class Page:
 
     # Everything here is owned by the one thread that serves the connection.
 
-    def __init__(self, backend: Backend, wake: Callable[[], None]) -> None:
+    def __init__(self, backend: Backend, lobby: Lobby, address: str, wake: Callable[[], None]) -> None:
         self._backend = backend
+        self._lobby = lobby
+        self._address = address
         self._wake = wake
         self._tab: Tab | None = None
-        self._lobby: Stream | None = self._wait_in_lobby()
+        self._waiting_since = 0.0  # by the monotonic clock, while nobody is logged in
+        self._waiting: Stream | None = self._wait()
         self._untold = ""  # id of an instance whose UserSig has run out while it was served here
         # Of the account's log this page was sent, on this connection, what is numbered above the first of these two and
         # up to the second.
@@ -115,7 +120,10 @@ class Page:
 
     def patience(self, most: float) -> float:
         """Seconds, `most` or fewer, after which `news` has something though nothing has happened."""
-        return most if self._held_until is None else max(0.0, min(most, self._held_until - time.monotonic()))
+        until = self._held_until
+        if self._waiting is not None:
+            until = self._waiting_since + DEADLINE
+        return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
     def news(self) -> list[str]:
         """The pushes for what has happened elsewhere since the last call."""
@@ -157,12 +165,14 @@ class Page:
     def close(self) -> None:
         """The connection is closed. The instance that was served keeps its seat for the grace time."""
         self._switch_to(None)
-        if self._lobby is not None:
-            self._backend.hub.close(self._lobby)
+        if self._waiting is not None:
+            self._leave(self._waiting)
 
     def _read(self) -> list[News]:
         if self._tab is None:
-            waiting = [] if self._lobby is None else self._lobby.take()
+            if self._waiting is not None and time.monotonic() >= self._waiting_since + DEADLINE:
+                return [End(CLOSE_LATER)]
+            waiting = [] if self._waiting is None else self._waiting.take()
             return [item for item in waiting if isinstance(item, End)]
         try:
             return self._tab.read()
@@ -185,16 +195,23 @@ class Page:
 
     def _switch_to(self, tab: Tab | None) -> None:
         self._held_until = None
-        before, lobby = self._tab, self._lobby
-        self._tab, self._lobby = tab, self._wait_in_lobby() if tab is None else None
-        if lobby is not None:
-            self._backend.hub.close(lobby)
+        before, waiting = self._tab, self._waiting
+        self._tab, self._waiting = tab, self._wait() if tab is None else None
+        if waiting is not None:
+            self._leave(waiting)
         if before is not None:
             before.close()
 
-    def _wait_in_lobby(self) -> Stream:
-        """The stream of a connection that serves nobody: it counts as one, and hears that the server stops."""
-        return self._backend.hub.open(0, "", f"lobby-{secrets.token_hex(8)}", self._wake)
+    def _wait(self) -> Stream:
+        """The stream of a connection that serves nobody: it counts as one, and is told that it has to go."""
+        stream = self._backend.hub.open(0, "", f"lobby-{secrets.token_hex(8)}", self._wake)
+        self._waiting_since = time.monotonic()
+        self._lobby.enter(stream, self._address)
+        return stream
+
+    def _leave(self, waiting: Stream) -> None:
+        self._lobby.leave(waiting)
+        self._backend.hub.close(waiting)
 
 
 def kick_type_of(gone: Gone) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 
 from tim.backend import Backend
 from tim.web.identity import Identity
+from tim.web.lobby import Lobby
 from tim.web.settings import Settings
 
 
@@ -18,6 +19,7 @@ class Service:
     settings: Settings
     backend: Backend
     identity: Identity
+    lobby: Lobby = field(default_factory=Lobby)
 
 
 def service() -> Service:

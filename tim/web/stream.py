@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing, suppress
 from typing import Final
 
@@ -10,14 +9,12 @@ from flask import render_template
 from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
-from tim.errors import InstanceGone, StoreUnavailable
+from tim.errors import InstanceGone
 from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Event
 from tim.hub import Changed, End, News
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, wait
-
-log = logging.getLogger("tim")
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""
@@ -33,9 +30,6 @@ def run(ws: Server, backend: Backend, id: str) -> None:
         with suppress(*DEAD_LINE):
             ws.send(_ended(backend.store.get(id), error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
-    except StoreUnavailable as error:
-        log.warning("stream: %s", error)
-        hang_up(ws, CLOSE_LATER)
 
 
 def _serve(ws: Server, backend: Backend, tab: Tab) -> int:

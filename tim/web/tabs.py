@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
-from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
@@ -28,9 +27,9 @@ from tim.web import stream
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import farewell, farewell_address, go, retry_after
 from tim.web.service import service
+from tim.web.sockets import socket_route
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
-sock = Sock()
 
 STATUS = {
     BAD_PARAMETER: 400,
@@ -93,7 +92,7 @@ def page() -> BaseResponse:
     return response
 
 
-@sock.route("/events", bp=blueprint)  # type: ignore[untyped-decorator]
+@socket_route(blueprint, "/events")
 def events(ws: Server) -> None:
     stream.run(ws, service().backend, g.instance)
 

@@ -1,0 +1,57 @@
+"""Connections of the vendor's SDK that nobody has logged in on: how many there may be, and for how long."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Final
+
+from tim.address import counted_as
+from tim.events import CLOSE_LATER
+from tim.hub import MAX_STREAMS, End, Stream
+
+MOST: Final = MAX_STREAMS // 4
+"""Connections without a login in one process; the other places are kept for those with one."""
+MOST_OF_ADDRESS: Final = 500
+"""Connections without a login from one address."""
+DEADLINE: Final = 300.0
+"""Seconds after which one without a login is closed. An SDK whose page is still open connects anew."""
+
+
+class Lobby:
+    """Where a connection waits until somebody logs in on it. One too many sends the oldest away, never the newest: a
+    page that has just come logs in at once, where it was logged in before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # owns the two below
+        self._waiting: dict[Stream, str] = {}  # what each one's address is counted as; the oldest first
+        self._of_address: Counter[str] = Counter()
+
+    def enter(self, stream: Stream, address: str) -> None:
+        """The connection with this stream waits from now on."""
+        source = counted_as(address)
+        with self._lock:
+            self._waiting[stream] = source
+            self._of_address[source] += 1
+            leaves = self._one_too_many(source)
+        if leaves is not None:
+            self.leave(leaves)
+            leaves.put(End(CLOSE_LATER))
+
+    def leave(self, stream: Stream) -> None:
+        """It waits no longer; twice is once."""
+        with self._lock:
+            source = self._waiting.pop(stream, None)
+            if source is not None:
+                self._of_address[source] -= 1
+                if not self._of_address[source]:
+                    del self._of_address[source]
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._waiting)
+
+    def _one_too_many(self, source: str) -> Stream | None:
+        if self._of_address[source] > MOST_OF_ADDRESS:
+            return next(stream for stream, from_ in self._waiting.items() if from_ == source)
+        return next(iter(self._waiting)) if len(self._waiting) > MOST else None
