@@ -206,3 +206,11 @@ def test_the_account_that_waits_keeps_the_tabs_it_has(
         login("alice", "wrong", ELSEWHERE)
     tab.is_ready()
     alice.has_tabs("A")
+
+
+def test_a_clock_that_is_set_back_refuses_no_user_sig_that_was_good(
+    login: Callable[[str, str, str], int], person: Callable[[str], Person], clock: Clock
+) -> None:
+    user_sig = person("alice").user_sig()
+    clock.advance(-3600)
+    assert login("alice", user_sig, HERE) == 0

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "tim.keys": {"tim.errors"},
     "tim.usersig": {"tim.errors"},
     "tim.address": set(),
+    "tim.latest": set(),
     "tim.attempts": {"tim.address", "tim.errors", "tim.rules", "tim.store"},
     "tim.rules": {"tim.errors", "tim.events"},
     "tim.hub": {"tim.events", "tim.rules"},

@@ -25,6 +25,7 @@ from tim.errors import (
 from tim.events import AWAY, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, Hub, Stream
 from tim.keys import kept_secret
+from tim.latest import Latest
 from tim.node import Node
 from tim.rules import ADMINISTRATOR, Client, Gone, Instance, Limits, Message, check_text, check_user_id, instance_id
 from tim.sdk import TIM
@@ -75,6 +76,7 @@ class Backend:
         self.hub = Hub()
         self.store = open_store(url, grace=detach_grace, clock=clock)
         self.clock = self.store.now
+        self._latest = Latest(self.clock)
         self._key = secret_key or _key_beside(url)
         self._attempts = Attempts(self.store, self.limits)
         self._limits_read = -FRESH  # when, by the monotonic clock
@@ -137,7 +139,7 @@ class Backend:
         if sdk_app_id != self.sdk_app_id:
             raise UnknownApp(sdk_app_id)
         try:
-            return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock())
+            return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock(), latest=self._latest())
         except UserSigRefused:
             self._attempts.failed(sdk_app_id, user_id, address)
             raise

@@ -64,8 +64,13 @@ def make(key: str, sdk_app_id: int, user_id: str, *, now: float, expire: int = 7
     return base64.b64encode(packed).decode().translate(_FROM_BASE64)
 
 
-def verify(user_sig: str, key: str, sdk_app_id: int, user_id: str, *, now: float) -> Ticket:
+def verify(
+    user_sig: str, key: str, sdk_app_id: int, user_id: str, *, now: float, latest: float | None = None
+) -> Ticket:
     """What the ticket says, if it opens `user_id` of `sdk_app_id` at `now` (unix seconds).
+
+    Args:
+        latest: what the clock would show, had it never been set back; a ticket may be dated so late and no later.
 
     Raises:
         UserSigRefused: with a code of 70001 to 70014.
@@ -82,7 +87,7 @@ def verify(user_sig: str, key: str, sdk_app_id: int, user_id: str, *, now: float
     if not hmac.compare_digest(_sign(key, claims), _bytes(claims["TLS.sig"])):
         raise UserSigRefused(USERSIG_FORGED, "the signature does not verify: it was made with another secret key")
     made, expires = claims["TLS.time"], claims["TLS.time"] + claims["TLS.expire"]
-    if made > now + MAX_CLOCK_LEAD:
+    if made > (latest or now) + MAX_CLOCK_LEAD:
         raise UserSigRefused(
             USERSIG_EXPIRED, f"this UserSig is dated {made - now:.0f} seconds in the future; set its maker's clock"
         )

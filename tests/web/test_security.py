@@ -669,3 +669,18 @@ def test_every_login_makes_a_new_id_of_128_bits(roomy: Server) -> None:
     assert len(ids) == 20
     assert all(len(id) == 34 and int(id, 16) >= 0 for id in ids)
     assert Path(roomy.home / "tim.db").exists()
+
+
+def test_a_clock_that_is_set_back_makes_no_stranger_of_a_tab_that_was_here() -> None:
+    now = [NOW]
+    identity = Identity(KEYS, lambda: now[0])
+    cookie = _tab_cookie(KEYS, NOW + 1800)
+    assert not _is_tab(identity, cookie, ID), "it is dated in the future"
+    now[0] += 3600
+    assert _is_tab(identity, cookie, ID)
+    now[0] -= 3600
+    assert _is_tab(identity, cookie, ID)
+    assert not _is_tab(identity, _tab_cookie(KEYS, NOW + 3600 + 90), ID)
+    assert not _is_tab(Identity(KEYS, lambda: now[0]), cookie, ID), (
+        "a process that has begun since knows of no later time"
+    )

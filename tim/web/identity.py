@@ -13,6 +13,7 @@ from flask import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from tim.latest import Latest
 from tim.rules import REMEMBERED, Instance
 
 TAB: Final = "tab"
@@ -32,10 +33,11 @@ class Identity:
     """
 
     def __init__(self, keys: list[str], clock: Callable[[], float]) -> None:
-        self._tab = _Signer(keys, "tim.tab", clock)
-        self._browser = _Signer(keys, "tim.browser", clock)
-        self._notice = _Signer(keys, "tim.notice", clock)
-        self._session = _Signer(keys, "tim.session", clock)
+        latest = Latest(clock)
+        self._tab = _Signer(keys, "tim.tab", clock, latest)
+        self._browser = _Signer(keys, "tim.browser", clock, latest)
+        self._notice = _Signer(keys, "tim.notice", clock, latest)
+        self._session = _Signer(keys, "tim.session", clock, latest)
 
     def set_tab(self, request: Request, response: Response, instance: str) -> None:
         """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone.
@@ -126,8 +128,9 @@ def _set(request: Request, response: Response, name: str, value: str, path: str,
 
 
 class _Signer:
-    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
+    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float], latest: Callable[[], float]) -> None:
         self._clock = clock
+        self._latest = latest
         self._signer = TimestampSigner(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
         self._signer.get_timestamp = lambda: int(clock())  # type: ignore[method-assign]
 
@@ -149,5 +152,6 @@ class _Signer:
             whole = base64_encode(base64_decode(signature)) == signature
         except BadSignature:
             return None
-        age = self._clock() - made.timestamp()
-        return said.decode() if whole and -MAX_LEAD <= age <= life else None
+        signed_at = made.timestamp()
+        in_time = self._clock() - life <= signed_at <= self._latest() + MAX_LEAD
+        return said.decode() if whole and in_time else None
