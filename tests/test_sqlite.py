@@ -379,7 +379,24 @@ def without_its_log(file: Path) -> None:
     file.with_name(f"{file.name}-wal").unlink()
 
 
-@pytest.mark.parametrize("harm", [deleted, truncated, emptied, replaced, without_its_log])
+def without_its_lock(file: Path) -> None:
+    file.with_name(f"{file.name}.lock").unlink()
+
+
+def overwritten(file: Path) -> None:
+    """As by `cp`, with what begins like a database and is larger."""
+    file.write_bytes(b"SQLite format 3\0".ljust(2 * file.stat().st_size, b"\0"))
+
+
+def cut_short_and_filled_up(file: Path) -> None:
+    size = file.stat().st_size
+    os.truncate(file, 4096)
+    os.truncate(file, size)
+
+
+@pytest.mark.parametrize(
+    "harm", [deleted, truncated, emptied, replaced, overwritten, without_its_log, without_its_lock]
+)
 def test_a_file_that_is_harmed_under_way_is_noticed_before_anything_is_acknowledged(
     file: Path, clock: Clock, harm: Callable[[Path], None]
 ) -> None:
@@ -387,11 +404,50 @@ def test_a_file_that_is_harmed_under_way_is_noticed_before_anything_is_acknowled
         store.admit(newcomer(expires=clock() + DAY), 1)
         harm(file)
         for verb in (lambda: store.admit(newcomer(expires=clock() + DAY), 1), lambda: store.renew(NODE)):
-            with pytest.raises(StoreUnavailable, match="put the file back from a backup"):
+            with pytest.raises(StoreUnavailable, match="stop this server, put the file back, or a backup"):
                 verb()
 
 
-@pytest.mark.parametrize("harm", [truncated, emptied])
+def test_an_older_state_that_is_copied_over_the_file_is_noticed(file: Path, clock: Clock) -> None:
+    def write_much(store: Store, user: str) -> None:
+        store.import_account(APP, user)
+        for n in range(30):
+            store.deliver(APP, user, user, "x" * 4000, str(n), copy=False)
+
+    with opened(file, clock) as store:
+        write_much(store, "alice")
+    backup = file.read_bytes()
+    with opened(file, clock) as store:
+        write_much(store, "bob")
+    with opened(file, clock) as store:
+        file.write_bytes(backup.ljust(file.stat().st_size, b"\0"))
+        with pytest.raises(StoreUnavailable, match="overwritten"):
+            store.get("x")
+
+
+def test_a_file_that_was_harmed_stays_refused_though_it_looks_whole_again(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        whole = file.read_bytes()
+        truncated(file)
+        with pytest.raises(StoreUnavailable, match="cut short"):
+            store.get("x")
+        file.write_bytes(whole)
+        with pytest.raises(StoreUnavailable, match="cut short"):
+            store.get("x")
+
+
+def test_another_program_may_read_the_file_meanwhile(file: Path, clock: Clock) -> None:
+    read = f"import sqlite3; db = sqlite3.connect({str(file)!r}); print(*db.execute('SELECT count(*) FROM instances'))"
+    with opened(file, clock) as store:
+        for n in (1, 2):
+            store.admit(newcomer(expires=clock() + DAY), 10)
+            found = subprocess.run(
+                [sys.executable, "-c", f"{read}; db.close()"], check=True, capture_output=True, text=True
+            )
+            assert found.stdout == f"({n},)\n"
+
+
+@pytest.mark.parametrize("harm", [truncated, emptied, cut_short_and_filled_up])
 def test_a_file_that_was_cut_short_is_refused_at_a_start(
     file: Path, clock: Clock, harm: Callable[[Path], None]
 ) -> None:

@@ -8,11 +8,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.store import schema
 from tim.store.filelock import take
-from tim.store.watch import Watch, is_cut_short
+from tim.store.watch import Watch
+
+WAY_OUT: Final = (
+    "stop this server, put the file back, or a backup in its place without the old -wal beside it, and start again"
+)
+"""What to do where a file is not what it was. An old log would be applied to the backup."""
 
 
 class Database:
@@ -32,18 +38,26 @@ class Database:
         self.lock = threading.Lock()
         path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = take(path) if path else None
+        self._watch: Watch | None = None
         try:
+            if path:
+                self._watch = Watch(path)
             self.connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self.connection.row_factory = sqlite3.Row
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
             schema.prepare(self.connection)
-            if path:
+            if self._watch is not None:
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                if is_cut_short(path):
+                if self._watch.is_cut_short():
                     raise sqlite3.DatabaseError("it was cut short")
-            self._watch = Watch(path, f"{path}-wal") if path else None
+                (found,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError(f"it is damaged: {' '.join(found.split())}")
+                self._watch.begin()
         except (OSError, sqlite3.Error) as error:
+            if self._watch is not None:
+                self._watch.close()
             if self._file_lock is not None:
                 with suppress(OSError):
                     if not Path(path).stat().st_size:  # as on a full disk: the next start is a first one again
@@ -67,7 +81,7 @@ class Database:
         with self.lock:
             # What is written to a file that has no name any more would be gone at the next start.
             if self._watch is not None and (fault := self._watch.fault()):
-                raise StoreUnavailable(f"{fault}; stop this server, put the file back from a backup, and start again")
+                raise StoreUnavailable(f"{fault}; {WAY_OUT}")
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -84,5 +98,7 @@ class Database:
         """Let go of the file and of its lock."""
         with self.lock:
             self.connection.close()
+            if self._watch is not None:
+                self._watch.close()
             if self._file_lock is not None:
                 self._file_lock.close()

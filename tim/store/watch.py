@@ -1,21 +1,56 @@
-"""Notices that a file was deleted, replaced or cut short under the process that has it open."""
+"""Notices that a file was deleted, replaced, cut short or overwritten under the process that has it open."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Final
 
+MAGIC: Final = b"SQLite format 3\0"
 _PAGE_SIZE = slice(16, 18)
+_CHANGES = slice(24, 28)
 _PAGES = slice(28, 32)
 
 
 class Watch:
-    """The files at `paths`, as they are now; none of them ever becomes smaller or another one by itself."""
+    """The database of SQLite at `path`, with its lock and its log, as they were when last looked at.
 
-    def __init__(self, *paths: str) -> None:
-        self._seen = {path: Path(path).stat() for path in paths}
+    It keeps the file open: to close any descriptor of a file gives up all locks that the process has on it, and
+    SQLite's are among them. So it is made before SQLite opens the file, and closed after.
+
+    Source of the offsets: the file format of SQLite, "the database header".
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._seen: dict[str, os.stat_result] = {}
+        self._changes = 0  # how often the database has changed, as its header counts it
+        self._fault = ""
+
+    def begin(self) -> None:
+        """From now on the files are not to become smaller, nor others, nor an older state of themselves."""
+        self._seen = {path: Path(path).stat() for path in (self._path, f"{self._path}-wal", f"{self._path}.lock")}
+        self._changes = self._number(_CHANGES)
 
     def fault(self) -> str:
-        """What has happened to them since, in words; empty where nothing has."""
+        """What has happened to them since, in words; empty where nothing has. It stays so, whatever comes back."""
+        self._fault = self._fault or self._what_is_wrong()
+        return self._fault
+
+    def is_cut_short(self) -> bool:
+        """Whether the file lacks some of the pages that its header says it has; the log must be empty."""
+        page = self._number(_PAGE_SIZE)
+        size = (65536 if page == 1 else page) * self._number(_PAGES)
+        return self._header()[:16] != MAGIC or os.fstat(self._file).st_size < size
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _what_is_wrong(self) -> str:
         for path, before in self._seen.items():
             try:
                 now = Path(path).stat()
@@ -28,16 +63,14 @@ class Watch:
             if now.st_size < before.st_size:
                 return f"{path} was cut short"
             self._seen[path] = now
+        changes = self._number(_CHANGES)
+        if self._header()[:16] != MAGIC or changes < self._changes:
+            return f"{self._path} was overwritten"
+        self._changes = changes
         return ""
 
+    def _header(self) -> bytes:
+        return os.pread(self._file, 100, 0)
 
-def is_cut_short(path: str) -> bool:
-    """Whether a database of SQLite lacks some of the pages that its header says it has; its log must be empty.
-
-    Source: the file format of SQLite, "the database header".
-    """
-    with Path(path).open("rb") as file:
-        header = file.read(100)
-    page = int.from_bytes(header[_PAGE_SIZE])
-    size = (65536 if page == 1 else page) * int.from_bytes(header[_PAGES])
-    return len(header) < 100 or Path(path).stat().st_size < size
+    def _number(self, at: slice) -> int:
+        return int.from_bytes(self._header()[at])
