@@ -18,7 +18,7 @@ from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.engines import with_nodes
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.events import AWAY, LOGGED_OUT, TYPES
-from tim.rules import Gone
+from tim.rules import Gone, log_size
 from tim.store import Store, open_store
 from tim.store.schema import VERSION
 
@@ -472,3 +472,21 @@ def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock)
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'instances_ended'").fetchone() == (1,)
+
+
+def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, clock: Clock) -> None:
+    texts = ["é" * 100, "x"]
+    with opened(file, clock) as store:
+        store.import_account(APP, "bob")
+        for text in texts:
+            store.deliver(APP, "administrator", "bob", text, new_id(), copy=False)
+    with sqlite3.connect(file) as db:
+        db.executescript(
+            "DROP INDEX instances_ended; DROP INDEX messages_by_id; ALTER TABLE accounts DROP COLUMN bytes;"
+            "CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id); PRAGMA user_version = 2"
+        )
+    with opened(file, clock) as store:
+        assert [each.text for each in store.history(APP, "bob", 0, 10)] == texts
+    with sqlite3.connect(file) as db:
+        counted = db.execute("SELECT bytes FROM accounts WHERE user = 'bob'").fetchone()
+    assert counted == (sum(map(log_size, texts)),)
