@@ -26,13 +26,20 @@ PUBLISHED: Final = frozenset(
 """Keys that stand in a manual: anybody can sign with them."""
 
 
+def is_text(value: str) -> bool:
+    """Whether the value can be written as UTF-8: an environment, or JSON, can hold what cannot."""
+    return value.encode(errors="replace").decode() == value
+
+
 def check_secret(value: str) -> str:
     """The secret, if it can be one.
 
     Raises:
-        ValueError: it is too short, a filler, or known to everybody; says so without the secret.
+        ValueError: it is too short, a filler, no text, or known to everybody; says so without the secret.
     """
     bare = value.strip()
+    if not is_text(bare):
+        raise ValueError(f"must be a secret in UTF-8; {MAKE_ONE}")
     if len(bare) < SHORTEST:
         raise ValueError(f"must be a secret of at least {SHORTEST} characters; {MAKE_ONE}")
     if bare in PUBLISHED:

@@ -64,6 +64,9 @@ BAD: list[tuple[str, str]] = [
     ("TIM_SDK_SECRET_KEY", "the-key-of-the-app-that-signs-usersigs"),
     ("TIM_SECRET_KEY", "a-secret-that-signs-cookies"),
     ("TIM_SECRET_KEY_FALLBACKS", '["a-secret-that-signs-cookies"]'),
+    ("TIM_SECRET_KEY_FALLBACKS", '["\\ud800 and sixteen characters"]'),
+    ("TIM_SECRET_KEY", "\udcff and sixteen characters"),
+    ("TIM_STORE", "sqlite:////tmp/\udcff/tim.db"),
     ("TIM_ONLINE_WEB_INSTANCES", "٣"),
     ("TIM_HOSTS", ""),
     ("TIM_HOSTS", "http://im.example.com"),
@@ -111,7 +114,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_the_tree(tmp_path_factory.mktemp("tree"))
 
 
-@pytest.mark.parametrize(("name", "value"), BAD, ids=lambda text: text[:40].replace("/", ":"))
+@pytest.mark.parametrize(("name", "value"), BAD, ids=lambda text: ascii(text[:40]).replace("/", ":"))
 def test_a_bad_value_stops_the_start_with_one_line(name: str, value: str, tree: Path) -> None:
     says_one_line_about(name, start(tree, **{name: value}))
 

@@ -14,7 +14,7 @@ from flask import Config
 
 from tim.backend import DEMO_APP, DETACH_GRACE
 from tim.errors import SettingError
-from tim.keys import check_secret, kept_secret
+from tim.keys import check_secret, is_text, kept_secret
 from tim.rules import MAX_INSTANCES
 
 KNOWN: Final = frozenset(
@@ -112,6 +112,8 @@ def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
     if config.get(name) is None:
         return default
     try:
+        if not is_text(str(config[name])):
+            raise ValueError("must be text in UTF-8")
         return rule(config[name])
     except ValueError as error:
         raise SettingError(f"TIM_{name}", str(error)) from None
