@@ -6,11 +6,12 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.actors import APP, newcomer
 from tests.ports import free_port
@@ -133,6 +134,35 @@ def test_redis_takes_its_file_and_opens_for_the_password_of_the_other_file_alone
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_backup_is_put_back_as_it_says(tmp_path: Path) -> None:
+    port = free_port()
+
+    @contextmanager
+    def redis(append_only: str) -> Iterator[Redis]:
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--appendonly", append_only]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        try:
+            until(lambda: _takes_connections("127.0.0.1", port), "redis-server does not answer")
+            yield Redis(port=port, decode_responses=True)
+        finally:
+            process.terminate()
+            process.wait()
+
+    with redis("yes") as client:
+        client.set("before", 1)
+        backup = ["redis-cli", "-p", str(port), "--rdb", str(tmp_path / "backup.rdb")]
+        subprocess.run(backup, check=True, capture_output=True)
+        client.set("after", 1)
+    shutil.rmtree(tmp_path / "appendonlydir")
+    (tmp_path / "backup.rdb").rename(tmp_path / "dump.rdb")
+    with redis("no") as client:
+        assert client.keys() == ["before"]
+        client.config_set("appendonly", "yes")
+        until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "it does not write its file")
+    with redis("yes") as client:
+        assert client.keys() == ["before"]
 
 
 def _takes_connections(host: str, port: int) -> bool:
