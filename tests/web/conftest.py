@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwr
 
 from tests.web.browser import CHROMIUM, FLAGS, RECORDER, Person
 from tests.web.proxy import Proxy
-from tests.web.server import Server
+from tests.web.server import Server, copy_of_the_tree
+from tests.web.starts import Starts
 
 MakeServer = Callable[..., Server]
 NewWindow = Callable[..., BrowserContext]
@@ -46,6 +48,21 @@ def server(shared_server: Callable[[int], Server]) -> Server:
 def roomy(shared_server: Callable[[int], Server]) -> Server:
     """Three tabs for each account."""
     return shared_server(3)
+
+
+@pytest.fixture(scope="session")
+def every_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starts]:
+    with Starts(copy_of_the_tree(tmp_path_factory.mktemp("starts"))) as starts:
+        yield starts
+
+
+@pytest.fixture
+def starts(every_start: Starts) -> Iterator[Starts]:
+    """Starts that end by themselves, of a copy of the product that has nothing in `instance/` yet."""
+    yield every_start
+    if every_start.instance.is_symlink() or every_start.instance.is_file():
+        every_start.instance.unlink()
+    shutil.rmtree(every_start.instance, ignore_errors=True)
 
 
 @pytest.fixture

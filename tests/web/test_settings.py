@@ -23,6 +23,7 @@ from tests.web.server import (
     flask,
     gunicorn,
 )
+from tests.web.starts import Starts
 from tests.web.wire import get, instances_in, log_in, post
 from tim.events import CLOSE_RESTART
 
@@ -108,35 +109,29 @@ def says_one_line_about(name: str, ended: subprocess.CompletedProcess[str]) -> s
     return lines[0]
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy to start from, so that nothing is written beside the original."""
-    return copy_of_the_tree(tmp_path_factory.mktemp("tree"))
-
-
 @pytest.mark.parametrize(("name", "value"), BAD, ids=lambda text: ascii(text[:40]).replace("/", ":"))
-def test_a_bad_value_stops_the_start_with_one_line(name: str, value: str, tree: Path) -> None:
-    says_one_line_about(name, start(tree, **{name: value}))
+def test_a_bad_value_stops_the_start_with_one_line(name: str, value: str, starts: Starts) -> None:
+    says_one_line_about(name, starts.start(**{name: value}))
 
 
-def test_an_app_of_ones_own_needs_its_key(tree: Path) -> None:
-    says_one_line_about("TIM_SDK_SECRET_KEY", start(tree, TIM_SDK_APP_ID="1400000001"))
+def test_an_app_of_ones_own_needs_its_key(starts: Starts) -> None:
+    says_one_line_about("TIM_SDK_SECRET_KEY", starts.start(TIM_SDK_APP_ID="1400000001"))
 
 
-def test_a_refused_start_does_not_say_the_secret(tree: Path) -> None:
+def test_a_refused_start_does_not_say_the_secret(starts: Starts) -> None:
     for name in ("TIM_SDK_SECRET_KEY", "TIM_SECRET_KEY"):
-        assert "hunter2" not in says_one_line_about(name, start(tree, **{name: "hunter2"}))
-    line = says_one_line_about("TIM_SECRET_KEY_FALLBACKS", start(tree, TIM_SECRET_KEY_FALLBACKS='["hunter2"]'))
+        assert "hunter2" not in says_one_line_about(name, starts.start(**{name: "hunter2"}))
+    line = says_one_line_about("TIM_SECRET_KEY_FALLBACKS", starts.start(TIM_SECRET_KEY_FALLBACKS='["hunter2"]'))
     assert "hunter2" not in line
 
 
-def test_a_file_that_is_no_store_is_not_touched(tree: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_store_is_not_touched(starts: Starts, tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(
         "Dear Alice, this is no database, and it is longer than a hundred bytes, so that it is looked at.\n" * 5
     )
     before = file.read_text()
-    says_one_line_about("TIM_STORE", start(tree, TIM_STORE=f"sqlite:///{file}"))
+    says_one_line_about("TIM_STORE", starts.start(TIM_STORE=f"sqlite:///{file}"))
     assert file.read_text() == before
 
 
@@ -171,14 +166,13 @@ def _is_nowhere(file: Path) -> None:
 @pytest.mark.parametrize("name", ["sdk_secret_key", "secret_key"])
 @pytest.mark.parametrize("state", [_is_empty, _is_for_everybody, _is_a_folder, _is_no_text, _is_in_a_file, _is_nowhere])
 def test_a_key_file_that_cannot_be_used_stops_the_start(
-    state: Callable[[Path], None], name: str, tmp_path: Path
+    state: Callable[[Path], None], name: str, starts: Starts
 ) -> None:
-    app = copy_of_the_tree(tmp_path / "tree")
-    file = app.parent / "instance" / name
+    file = starts.instance / name
     file.parent.mkdir()
     state(file)
     others = {"TIM_SECRET_KEY": SECRET_KEY} if name == "sdk_secret_key" else {"TIM_SDK_SECRET_KEY": SDK_KEY}
-    ended = start(app, **others, TIM_STORE="sqlite://")
+    ended = starts.start(**others, TIM_STORE="sqlite://")
     assert ended.returncode == 4
     says_one_line_about(str(file), ended)
 
@@ -192,9 +186,9 @@ def test_a_disk_without_room_stops_the_start_and_leaves_nothing(keys: dict[str, 
     assert not list((app.parent / "instance").iterdir())
 
 
-def test_an_older_python_is_told_so_in_one_line(tree: Path) -> None:
+def test_an_older_python_is_told_so_in_one_line() -> None:
     words = "import sys; sys.version, sys.version_info = '3.10.13 (main)', (3, 10, 13); import app"
-    ended = subprocess.run([sys.executable, "-c", words], cwd=tree.parent, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (4, "tim: Python 3.11 or newer is needed, and this is 3.10.13\n")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,12 +11,11 @@ from tests.ports import free_port
 from tests.redis_server import RedisCluster, RedisServer
 from tests.web.proxy import Filter, Proxy
 from tests.web.server import PATIENCE, ROOT, SDK_KEY, clean_environment, gunicorn
-from tests.web.test_settings import says_one_line_about, start
-from tests.web.test_settings import tree as _tree
+from tests.web.starts import Starts
+from tests.web.test_settings import says_one_line_about
 from tim import Backend
 
 PASSWORD = "hunter2-hunter2"
-tree = _tree
 
 
 class OlderRedis(Proxy):
@@ -38,32 +36,34 @@ class TerseRedis(Proxy):
         return bytes, lambda said: said.replace(self._field + b":", b"x" * len(self._field) + b":")
 
 
-def refusal(tree: Path, url: str) -> str:
-    ended = start(tree, TIM_STORE=url)
+def refusal(starts: Starts, url: str) -> str:
+    ended = starts.start(TIM_STORE=url)
     assert ended.returncode == 4, "at which gunicorn does not try again and again"
     line = says_one_line_about("TIM_STORE", ended)
     assert PASSWORD not in line
     return line
 
 
-def test_one_that_evicts_is_refused_with_what_to_set(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
-    line = refusal(tree, make_redis(maxmemory_policy="allkeys-lru").url)
+def test_one_that_evicts_is_refused_with_what_to_set(starts: Starts, make_redis: Callable[..., RedisServer]) -> None:
+    line = refusal(starts, make_redis(maxmemory_policy="allkeys-lru").url)
     assert "allkeys-lru" in line
     assert "set it to noeviction" in line
 
 
 def test_so_is_a_cluster_of_which_one_server_evicts(
-    tree: Path, make_redis_cluster: Callable[..., RedisCluster]
+    starts: Starts, make_redis_cluster: Callable[..., RedisCluster]
 ) -> None:
     cluster = make_redis_cluster()
     cluster.nodes[2].client().config_set("maxmemory-policy", "volatile-ttl")
-    assert "volatile-ttl" in refusal(tree, cluster.url)
+    assert "volatile-ttl" in refusal(starts, cluster.url)
 
 
-def test_an_older_one_is_refused_with_the_version_it_takes(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
+def test_an_older_one_is_refused_with_the_version_it_takes(
+    starts: Starts, make_redis: Callable[..., RedisServer]
+) -> None:
     older = OlderRedis(make_redis().port)
     try:
-        line = refusal(tree, f"redis://127.0.0.1:{older.port}/0")
+        line = refusal(starts, f"redis://127.0.0.1:{older.port}/0")
     finally:
         older.close()
     assert "is Redis 6." in line
@@ -84,33 +84,33 @@ def test_one_that_says_less_of_itself_is_taken(field: str, make_redis: Callable[
     [("redis_version", "is Redis unknown"), ("maxmemory_policy", "has maxmemory-policy unknown")],
 )
 def test_one_that_does_not_say_what_counts_is_refused(
-    tree: Path, field: str, words: str, make_redis: Callable[..., RedisServer]
+    starts: Starts, field: str, words: str, make_redis: Callable[..., RedisServer]
 ) -> None:
     terse = TerseRedis(make_redis().port, field.encode())
     try:
-        assert words in refusal(tree, f"redis://127.0.0.1:{terse.port}/0")
+        assert words in refusal(starts, f"redis://127.0.0.1:{terse.port}/0")
     finally:
         terse.close()
 
 
-def test_one_that_is_not_there_is_refused_by_its_name(tree: Path) -> None:
+def test_one_that_is_not_there_is_refused_by_its_name(starts: Starts) -> None:
     port = free_port()
-    assert f"127.0.0.1:{port}" in refusal(tree, f"redis://tim:{PASSWORD}@127.0.0.1:{port}/0")
+    assert f"127.0.0.1:{port}" in refusal(starts, f"redis://tim:{PASSWORD}@127.0.0.1:{port}/0")
 
 
-def test_a_wrong_password_is_refused_and_not_said(tree: Path, make_redis: Callable[..., RedisServer]) -> None:
+def test_a_wrong_password_is_refused_and_not_said(starts: Starts, make_redis: Callable[..., RedisServer]) -> None:
     server = make_redis()
     with server.client() as client:
         client.config_set("requirepass", "another one")
     for credentials in (f":{PASSWORD}@", ""):
-        assert str(server.port) in refusal(tree, f"redis://{credentials}127.0.0.1:{server.port}/0")
+        assert str(server.port) in refusal(starts, f"redis://{credentials}127.0.0.1:{server.port}/0")
 
 
 @pytest.mark.parametrize(
     "rest", ["localhost:port/0", "localhost:99999/0", "localhost/zero", "[::1/0", f":{PASSWORD}@no.such.host.invalid/0"]
 )
-def test_an_address_that_is_none_is_refused(tree: Path, rest: str) -> None:
-    refusal(tree, f"redis://{rest}")
+def test_an_address_that_is_none_is_refused(starts: Starts, rest: str) -> None:
+    refusal(starts, f"redis://{rest}")
 
 
 def test_gunicorn_stops_at_it_too(make_redis: Callable[..., RedisServer]) -> None:
