@@ -64,7 +64,7 @@ def kept() -> Iterator[tuple[str, Kept]]:
         writers = [_enters(store, user) for user in users]
         for tab in tabs:
             store.detach(tab.id, tab.stream)
-        yield "A tab that has ended, for 7 days", each(MANY)
+        yield "A tab that has ended, for 7 days, at most 500 of an account", each(MANY)
         for writer in writers:
             _says(store, writer, 32)
         yield "The log of an account, until 7 days after its last message", each(MANY)

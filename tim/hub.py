@@ -17,7 +17,7 @@ from tim.rules import Gone, Message
 
 MAILBOX: Final = 1000
 """Items that may wait in one mailbox; one more and its reader is too slow."""
-MAILBOX_BYTES: Final = 256 * 1024
+MAILBOX_BYTES: Final = 512 * 1024
 """Bytes of text that may wait in one mailbox."""
 MAX_STREAMS: Final = 10_000
 """Streams one process takes; beyond it a socket is refused before its upgrade."""

@@ -35,7 +35,7 @@ REMEMBERED: Final = 7 * 86400
 the longest that a tab's cookie goes on living without being renewed."""
 
 
-ENDS_KEPT: Final = 200
+ENDS_KEPT: Final = 500
 """Ends of instances that are kept of one account, the newest; of an older one nobody can say any more what it was."""
 WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""

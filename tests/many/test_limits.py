@@ -75,7 +75,7 @@ def test_a_number_of_failures_that_one_process_saved_holds_at_all_a_second_later
     save(Limits(online_web_instances=2, failures_per_account=2, failures_per_address=5))
     for n, server in enumerate(fleet):
         alice = account("alice")
-        tried = [tries(server, alice, f"198.51.100.{10 * n + m}").status for m in range(3)]
+        tried = [tries(server, alice, f"198.51.100.{n}").status for _ in range(3)]
         assert tried == [401, 401, 429], "two of one account, at each server"
     for n, server in enumerate(fleet):
         tried = [tries(server, account("bob"), f"192.0.2.{100 + n}").status for _ in range(6)]

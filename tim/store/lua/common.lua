@@ -4,7 +4,7 @@
 local part = KEYS[1]
 local deadline, grace, remembered, me = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 -- Ends of instances that are kept of one account: rules.ENDS_KEPT.
-local ends_kept = 200
+local ends_kept = 500
 
 local function us(number) return string.format('%.0f', number) end
 
