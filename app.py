@@ -33,7 +33,7 @@ from werkzeug.serving import is_running_from_reloader
 from tim import Backend
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
-from tim.web import guard, login, ops, rest, sdk_gateway, tabs
+from tim.web import cli, guard, login, ops, rest, sdk_gateway, tabs
 from tim.web.identity import Identity
 from tim.web.logs import hide_usersigs, write_own_lines
 from tim.web.service import Service, service
@@ -65,6 +65,7 @@ def create_app() -> Flask:
     app.register_blueprint(sdk_gateway.blueprint)
     app.register_blueprint(rest.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.cli.add_command(cli.commands)
     app.register_error_handler(StoreUnavailable, _say_later)
     if _serves():
         _open(app)

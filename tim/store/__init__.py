@@ -14,8 +14,6 @@ from typing import Protocol
 from tim.errors import SettingError
 from tim.rules import NEWEST, Gone, Instance, Limits, Message
 from tim.store.hint import Hint
-from tim.store.redis import RedisStore
-from tim.store.sqlite import SQLiteStore
 
 
 class Store(Protocol):
@@ -199,8 +197,14 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
     if rest == "/:memory:":
         raise SettingError("TIM_STORE", "use sqlite:// with nothing behind it for a store in memory")
     if scheme == "sqlite" and separator and (not rest or rest.strip("/")) and rest[:1] in ("", "/"):
+        from tim.store.sqlite import SQLiteStore
+
         return SQLiteStore(rest[1:], grace=grace, clock=clock)
     if scheme in ("redis", "rediss"):
+        try:
+            from tim.store.redis import RedisStore
+        except ModuleNotFoundError as error:
+            raise SettingError("TIM_STORE", f"a store on Redis needs {error.name}; pip install 'tim[redis]'") from None
         return RedisStore(url, grace=grace)
     shown = url if not {"@", "?"} & set(url) else re.split("[:/]", url)[0] + "…"  # the rest may be a password
     raise SettingError(

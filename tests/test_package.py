@@ -1,0 +1,92 @@
+"""The package installs alone: its core needs nothing, its extras and requirements.txt name what is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+from tim.version import VERSION
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def distributions(*folders: str) -> set[str]:
+    """The distributions that the files import, by their names in lower case."""
+    files = [file for folder in folders for file in ([ROOT / folder] if folder.endswith(".py") else python_in(folder))]
+    trees = [ast.parse(file.read_text()) for file in files]
+    modules = {
+        name.partition(".")[0]
+        for node in (node for tree in trees for node in ast.walk(tree))
+        for name in imported(node)
+    }
+    of = metadata.packages_distributions()
+    return {
+        of[name][0].lower().replace("_", "-") for name in modules - sys.stdlib_module_names - {"tim", "tests", "app"}
+    }
+
+
+def python_in(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [name.name for name in node.names] if isinstance(node, ast.Import) else []
+
+
+def named(requirements: list[str]) -> set[str]:
+    names = (re.match(r"[A-Za-z0-9_-]+", line) for line in requirements)
+    return {name[0].lower().replace("_", "-") for name in names if name}
+
+
+def test_requirements_name_each_package_that_is_imported() -> None:
+    pinned = named((ROOT / "requirements.txt").read_text().splitlines())
+    assert distributions("app.py", "tim") <= pinned
+
+
+def test_the_extras_name_what_is_imported() -> None:
+    extras = PROJECT["optional-dependencies"]
+    assert PROJECT["dependencies"] == []
+    assert distributions("app.py", "tim") <= named(extras["web"]) | named(extras["redis"])
+
+
+def test_the_version_is_the_same_in_the_package_and_in_its_metadata() -> None:
+    assert PROJECT["version"] == VERSION
+
+
+def test_the_core_installs_alone_and_runs_the_example_of_the_readme(tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-cache-dir", ROOT], check=True, capture_output=True)
+
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
+    )
+    assert named(listed.stdout.splitlines()) == {"pip", "setuptools", "tim"}
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    run = subprocess.run(
+        [python, "-c", example[1]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout.splitlines()[-1] == "refused: 2024", run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["venv"], "nothing is written beside a store in memory"
+    refused = subprocess.run(
+        [python, "-c", "import tim; tim.Backend('redis://127.0.0.1', secret_key='of-the-app-0123456789')"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "pip install 'tim[redis]'" in refused.stderr
+    shipped = subprocess.run(
+        [python, "-c", "from importlib.resources import files as f; print(f('tim').joinpath('py.typed').is_file(),"
+         "f('tim.store').joinpath('lua', 'admit.lua').is_file())"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert shipped.stdout.split() == ["True", "True"]
