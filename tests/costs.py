@@ -25,7 +25,7 @@ def _two_processes(home: Path) -> Iterator[tuple[Server, Server, Watch]]:
         stack.callback(redis.kill)
         # So that the pings of a minute take three seconds.
         app = copy_of_the_tree(home / "tree")
-        replace(app.parent / "tim/web/sockets.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
+        replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
         here, there = (Server(home / name, app=app, gevent=True, STORE=redis.url) for name in ("here", "there"))
         for server in (here, there):
             stack.callback(server.stop)

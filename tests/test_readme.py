@@ -17,7 +17,7 @@ from tests.web.server import SDK_KEY, Server, clean_environment, copy_of_the_tre
 from tests.web.wire import log_in
 from tim import backend, errors, hub, node, rules, tab, wire
 from tim.store import connection, open_store, redis
-from tim.web import identity, lobby, sdk_commands, settings, sockets
+from tim.web import identity, inbound, lobby, sdk_commands, settings, transport
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,8 +39,8 @@ def bound(promise: str) -> str:
         ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
         ("A tab stays logged in", f"told within {node.RENEWAL_PERIOD:.0f} s"),
         ("A tab stays logged in", f"valid for {rules.REMEMBERED // 86400} days"),
-        ("A peer that says nothing", f"detached within {2 * sockets.PING_PERIOD} s"),
-        ("A peer that says nothing", f"`reconnecting` within {2 * sockets.PING_PERIOD} s"),
+        ("A peer that says nothing", f"detached within {2 * transport.PING_PERIOD} s"),
+        ("A peer that says nothing", f"`reconnecting` within {2 * transport.PING_PERIOD} s"),
         ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
         ("A message", f"kept for {rules.REMEMBERED // 86400} days"),
         ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
@@ -57,8 +57,8 @@ def bound(promise: str) -> str:
         ("A page of the official SDK", f"newest {tab.MISSED} messages"),
         ("A page of the official SDK", f"({sdk_commands.HELLO_INTERVAL} s)"),
         ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
-        ("A frame of the official SDK", f"more than {sockets.FRAMES_PER_SECOND} a second are slowed"),
-        ("A frame of the official SDK", f"over {sockets.BURST} pings, pongs or parts of messages at once"),
+        ("A frame of the official SDK", f"more than {inbound.FRAMES_PER_SECOND} a second are slowed"),
+        ("A frame of the official SDK", f"over {inbound.CONTROL_BURST} pings, pongs or parts of messages at once"),
         ("A process that dies", f"after {redis.LEASE:.0f} s of silence"),
         ("A process that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
         ("Redis away", f"within {connection.QUEUEING:.0f} s"),
@@ -70,7 +70,8 @@ def bound(promise: str) -> str:
         ("A connection of the official SDK without", f"more than {lobby.MOST_OF_ADDRESS} from one address"),
         ("A connection of the official SDK without", f"or {lobby.MOST} in a process"),
         ("A slow reader", f"{hub.MAILBOX} items or {hub.MAILBOX_BYTES // 1024} KiB"),
-        ("A slow reader", f"for {sockets.PING_PERIOD + sockets.STUCK:.0f} s"),
+        ("A slow reader", f"nothing for {transport.STUCK:.0f} s"),
+        ("A slow reader", f"{transport.SLOWEST // 1024} KiB a second"),
         ("A slow reader", f"newest {tab.MISSED} messages"),
     ],
 )
@@ -87,7 +88,7 @@ def test_an_open_page_renews_its_cookie_as_often_as_the_table_says() -> None:
 
 def test_the_page_looks_after_its_line_for_as_long_as_the_table_says() -> None:
     page = (ROOT / "templates" / "tab.html").read_text(encoding="utf-8")
-    assert set(re.findall(r"delay:(\d+)s", page)) == {str(2 * sockets.PING_PERIOD)}
+    assert set(re.findall(r"delay:(\d+)s", page)) == {str(2 * transport.PING_PERIOD)}
 
 
 def test_the_example_prints_what_the_readme_says() -> None:

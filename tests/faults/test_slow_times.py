@@ -30,7 +30,7 @@ def server(tmp_path: Path, redis: RedisServer, make_gunicorn: MakeGunicorn) -> G
     app = copy_of_the_tree(tmp_path / "tree")
     replace(app.parent / "tim/store/redis.py", "LEASE: Final = 30.0", f"LEASE: Final = {LEASE}")
     replace(app.parent / "tim/node.py", "RENEWAL_PERIOD: Final = 10.0", "RENEWAL_PERIOD: Final = 1.0")
-    replace(app.parent / "tim/web/sockets.py", "PING_PERIOD: Final = 25", f"PING_PERIOD: Final = {PING_PERIOD:.0f}")
+    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", f"PING_PERIOD: Final = {PING_PERIOD:.0f}")
     return make_gunicorn(redis.port, app=app, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.sdk.conftest import Account, OpenPage
 from tests.sdk.page import NET_STATE, NOT_READY, SDKPage
@@ -10,7 +11,8 @@ from tests.sdk.rest import Administrator
 from tests.sdk.site import SDK
 from tests.web.conftest import MakeServer
 from tests.web.proxy import Proxy
-from tests.web.server import Server, until
+from tests.web.server import Server, copy_of_the_tree, replace, until
+from tim.web.lobby import DEADLINE
 
 MakeProxy = Callable[[Server], Proxy]
 
@@ -85,3 +87,16 @@ def test_a_restart_of_the_server_keeps_the_session(
     assert page.sends(alice, "still me")["code"] == 0
     assert page.heard(NOT_READY) == []
     assert page.heard("kickedOut") == []
+
+
+def test_a_page_that_waits_long_for_its_user_comes_back_by_itself_and_logs_in(
+    sdk: SDK, open_page: OpenPage, account: Account, make_server: MakeServer, tmp_path: Path
+) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    replace(app.parent / "tim/web/lobby.py", f"DEADLINE: Final = {DEADLINE}", "DEADLINE: Final = 2.0")
+    server = make_server(app=app)
+    page = open_page(sdk, on=server)
+    until(lambda: page.page.evaluate("1") and len(page.sockets) >= 3, "it does not come back", 40)
+    page.logs_in(account("alice"))
+    assert page.sends(page.user_id, "to myself")["code"] == 0
+    server.has_no_traceback()

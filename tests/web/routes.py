@@ -13,7 +13,7 @@ from tests.web.server import ROOT, SDK_KEY, SECRET_KEY, clean_environment
 LIST = """
 import json
 from app import app
-print(json.dumps([[rule.rule, sorted(rule.methods)] for rule in app.url_map.iter_rules()]))
+print(json.dumps([[rule.rule, sorted(rule.methods), rule.websocket] for rule in app.url_map.iter_rules()]))
 """
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -24,6 +24,7 @@ class Route:
 
     rule: str
     methods: frozenset[str]
+    websocket: bool = False
 
     def __str__(self) -> str:
         return self.rule
@@ -44,7 +45,7 @@ def routes() -> tuple[Route, ...]:
         text=True,
         check=True,
     )
-    found = tuple(Route(rule, frozenset(methods)) for rule, methods in json.loads(listed.stdout))
+    found = tuple(Route(rule, frozenset(methods), websocket) for rule, methods, websocket in json.loads(listed.stdout))
     assert len(found) > 8, found
     return found
 
@@ -52,3 +53,8 @@ def routes() -> tuple[Route, ...]:
 def unsafe_routes() -> list[Route]:
     """Those that take a method which may change something."""
     return [route for route in routes() if route.methods & UNSAFE]
+
+
+def socket_routes() -> list[str]:
+    """The rules of those that are WebSockets."""
+    return [route.rule for route in routes() if route.websocket]

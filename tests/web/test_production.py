@@ -23,7 +23,7 @@ from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tests.web.production import HOST, Machine, Nginx, Site, running, running_site
 from tests.web.server import APP, PATIENCE, replace, until
 from tests.web.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
-from tim.web.sockets import PING_PERIOD
+from tim.web.transport import PING_PERIOD
 
 ELSEWHERE = "127.0.0.9"
 """An address of this machine that no proxy has."""
@@ -250,7 +250,7 @@ def test_an_idle_socket_stays_open(tmp_path: Path, make_redis: Callable[..., Red
     patience = int(found[1]) / PING_PERIOD
     faster = {found[0]: f"proxy_read_timeout {patience * 1000:.0f}ms;"}
     with running(Machine(tmp_path / "machine", make_redis().url, workers=1), start=False) as machine:
-        replace(machine.home / "tim/web/sockets.py", f"PING_PERIOD: Final = {PING_PERIOD}", "PING_PERIOD: Final = 1")
+        replace(machine.home / "tim/web/transport.py", f"PING_PERIOD: Final = {PING_PERIOD}", "PING_PERIOD: Final = 1")
         machine.start()
         with running(Nginx(tmp_path / "nginx", machine.port, machine.port, changes=faster)) as front:
             stream = log_in(front, "idle").goes_online()

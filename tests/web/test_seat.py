@@ -397,7 +397,7 @@ def test_a_line_that_goes_silent_is_noticed_and_replaced(
 ) -> None:
     # A page gives up on a line after 50 seconds without the sign of life that is due every 25; here 4 and 1.
     app = copy_of_the_tree(tmp_path / "tree")
-    replace(app.parent / "tim/web/sockets.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
+    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
     replace(app.parent / "templates/tab.html", "delay:50s", "delay:4s")
     server = make_server(app=app)
     proxy = make_proxy(server)

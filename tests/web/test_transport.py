@@ -139,7 +139,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a ping period of one second, and room for three."""
     home = tmp_path_factory.mktemp("quick")
     app = copy_of_the_tree(home / "tree")
-    replace(app.parent / "tim/web/sockets.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
+    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
     server = Server(home, app=app, ONLINE_WEB_INSTANCES="3").start()
     yield server
     server.stop()

@@ -1,66 +1,113 @@
-"""Behind an upgrade no HTTP is written, and none is read: whatever fails ends in a close frame."""
+"""Behind an upgrade there is no HTTP: whatever fails, the socket ends with a close frame and a closed connection."""
 
 from __future__ import annotations
 
+import re
 import socket
-import struct
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from tests.redis_line import RedisLine
 from tests.redis_server import RedisServer
 from tests.web.conftest import MakeServer
-from tests.web.server import Server, copy_of_the_tree
-from tests.web.wire import ScriptTab, log_in, upgrade
+from tests.web.routes import socket_routes
+from tests.web.server import PATIENCE, Server, copy_of_the_tree, replace
+from tests.web.wire import ScriptTab, ask_for_socket, log_in, upgrade
 
-KEY = {"Connection": "Upgrade", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
-BROKEN = "class Page:\n    def __init__(self, *_): raise KeyError\n\n\ndef kick_type_of(_): ...\n"
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-
-
-def opens(server: Server, path: str, cookie: str = "") -> socket.socket:
-    headers = KEY | {"Origin": f"http://127.0.0.1:{server.port}"} | ({"Cookie": cookie} if cookie else {})
-    line = socket.create_connection(("127.0.0.1", server.port), 20)
-    line.sendall(upgrade(path, f"127.0.0.1:{server.port}", headers=headers))
-    return line
-
-
-def everything(line: socket.socket) -> bytes:
-    """What it sends behind the upgrade, until it is closed, though a request is sent into it."""
-    said = b""
-    try:
-        while data := line.recv(65536):
-            if b"\x88" in data:
-                line.sendall(REQUEST)
-            said += data
-    except ConnectionResetError:
-        pass
-    head, _, rest = said.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101"), said[:200]
-    return rest
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FAILURES: dict[str, int] = {
+    "a handler that fails": 1011,
+    "a handler that is torn out of its thread": 1011,
+    "a store that goes away": 1013,
+    "a thread that cannot be started": 1011,
+    "a close that fails": 1011,
+}
 
 
-def close_code(frames: bytes) -> int:
-    """The code of the close frame at its end; there is nothing behind it."""
-    assert b"HTTP/" not in frames, frames[-300:]
-    at = frames.rindex(b"\x88")
-    assert len(frames) == at + 2 + frames[at + 1]
-    return int(struct.unpack("!H", frames[at + 2 : at + 4])[0])
+@pytest.fixture(scope="module", params=[False, True], ids=["threads", "gevent"])
+def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that fails as the query of a socket says."""
+    home = tmp_path_factory.mktemp("failing")
+    app = copy_of_the_tree(home / "tree")
+    sockets = app.parent / "tim/web/sockets.py"
+    fail = 'how = __import__("urllib.parse").parse.unquote({})\n'
+    replace(
+        sockets,
+        "                serve(ws)  #",
+        f"""                {fail.format('ws.environ["QUERY_STRING"]')}
+                if how == "a handler that fails":
+                    raise RuntimeError(how)
+                if how == "a close that fails":
+                    return
+                if how == "a handler that is torn out of its thread":
+                    raise SystemExit
+                if how == "a store that goes away":
+                    raise StoreUnavailable(how)
+                serve(ws)  #""",
+    )
+    replace(
+        app.parent / "tim/web/inbound.py",
+        "        self._ws: Server = target.__self__  # type: ignore[attr-defined]\n",
+        f"""        self._ws: Server = target.__self__
+        {fail.format('self._ws.environ["QUERY_STRING"]')}
+        if how == "a thread that cannot be started":
+            raise RuntimeError(how)
+""",
+    )
+    replace(
+        sockets,
+        "    with suppress(*DEAD_LINE):\n        ws.close(code,",
+        f"""    {fail.format('ws.environ["QUERY_STRING"]')}
+    if how == "a close that fails":
+        raise RuntimeError(how)
+    with suppress(*DEAD_LINE):
+        ws.close(code,""",
+    )
+    server = Server(home, app=app, gevent=bool(request.param)).start()
+    yield server
+    server.stop()
 
 
-@pytest.fixture(params=[False, True], ids=["threads", "gevent"])
-def gevent(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+def behind_the_upgrade(tab: ScriptTab, path: str, *then: bytes) -> bytes:
+    """All that comes over the connection after its 101, until it is closed; `then` is sent into it meanwhile."""
+    server = tab.server
+    headers = {"Cookie": tab.cookie, "Origin": server.address}
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
+        line.sendall(upgrade(path, f"127.0.0.1:{server.port}", headers=headers))
+        everything = b""
+        with suppress(ConnectionResetError, BrokenPipeError):
+            while data := line.recv(65536):
+                everything += data
+                if b"\r\n\r\n" in everything:
+                    for each in then:
+                        line.sendall(each)
+    head, _, behind = everything.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 "), head
+    return behind
 
 
-def ended(server: Server) -> ScriptTab:
-    tab = log_in(server, "alice")
-    tab.posts("logout")
-    return tab
+def close_code(behind: bytes) -> int:
+    """The code of the close frame, behind which nothing comes."""
+    found = re.search(rb"\x88[\x02-\x7d](..).{0,123}\Z", behind, re.DOTALL)
+    assert found, behind
+    assert b"HTTP/" not in behind
+    return int.from_bytes(found[1])
 
 
+@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize("route", socket_routes(), ids=str)
+def test_a_failure_behind_an_upgrade_ends_in_a_close_frame(route: str, how: str, failing: Server) -> None:
+    tab = log_in(failing, "alice")
+    path = route.replace("<instance>", tab.instance) + "?" + how.replace(" ", "%20")
+    assert close_code(behind_the_upgrade(tab, path)) == FAILURES[how]
+    behind = behind_the_upgrade(tab, path, REQUEST)
+    assert b"HTTP/" not in behind, behind
+    assert failing.answers()
+
+
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
 def test_a_store_that_goes_away_behind_the_upgrade_ends_in_a_close_frame(
     gevent: bool,
     make_server: MakeServer,
@@ -69,28 +116,73 @@ def test_a_store_that_goes_away_behind_the_upgrade_ends_in_a_close_frame(
 ) -> None:
     redis = make_redis_line(make_redis())
     server = make_server(gevent=gevent, STORE=redis.url)
-    tab = ended(server)
-    codes = set()
-    for answers in range(6):
+    tab = log_in(server, "alice")
+    tab.posts("logout")
+    seen = {}
+    for answers in range(6):  # also between the refusal of the stream and the question for its reason
         redis.drops_replies(1000, after=answers, of="EVALSHA")
-        codes.add(close_code(everything(opens(server, f"{tab.path}events", tab.cookie))))
+        behind = behind_the_upgrade(tab, tab.path + "events")
+        seen[close_code(behind)] = behind
         redis.passes()
-    assert codes <= {1013, 4005}
-    assert 1013 in codes
+    assert {1013} <= set(seen) <= {1013, 4005}
+    assert seen[1013].endswith(b"try again in 5 seconds")
     server.has_no_traceback()
 
 
-@pytest.mark.parametrize("path", ["/binfo", "/info", ""])
-def test_whatever_fails_behind_the_upgrade_ends_in_a_close_frame(
-    gevent: bool, path: str, make_server: MakeServer, tmp_path: Path
+@pytest.mark.parametrize("route", socket_routes(), ids=str)
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Sec-WebSocket-Protocol", "\xff"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Sec-WebSocket-Extensions", "\xff; \xff="),
+        ("Sec-WebSocket-Version", "13, 8"),
+        ("Sec-WebSocket-Version", "\xff"),
+        ("Sec-WebSocket-Key", "\xff" * 22 + "=="),
+        ("Sec-WebSocket-Key", "short"),
+        ("Connection", "close"),
+        ("Connection", "keep-alive, Upgrade"),
+        ("Host", "x" * 70 + ".example"),
+        ("Host", "a..b"),
+        ("Host", "\xff"),
+        ("User-Agent", "\xff\xfe"),
+        ("Content-Length", "5"),
+        ("Content-Length", "-5"),
+        ("Transfer-Encoding", "chunked"),
+        ("Transfer-Encoding", "\xff"),
+        ("Cookie", "\xff=\xfe; tab"),
+        ("X-Forwarded-For", "\xff"),
+        ("X(Y", "z"),
+    ],
+    ids=lambda header: f"{header[0]}-{header[1][:12]!r}",
+)
+@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+def test_any_header_of_a_handshake_gets_a_clean_answer(
+    gevent: bool, header: tuple[str, str], route: str, both_servers: Callable[[bool], tuple[Server, ScriptTab]]
 ) -> None:
-    app = copy_of_the_tree(tmp_path / "tree")
-    (app.parent / "templates" / "_waiting.html").write_text("{{ 1 / 0 }}")
-    (app.parent / "tim" / "web" / "sdk_page.py").write_text(
-        "class Page:\n    def __init__(self, *_): raise KeyError\n\ndef kick_type_of(_): ...\n"
-    )
-    server = make_server(app=app, gevent=gevent)
-    tab = log_in(server, "alice")
-    line = opens(server, path) if path else opens(server, f"{tab.path}events", tab.cookie)
-    assert close_code(everything(line)) == 1011
-    assert "a socket failed" in server.log()
+    server, tab = both_servers(gevent)
+    before = len(server.log())
+    name, value = header
+    headers = {"Cookie": tab.cookie, "Origin": server.address, name: value}
+    answer = ask_for_socket(server, route.replace("<instance>", tab.instance), headers)
+    status = re.match(rb"HTTP/1.1 (101|4\d\d|501) ", answer)
+    assert status, answer[:100]
+    server.has_no_traceback(since=before)
+
+
+@pytest.fixture(scope="module")
+def both_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[bool], tuple[Server, ScriptTab]]]:
+    """`both_servers(True)`: the one of greenlets, with a tab that is logged in there."""
+    running: dict[bool, tuple[Server, ScriptTab]] = {}
+
+    def get(gevent: bool) -> tuple[Server, ScriptTab]:
+        if gevent not in running:
+            server = Server(tmp_path_factory.mktemp("server"), gevent=gevent).start()
+            running[gevent] = server, log_in(server, "alice")
+        return running[gevent]
+
+    yield get
+    for server, _ in running.values():
+        server.stop()

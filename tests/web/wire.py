@@ -233,7 +233,7 @@ def upgrade(path: str, host: str, *, headers: dict[str, str]) -> bytes:
         "Sec-WebSocket-Version": "13",
         **headers,
     }
-    return (f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n").encode()
+    return (f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n").encode("latin-1")
 
 
 def ask_for_socket(server: Door, path: str, headers: dict[str, str]) -> bytes:

@@ -13,10 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
-from wsproto.utilities import RemoteProtocolError
 
 from tim.web.service import service
-from tim.web.sockets import keep_http_out, prepare
+from tim.web.sockets import end_upgraded, prepare
 
 POLICY: Final = (
     # data: is what a tab shows while its line is dead and nothing can be fetched; no script can come by it.
@@ -46,14 +45,13 @@ def install(app: Flask) -> None:
     """Put the guard in front of every route of `app`."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
+    app.wsgi_app = end_upgraded(app.wsgi_app)  # type: ignore[assignment, method-assign]
     app.before_request(take_any_body)
     app.before_request(check_address)
     app.before_request(check_method)
     app.before_request(check_socket)
     app.after_request(set_headers)
     app.after_request(read_the_rest)
-    app.after_request(close_upgraded)
-    app.register_error_handler(RemoteProtocolError, refuse_handshake)
 
 
 class Body:
@@ -111,19 +109,9 @@ def check_socket() -> None:
         abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
     if request.method != "GET" or not KEY.fullmatch(request.headers.get("Sec-WebSocket-Key", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
-    prepare(request.environ)
+    request.environ = prepare(request.environ)
     if service().backend.hub.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
-
-
-def close_upgraded(response: Response) -> Response:
-    """Whatever has happened behind an upgrade, no HTTP follows it."""
-    keep_http_out(request.environ)
-    return response
-
-
-def refuse_handshake(error: RemoteProtocolError) -> Response:
-    return Response(f"this is no WebSocket handshake: {error}\n", 400, mimetype="text/plain")
 
 
 def check_page_socket() -> None:

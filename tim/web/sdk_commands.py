@@ -74,6 +74,8 @@ class Commands:
         follows: Callable[..., bool],
     ) -> None:
         self._backend = parts.backend
+        self._questions = parts.questions
+        self._returns = parts.returns
         self._identity = parts.identity
         self._page = page
         self._client = client
@@ -82,6 +84,16 @@ class Commands:
         self._is_old = sdk_version.startswith("2.")
         self._follows = follows
         self._patient = True  # whether an end is still to be told with a look at what follows; once for each login
+
+    def delay(self, request: Request) -> float:
+        """Seconds to wait before the request is handled, where its account or instance asks for much of the store."""
+        id, _ = self._identity.session(request.text("a2")) or ("", 0)
+        served = self._page.serves(id) if id else None
+        if request.command == SYNC and served is not None:
+            return self._questions.take((served.app, served.user))
+        if request.command == LOGIN and id and served is None:
+            return self._returns.take(id)
+        return 0.0
 
     def handle(self, request: Request) -> list[str]:
         """The frames that answer the request, and what it has set free to be told."""

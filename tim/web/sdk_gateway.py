@@ -18,10 +18,12 @@ from tim import wire
 from tim.errors import BadFrame, StoreUnavailable
 from tim.events import CLOSE_LATER
 from tim.web.browser import address_of, client_of
+from tim.web.inbound import limit_frames
 from tim.web.sdk_commands import LASTING, Commands
 from tim.web.sdk_page import Page
 from tim.web.service import service
-from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, limit_frames, socket_route, wait
+from tim.web.sockets import DEAD_LINE, hang_up, socket_route, wait
+from tim.web.transport import PING_PERIOD
 
 blueprint = Blueprint("sdk", __name__)
 
@@ -88,8 +90,10 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
                 asked = wire.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
                 return NOT_A_REQUEST, error.message
-            if not (reads and ws.connected) and asked.command not in LASTING:
-                continue  # nobody is left to read the answer
+            if asked.command not in LASTING:
+                reads = reads and _has_its_turn(ws, page, commands.delay(asked))
+                if not reads:
+                    continue  # nobody is left to read the answer
             reads = _write(ws, form, commands.handle(asked)) and reads
             reads = _write(ws, form, page.news()) and reads
             time.sleep(0)  # others have their turn, however fast this one asks
@@ -97,6 +101,17 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
             return page.goodbye, ""
         if not (connected and reads):
             return CLOSE_LATER, ""
+
+
+def _has_its_turn(ws: Server, page: Page, seconds: float) -> bool:
+    """Wait for so long; False where the peer has left by then."""
+    deadline = time.monotonic() + seconds
+    while ws.connected and not ws.sock.peer_left() and page.goodbye is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(left, MOMENT))
+    return False
 
 
 def _follows(ws: Server, *commands: str) -> bool:

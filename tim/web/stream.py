@@ -14,7 +14,8 @@ from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Even
 from tim.hub import Changed, End, News
 from tim.rules import Gone, Instance, Message
 from tim.tab import Tab
-from tim.web.sockets import DEAD_LINE, PING_PERIOD, hang_up, wait
+from tim.web.sockets import DEAD_LINE, hang_up, wait
+from tim.web.transport import PING_PERIOD
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""

@@ -1,0 +1,46 @@
+"""How much of something may be done: at once, and for long. One bucket, or one for each of many."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+from typing import Final
+
+KNOWN: Final = 10_000
+"""Buckets that one process keeps; the one that was used least recently is forgotten, as it is full by then."""
+
+
+class Allowance:
+    """A bucket of `burst`, filled with `rate` a second. Owned by one thread."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = self._left = burst
+        self._at = time.monotonic()
+
+    def take(self) -> float:
+        """Take one; the seconds to wait before it may be used, 0 where there is one left."""
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1
+        self._at = now
+        return max(0.0, -self._left / self._rate)
+
+
+class Allowances:
+    """A bucket for each name."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._lock = threading.Lock()  # owns the buckets
+        self._buckets: dict[Hashable, Allowance] = {}  # the one used last at the end
+
+    def take(self, name: Hashable) -> float:
+        """Take one from the bucket of `name`; the seconds to wait."""
+        with self._lock:
+            bucket = self._buckets.pop(name, None) or Allowance(self._rate, self._burst)
+            self._buckets[name] = bucket
+            if len(self._buckets) > KNOWN:
+                del self._buckets[next(iter(self._buckets))]
+            return bucket.take()

@@ -1,0 +1,110 @@
+"""What comes over a socket: read no faster than it is answered, and counted, whatever kind of frame it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final, SupportsIndex
+
+from simple_websocket import ConnectionClosed, Server
+from wsproto.events import CloseConnection, Event, Message
+from wsproto.utilities import LocalProtocolError
+
+from tim.web.allowance import Allowance
+from tim.web.transport import SILENCE
+
+INBOX_FRAMES: Final = 100
+"""Messages of one socket that may wait to be looked at, and"""
+INBOX_BYTES: Final = 256 * 1024
+"""how much they may be together. Nothing more is read from a socket until there is room again."""
+FRAMES_PER_SECOND: Final = 500
+"""Messages of one socket that are read for long; one that sends more is slowed. An SDK sends about twenty when it
+starts, then a few a minute."""
+BURST: Final = 1000
+"""Messages that are read at once."""
+CONTROL_PER_SECOND: Final = 10
+"""Pings, pongs and parts of messages of one socket that are read for long. A browser sends a pong for each of our
+pings, and no message in parts."""
+CONTROL_BURST: Final = 100
+"""Pings, pongs and parts that are read at once; one more ends the socket with TOO_MANY."""
+TOO_MANY: Final = 1008
+LARGEST: Final = "tim.largest_frame"
+"""Where in the environ of its request a socket's limit stands."""
+
+log = logging.getLogger("tim")
+
+
+class Inbox(list[bytes | str]):
+    """The messages that have come and were not looked at yet. Where there is no room, the reader waits."""
+
+    def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._is_open = is_open
+        self._wake = wake
+        self._room = threading.Event()
+
+    def append(self, frame: bytes | str) -> None:
+        while self and (len(self) >= INBOX_FRAMES or sum(map(len, list(self))) + len(frame) > INBOX_BYTES):
+            if not self._is_open():
+                return
+            self._wake()
+            self._room.wait(SILENCE)
+            self._room.clear()
+        super().append(frame)
+
+    def pop(self, index: SupportsIndex = -1) -> bytes | str:
+        frame = super().pop(index)
+        self._room.set()
+        return frame
+
+    def clear(self) -> None:
+        super().clear()
+        self._room.set()
+
+
+class Reader(threading.Thread):
+    """The thread that reads a socket. However it ends, whoever waits for the socket is woken."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        super().__init__(target=target, daemon=True)
+        self._ws: Server = target.__self__  # type: ignore[attr-defined]
+        self._messages = Allowance(FRAMES_PER_SECOND, BURST)
+        self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
+        # Here, as no frame is read before this thread runs.
+        self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
+        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set)
+        self._events = self._ws.ws.events
+        self._ws.ws.events = self._paced
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # what a peer sends must not end up as a traceback
+            log.info("a socket was given up: %s", error)
+            with suppress(ConnectionClosed, LocalProtocolError, OSError):
+                self._ws.close(TOO_MANY, str(error))
+            self._ws.sock.close()
+        finally:
+            self._ws.connected = False
+            self._ws.event.set()
+
+    def _paced(self) -> Iterator[Event]:
+        """What has come. A socket that sends too many messages for long is read more slowly, so that others get their
+        turn; what is no message is of no use to anybody, and too much of it ends the socket.
+        """
+        for event in self._events():
+            if isinstance(event, Message) and event.message_finished:
+                time.sleep(self._messages.take())
+            elif isinstance(event, CloseConnection) or (isinstance(event, Message) and not event.frame_finished):
+                pass  # the rest of this frame has not come yet
+            elif self._others.take():
+                raise OverflowError(f"more than {CONTROL_BURST} pings, pongs or parts of messages at once")
+            yield event
+
+
+def limit_frames(environ: dict[str, Any], size: int) -> None:
+    """Let the socket of this request take frames of up to `size` bytes."""
+    environ[LARGEST] = size
