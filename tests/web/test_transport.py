@@ -230,13 +230,13 @@ def test_many_threads_writing_to_one_stream_tear_no_frame(gevent: bool, make_ser
     for thread in threads:
         while thread.is_alive():
             stream.ping()
-            thread.join(0.02)
+            thread.join(0.03)
     heard: list[str] = []
     seen, deadline = 0, time.monotonic() + 60
     while len(heard) < len(senders) * each:
         assert time.monotonic() < deadline and stream.code is None, (len(heard), stream.code)
         stream.ping()
-        stream.hears_more(0.005)
+        stream.hears_more(0.03)
         for one in stream.frames[seen:]:
             heard += [found.text for found in elements(one) if found.attributes.get("class") == "text"]
         seen = len(stream.frames)

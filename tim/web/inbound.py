@@ -25,10 +25,10 @@ FRAMES_PER_SECOND: Final = 500
 starts, then a few a minute."""
 BURST: Final = 1000
 """Messages that are read at once."""
-CONTROL_PER_SECOND: Final = 10
+CONTROL_PER_SECOND: Final = 50
 """Pings, pongs and parts of messages of one socket that are read for long. A browser sends a pong for each of our
 pings, and no message in parts."""
-CONTROL_BURST: Final = 100
+CONTROL_BURST: Final = 500
 """Pings, pongs and parts that are read at once; one more ends the socket with TOO_MANY."""
 TOO_MANY: Final = 1008
 LARGEST: Final = "tim.largest_frame"
