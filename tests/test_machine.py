@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from tests.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.engines import NODES, Engine
-from tim.errors import InstanceGone, NoSuchAccount, NotReady
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady
 from tim.events import AWAY, LOGGED_OUT, TYPES, UNKNOWN
 from tim.rules import REMEMBERED, Client, Gone, Instance, Message, distinct_id, ended, leaving
 
@@ -183,6 +183,42 @@ class Stories(RuleBasedStateMachine):
             self.store.attach(id, node, self.limit)
         assert refused.value.gone.reason in reasons
         return refused.value.gone
+
+    @rule(id=tabs, node=st.sampled_from(NODES), older=st.integers(0, 2))
+    def its_node_opens_it_again_that_was_held_to_be_dead(self, id: str, node: str, older: int) -> None:
+        """It knows of the newest stream, or of an older one."""
+        before = self.model.get(id)
+        if before is None or before.stream < older:
+            return
+        if older and (before.gone is None or (before.gone.reason == AWAY and id not in self.final)):
+            assert self.store.attach_again(id, node, self.limit, before.stream - older) is None
+        elif before.gone is None:
+            attached = self.store.attach_again(id, node, self.limit, before.stream)
+            assert attached == replace(before, stream=before.stream + 1, detached_at=None)
+            self.model[id] = attached
+            self.node[id] = node
+        elif before.gone.reason != AWAY or id in self.final:
+            with pytest.raises(InstanceGone) as refused:
+                self.store.attach_again(id, node, self.limit, before.stream - older)
+            assert refused.value.gone.reason == before.gone.reason or id in self.final
+
+    @rule(id=tabs, other=tabs)
+    def signs_another_one_out(self, id: str, other: str) -> None:
+        mine, target = self.model.get(id), self.model.get(other)
+        if mine is None or mine.gone is not None:
+            with pytest.raises(InstanceGone):
+                self.store.sign_out(id, other)
+        elif target is None or target.user != mine.user:
+            with pytest.raises(NoSuchInstance):
+                self.store.sign_out(id, other)
+        elif other in self.final or (target.gone is not None and target.gone.reason != AWAY):
+            assert self.store.sign_out(id, other) is None
+        else:
+            ended_by = self.store.sign_out(id, other)
+            assert ended_by is not None
+            assert ended_by.gone == Gone(LOGGED_OUT, self.clock(), mine.client)
+            self.count["logouts"] += target.gone is None
+            self.end(target, ended_by.gone)
 
     @rule(id=tabs)
     def closes_its_stream(self, id: str) -> None:

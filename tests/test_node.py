@@ -21,6 +21,8 @@ from tim.hub import Changed, End, Missed, Stream
 from tim.rules import Gone, Instance, Limits, Message
 from tim.store.redis import LEASE
 from tim.tab import Tab
+from tim.web.lobby import Lobby
+from tim.web.sdk_page import Page
 
 Servers = RedisServer | RedisCluster
 Open = Callable[[Backend, Instance], Stream]
@@ -335,5 +337,47 @@ def test_limits_that_are_saved_elsewhere_change_the_lists_that_are_open_here(
     other.take()
     there.save_limits(Limits(online_web_instances=7))
     assert other.take() == [Changed()]
-    until(lambda: (here.renew(), Changed() in stream.take())[1], "the list changes with a renewal")  # type: ignore[func-returns-value]
+    here.renew()
+    assert Changed() in stream.take()
     assert here.limits() == Limits(online_web_instances=7)
+
+
+def test_limits_that_are_saved_elsewhere_are_shown_at_once(
+    servers: Servers, settled: Callable[[str], Backend], open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.node.RENEWAL_PERIOD", 3600.0)
+    here, there = settled(servers.url), settled(servers.url)
+    stream = open_stream(here, log_in(here))
+    stream.take()
+    there.save_limits(Limits(online_web_instances=7))
+    until(lambda: Changed() in stream.take(), "the list should change with no renewal due")
+    assert here.limits() == Limits(online_web_instances=7)
+
+
+def test_one_whose_page_has_come_back_elsewhere_is_not_ended_by_its_connection_here(
+    here: Backend, there: Backend
+) -> None:
+    tab = log_in(here)
+    old, new = (Page(backend, Lobby(), "203.0.113.7", lambda: None) for backend in (here, there))
+    old.serve(tab.id)
+    new.serve_again(tab.id)
+    old.log_out()  # it has not been told yet that it has moved
+    assert there.store.get(tab.id).online
+    new.log_out()
+    gone = there.store.get(tab.id).gone
+    assert gone is not None
+    assert gone.reason == LOGGED_OUT
+    for page in (old, new):
+        page.close()
+
+
+def test_who_moved_elsewhere_and_has_ended_there_hears_the_true_reason(
+    here: Backend, there: Backend, silence: Silence, open_stream: Open
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+    silence()
+    open_stream(there, tab)
+    there.logout(tab.id)
+    here.renew()
+    assert end_of(stream).code == CLOSE_CODES[LOGGED_OUT]

@@ -17,7 +17,7 @@ from tim import TYPES, Backend, Client
 from tim.errors import NodeForgotten, StoreUnavailable
 from tim.events import AWAY, CLOSE_CODES, CLOSE_MOVED
 from tim.hub import Changed, End, Missed, Stream
-from tim.rules import PARTS, Gone, Instance
+from tim.rules import PARTS, Gone, Instance, Limits
 from tim.store.redis import LEASE
 
 Open = Callable[[Backend, Instance], Stream]
@@ -156,6 +156,18 @@ def test_a_tab_whose_closing_was_answered_too_late_is_shown_as_closed_to_the_oth
 
 
 # Hints
+
+
+def test_with_the_hint_lost_a_renewal_shows_the_limits_that_were_saved(
+    here: Backend, there: Backend, line: RedisLine, open_stream: Open
+) -> None:
+    stream = open_stream(here, log_in(here))
+    line.drops_hints()
+    there.save_limits(Limits(online_web_instances=7))
+    until(lambda: line.dropped, "the hint should be lost")
+    stream.take()
+    here.renew()
+    assert Changed() in stream.take()
 
 
 def test_with_every_hint_lost_a_renewal_says_who_has_ended(

@@ -135,6 +135,15 @@ def test_many_nodes_die_at_once_and_all_of_them_are_buried(
     assert {two.get(tab.id).detached_at for tab in tabs} == {clock()}
 
 
+def test_one_that_dies_when_the_clock_was_set_back_is_buried_as_soon_as_any_other(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    tab = log_in(one)
+    clock.advance(-3600)
+    passes(LEASE + 5, two)
+    assert not two.get(tab.id).online
+
+
 # What was owed to it
 
 

@@ -85,7 +85,7 @@ def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "pulse")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
     # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
-    fields = {"exists", "generation", "void", "seq", "shown", "bytes"}
+    fields = {"exists", "generation", "void", "revoked", "early", "seq", "shown", "bytes"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
 

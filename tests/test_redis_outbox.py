@@ -84,6 +84,20 @@ def test_after_ten_seconds_another_process_writes_it_to_its_receiver_once(
     assert servers.keys("*:outbox") == set()
 
 
+def test_it_does_not_wait_for_a_clock_that_was_set_back(
+    writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
+    other.sweep()
+    id = dies_in(writer, alice, "bob")
+    clock.advance(-3600)
+    other.sweep()
+    clock.advance(UNSENT)
+    other.sweep()
+    assert log_of(other, "bob") == [id]
+    assert servers.keys("*:outbox") == set()
+
+
 def test_every_process_that_has_a_tab_of_the_receiver_is_told_and_who_wrote_it_as_well(
     writer: RedisStore, other: RedisStore, dies_in: DiesIn, clock: Clock
 ) -> None:

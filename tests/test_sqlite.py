@@ -466,12 +466,14 @@ def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock)
     with sqlite3.connect(file) as db:
         db.executescript(resources.files("tim.store").joinpath("schema.sql").read_text())
         db.execute("DROP INDEX instances_ended")
+        db.execute("DROP TABLE early")
         db.execute("PRAGMA user_version = 3")
     with opened(file, clock):
         pass
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'instances_ended'").fetchone() == (1,)
+        lacked = "SELECT count(*) FROM sqlite_master WHERE name IN ('instances_ended', 'early')"
+        assert db.execute(lacked).fetchone() == (2,)
 
 
 def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, clock: Clock) -> None:
@@ -482,7 +484,7 @@ def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, cl
             store.deliver(APP, "administrator", "bob", text, new_id(), copy=False)
     with sqlite3.connect(file) as db:
         db.executescript(
-            "DROP INDEX instances_ended; DROP INDEX messages_by_id; ALTER TABLE accounts DROP COLUMN bytes;"
+            "DROP TABLE early; DROP INDEX instances_ended; DROP INDEX messages_by_id; ALTER TABLE accounts DROP COLUMN bytes;"
             "CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id); PRAGMA user_version = 2"
         )
     with opened(file, clock) as store:

@@ -607,8 +607,23 @@ def test_a_stream_is_opened_again_only_where_no_later_one_was(store: Store, log_
 
 def test_a_stream_of_one_that_has_ended_is_not_opened_again(store: Store, log_in: LogIn) -> None:
     tab = log_in()
+    later = store.attach(tab.id, NODE, 10)
     store.remove(tab.id, Gone(LOGGED_OUT, 0))
-    assert why_not(lambda: store.attach_again(tab.id, NODE, 10, tab.stream)).reason == LOGGED_OUT
+    for stream in (tab.stream, later.stream):
+        reason = why_not(lambda stream=stream: store.attach_again(tab.id, NODE, 10, stream)).reason  # type: ignore[misc]
+        assert reason == LOGGED_OUT
+
+
+# ending one that may go on elsewhere
+
+
+def test_one_whose_stream_was_opened_again_is_not_ended_by_the_stream_before(store: Store, log_in: LogIn) -> None:
+    tab = log_in()
+    later = store.attach(tab.id, NODE, 10)
+    assert store.remove(tab.id, Gone(LOGGED_OUT, 0), tab.stream) is None
+    assert store.get(tab.id) == later, "nothing was done"
+    assert store.remove(tab.id, Gone(LOGGED_OUT, 0), later.stream) is not None
+    assert reason(store, tab) == LOGGED_OUT
 
 
 # signing another one out
@@ -650,6 +665,25 @@ def test_of_an_account_the_newest_ends_are_kept(store: Store, log_in: LogIn, clo
     log_in(limit=1, attached=False)
     kinds = [reason(store, tab) for tab in gone]
     assert kinds == [UNKNOWN] * 3 + [MULT_ACCOUNT] * ENDS_KEPT
+
+
+def test_the_ends_of_others_do_not_push_out_one_that_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
+    away = log_in(attached=False)
+    clock.advance(GRACE)
+    for _ in range(ENDS_KEPT + 3):
+        clock.advance(1)
+        store.remove(log_in(attached=False).id, Gone(LOGGED_OUT, 0))
+    assert reason(store, away) == AWAY
+    assert store.attach(away.id, NODE, 1).online
+
+
+def test_of_those_that_are_away_the_newest_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
+    gone = []
+    for _ in range(ENDS_KEPT + 3):
+        gone.append(log_in(attached=False))
+        clock.advance(GRACE)
+    log_in(attached=False)
+    assert [reason(store, tab) for tab in gone] == [UNKNOWN] * 3 + [AWAY] * ENDS_KEPT
 
 
 def test_an_end_that_its_stream_has_not_been_told_is_kept(store: Store, log_in: LogIn, clock: Clock) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.actors import APP, DAY, GRACE, Clock, newcomer
 from tim.errors import USERSIG_REVOKED, InstanceGone, NoSuchAccount, UserSigRevoked
 from tim.events import LOGGED_OUT, TYPES
-from tim.rules import Gone, Instance
+from tim.rules import EARLY_KEPT, Gone, Instance
 from tim.store import Store
 
 NODE = "node-1"
@@ -123,6 +123,57 @@ def test_what_is_void_stays_void_over_a_deletion_and_a_kick_by_an_earlier_clock(
     store.kick_account(APP, "alice")
     store.delete_account(APP, "alice")
     assert store.voided_before(APP, "alice") == before
+
+
+def test_a_usersig_that_was_used_and_says_it_was_made_after_the_kick_is_void_too(store: Store, clock: Clock) -> None:
+    expires = clock() + DAY
+    ahead, unused, later = clock() + 59, clock() + 58, clock() + 3
+
+    def tries(made: float) -> None:
+        store.admit(newcomer(expires=expires), 10, made)
+
+    tries(ahead)
+    for _ in range(2):
+        store.kick_account(APP, "alice")
+        for _ in range(2):
+            with pytest.raises(UserSigRevoked):
+                tries(ahead)
+        clock.advance(2)
+    store.delete_account(APP, "alice")
+    clock.advance(3600)
+    with pytest.raises(UserSigRevoked):
+        tries(ahead)
+    # What was made by others, also at a time before that, is as good as ever.
+    tries(unused)
+    tries(later + 2)
+    store.admit(newcomer(expires=expires + 1), 10, ahead)
+
+
+def test_a_usersig_that_was_used_early_is_good_for_as_long_as_nobody_is_kicked(store: Store, clock: Clock) -> None:
+    ahead, expires = clock() + 30, clock() + DAY
+    for _ in range(3):
+        store.admit(newcomer(expires=expires), 10, ahead)
+        clock.advance(29)
+    store.kick_account(APP, "alice")
+    with pytest.raises(UserSigRevoked):
+        store.admit(newcomer(expires=expires), 10, ahead)
+
+
+def test_of_many_usersigs_that_were_used_early_the_newest_are_void(store: Store, clock: Clock) -> None:
+    at = clock()
+
+    def tries(nth: int) -> None:
+        store.admit(newcomer(expires=at + DAY + nth), 1, at + 10 + nth)
+
+    for nth in range(EARLY_KEPT + 2):
+        tries(nth)
+    store.kick_account(APP, "alice")
+    for nth in range(EARLY_KEPT + 2):
+        if nth < 2:
+            tries(nth)
+        else:
+            with pytest.raises(UserSigRevoked):
+                tries(nth)
 
 
 def test_a_login_that_is_refused_as_void_changes_nothing(store: Store, clock: Clock) -> None:

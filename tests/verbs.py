@@ -75,6 +75,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "kick_account": lambda at: at.store.kick_account(APP, "alice"),
     "delete_account": _delete,
     "fail": lambda at: at.store.failed("account/alice", 20),
+    "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
 }
 """What changes something, by the name of the script that does it."""
 
@@ -93,7 +94,6 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "read_up_to": lambda at: at.store.read_up_to(APP, "carol"),
     "voided_before": lambda at: at.store.voided_before(APP, "alice"),
     "limits": lambda at: at.store.limits(APP),
-    "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
 }
 """What needs no script."""
 

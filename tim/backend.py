@@ -83,7 +83,7 @@ class Backend:
         try:
             if not self.store.accounts(sdk_app_id, [ADMINISTRATOR]):  # which may be full
                 self.store.import_account(sdk_app_id, ADMINISTRATOR)
-            self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances)
+            self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances, self._look_at_limits)
         except StoreUnavailable as error:
             self.store.close()
             raise SettingError("TIM_STORE", str(error)) from None
@@ -105,12 +105,15 @@ class Backend:
 
     def save_limits(self, limits: Limits) -> None:
         """Save what the app allows. It holds in every process for what begins a second later; open tabs show it
-        within the renewal period.
+        at once, or within the renewal period where the notification is lost.
 
         Raises:
             StoreUnavailable.
         """
         self.store.save_limits(self.sdk_app_id, limits)
+        self._look_at_limits()
+
+    def _look_at_limits(self) -> None:
         self._limits_read = -FRESH
         self.limits()
 
@@ -232,9 +235,9 @@ class Backend:
         """All live instances of the same account, oldest first."""
         return self.store.instances(instance.app, instance.user)
 
-    def logout(self, id: str) -> None:
-        """End one instance; twice is once."""
-        self.say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0))])
+    def logout(self, id: str, stream: int | None = None) -> None:
+        """End one instance; twice is once. Where `stream` is given, only if no later stream of it was opened."""
+        self.say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0), stream)])
 
     def sign_out(self, id: str, other: str) -> None:
         """End another instance of the same account; one that has ended already stays as it is.

@@ -31,13 +31,15 @@ class Node:
 
     Args:
         limit: how many instances an account may have now.
+        look_at_limits: reads the limits anew; open tabs learn of it where they were saved elsewhere.
     """
 
-    def __init__(self, store: Store, hub: Hub, limit: Callable[[], int]) -> None:
+    def __init__(self, store: Store, hub: Hub, limit: Callable[[], int], look_at_limits: Callable[[], object]) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
         self._limit = limit
+        self._look_at_limits = look_at_limits
         self._doubt = threading.Event()  # set while hub and store may differ, as something was lost
         self._stopped = threading.Event()
         self._wake = threading.Event()
@@ -71,7 +73,7 @@ class Node:
                 self._doubt.set()
                 raise
         self.say_goodbye(self._store.sweep())
-        self._limit()  # read anew, so that open tabs learn of it where it was saved elsewhere
+        self._look_at_limits()
 
     def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
         """Tell the streams of instances that the store has just ended; None is one that had ended before."""
@@ -96,6 +98,9 @@ class Node:
         self._wake.set()
 
     def _hear(self, hint: Hint) -> None:
+        if hint.limits:
+            self._wake.set()  # the renewal looks at them: this thread must not wait for the store
+            return
         if hint.message is not None:
             self._hub.post(hint.app, hint.user, hint.message)
             return

@@ -36,7 +36,11 @@ the longest that a tab's cookie goes on living without being renewed."""
 
 
 ENDS_KEPT: Final = 500
-"""Ends of instances that are kept of one account, the newest; of an older one nobody can say any more what it was."""
+"""Ends of instances that are kept of one account, the newest; of an older one nobody can say any more what it was.
+As many are kept of instances that are away, which logins and logouts of others do not push out."""
+EARLY_KEPT: Final = 100
+"""UserSigs of one account that were used before the second in which they say they were made, and that a kick revokes
+one by one; the newest."""
 WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""
 PAUSE: Final = 60

@@ -91,6 +91,11 @@ class Tab:
         self.ready = True
 
     @property
+    def number(self) -> int | None:
+        """The number of its stream in the store."""
+        return self._stream.number
+
+    @property
     def seen(self) -> int:
         """The number, in the account's log, of the newest message handed to the reader."""
         return self._seen

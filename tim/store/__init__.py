@@ -55,7 +55,7 @@ class Store(Protocol):
         """`attach`, if stream `after` is still the newest one; None, and nothing done, where a later one was opened.
 
         Raises:
-            InstanceGone: it has ended.
+            InstanceGone: it has ended, whichever stream is the newest.
         """
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
@@ -78,8 +78,11 @@ class Store(Protocol):
             NodeForgotten: it has to join again, and to attach its streams again.
         """
 
-    def remove(self, id: str, gone: Gone) -> Instance | None:
-        """End an instance. Returns it, or None where it had ended before: the first reason stays."""
+    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
+        """End an instance; where `stream` is given, only if that is still its newest stream.
+
+        Returns it, or None, and nothing done, where it had ended before or has a later stream.
+        """
 
     def sign_out(self, id: str, other: str) -> Instance | None:
         """End another instance of the same account, by the instance `id`, which must hold at that instant.
@@ -147,7 +150,8 @@ class Store(Protocol):
         """Those of `users` that exist."""
 
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
-        """End every instance of an account for good, and make void each UserSig made before the coming second.
+        """End every instance of an account for good, and make void each UserSig made before the coming second, and
+        each that was used before and says that it was made later.
 
         A UserSig says only in which second it was made. Returns how many seconds are left until that coming one,
         which the caller lets pass before he tells of it, and the ended instances.

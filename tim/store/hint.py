@@ -14,13 +14,15 @@ from tim.rules import Client, Gone, Message
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What has happened to an account: a message has come, or else its list of instances is another one.
+    """What has happened to an account: a message has come, or else its list of instances is another one. Or to an app,
+    and then there is no account: its limits were saved.
 
     Attributes:
         message: has been written into the account's log.
         instance: what the two below are about.
         gone: how it has ended.
         stream: the number of the stream that it has opened elsewhere.
+        limits: whether the limits of the app were saved.
     """
 
     app: int
@@ -29,6 +31,7 @@ class Hint:
     instance: str = ""
     gone: Gone | None = None
     stream: int | None = None
+    limits: bool = False
 
 
 def seconds(microseconds: str) -> float:
@@ -57,6 +60,8 @@ def gone_of(reason: str, at: str, browser: str | None, address: str | None) -> G
 def read(words: str) -> Hint:
     """The hint in the words of a script."""
     told: dict[str, Any] = json.loads(words)
+    if "limits" in told:
+        return Hint(int(told["app"]), "", limits=True)
     app, user = int(told["app"]), told["user"]
     if "text" in told:
         return Hint(app, user, message=message_of(told, told["seq"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
+from tim.events import AWAY
 from tim.rules import ENDS_KEPT, Client, Gone, Instance, ended
 
 
@@ -38,11 +39,13 @@ def end(db: sqlite3.Connection, instance: Instance, gone: Gone) -> Instance:
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
         (gone.reason, gone.at, *by, instance.id),
     )
-    # One whose stream has not been told yet stays until it was.
+    # One whose stream has not been told yet stays until it was. Those that are away may come back: what has ended for
+    # good does not push them out.
     db.execute(
         "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM instances WHERE app = ?"
-        " AND user = ? AND reason IS NOT NULL ORDER BY gone_at DESC, generation DESC LIMIT -1 OFFSET ?)",
-        (instance.app, instance.user, ENDS_KEPT),
+        " AND user = ? AND reason IS NOT NULL AND (reason = ?) = ?"
+        " ORDER BY gone_at DESC, generation DESC LIMIT -1 OFFSET ?)",
+        (instance.app, instance.user, AWAY, gone.reason == AWAY, ENDS_KEPT),
     )
     return replace(instance, gone=gone)
 

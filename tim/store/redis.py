@@ -120,9 +120,10 @@ class RedisStore:
     def detach(self, id: str, stream: int) -> bool:
         return bool(self._call(_part_in(id), "detach", id, stream)[1])
 
-    def remove(self, id: str, gone: Gone) -> Instance | None:
+    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         by = () if gone.by is None else astuple(gone.by)
-        removed = self._call(_part_in(id), "remove", id, gone.reason, *by)[1]
+        fence = "" if stream is None else stream
+        removed = self._call(_part_in(id), "remove", id, gone.reason, fence, *by)[1]
         return None if removed is None else instance_of(removed)
 
     def sign_out(self, id: str, other: str) -> Instance | None:
@@ -220,7 +221,7 @@ class RedisStore:
 
     def save_limits(self, app: int, limits: Limits) -> None:
         pairs = (word for pair in asdict(limits).items() for word in pair)
-        self._connection.command(0, "HSET", _limits(app), *pairs)
+        self._call(0, "save_limits", app, *pairs)
 
     def failed(self, name: str, most: int) -> int:
         left: int = self._call(part_of(0, name), "fail", name, most, us(WINDOW), us(PAUSE), call_id())[1]

@@ -6,7 +6,7 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of a file that `schema.sql` has made; `schema_<n>.sql` makes one of version n from one of the version before."""
 
 

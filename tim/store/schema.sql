@@ -41,6 +41,16 @@ CREATE TABLE voided (
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 
+-- UserSigs that were used before the second in which they say they were made, as their maker's clock was ahead.
+CREATE TABLE early (
+    app     INTEGER NOT NULL,
+    user    TEXT    NOT NULL,
+    made    INTEGER NOT NULL,                       -- unix seconds, as the UserSig says
+    expires REAL    NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (app, user, made, expires)
+) WITHOUT ROWID;
+
 -- Each account has its own log; a message stands in the sender's and in the receiver's.
 CREATE TABLE messages (
     app      INTEGER NOT NULL,

@@ -88,6 +88,10 @@ class SQLiteStore:
                 return known, []
             if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
                 raise UserSigRevoked
+            if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
+                raise UserSigRevoked
+            if now < made < math.inf:
+                accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
             instance = replace(newcomer, since=now, detached_at=now)
             evicted = [
                 instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
@@ -109,9 +113,10 @@ class SQLiteStore:
             instance = instances.find(self._db, id)
             if instance is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
-            if after not in (None, instance.stream):
-                return None
             gone = ended(instance, now=now, grace=self._grace)
+            # An end for good is told whichever stream is the newest.
+            if after not in (None, instance.stream) and (gone is None or gone.reason == AWAY):
+                return None
             if gone is None:
                 self._db.execute(
                     "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
@@ -144,9 +149,11 @@ class SQLiteStore:
         with self._transaction():
             return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
 
-    def remove(self, id: str, gone: Gone) -> Instance | None:
+    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
+            if instance is not None and stream not in (None, instance.stream):
+                return None
             before = None if instance is None else ended(instance, now=now, grace=self._grace)
             # One that is away could come back, so it can still be ended for good.
             if instance is None or (before is not None and before.reason != AWAY):
@@ -236,6 +243,7 @@ class SQLiteStore:
         with self._transaction() as now:
             before = math.floor(now) + 1
             accounts.void(self._db, app, user, before)
+            accounts.revoke_early(self._db, app, user)
             return before - now, self._end_all(app, user, now)
 
     def delete_account(self, app: int, user: str) -> list[Instance]:

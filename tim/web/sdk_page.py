@@ -94,9 +94,12 @@ class Page:
             self._switch_to(None)
 
     def log_out(self) -> None:
-        """End the instance that is served here: its page has begun anew, or is gone."""
+        """End the instance that is served here: its page has begun anew, or is gone.
+
+        One that its page has attached again on another connection goes on there.
+        """
         if self._tab is not None:
-            self._backend.logout(self._tab.instance.id)
+            self._backend.logout(self._tab.instance.id, self._tab.number)
 
     def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
         """The next pushes of what came after message number `cookie` of the account's log.

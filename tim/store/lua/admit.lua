@@ -5,7 +5,9 @@ local expires, limit, made = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
 local known = find(id)
 if known then return {'ok', flat(known), {}} end
 local account = key('account', app, user)
-if made < tonumber(redis.call('HGET', account, 'void') or 0) then return {'void'} end
+local void, revoked, early = unpack(redis.call('HMGET', account, 'void', 'revoked', 'early'))
+local ticket = us(made) .. '/' .. expires
+if made < tonumber(void or 0) or tickets(revoked)[ticket] then return {'void'} end
 
 -- rules.leaving: the detached first, then the oldest generation.
 local seated = live(app, user, true)
@@ -20,6 +22,12 @@ for n = 1, #seated + 1 - limit do
 end
 
 redis.call('HSET', account, 'exists', 1)
+-- Its maker's clock is ahead: a kick has to know it, as it will say that it was made after the kick.
+if made * 1000000 > now and made < never then
+    local known = tickets(early, now / 1000000)
+    known[ticket] = made
+    keep_tickets(account, 'early', known)
+end
 local instance = {id = id}
 set(instance, {
     app = app, user = user, browser = browser, address = address, since = now, expires = expires,

@@ -8,9 +8,10 @@ if not instance then return gone({}, 'unknown', now) end
 -- A node that is held to be dead must not have streams; it learns of it when it renews, and comes again.
 if not redis.call('ZSCORE', key('nodes'), node) then return {'lapsed'} end
 
-if after and instance.stream ~= after then return {'ok', false} end
 local app, user = instance.app, instance.user
 local reason, at = fate(instance)
+-- An end for good is told whichever stream is the newest.
+if after and instance.stream ~= after and (not reason or reason == 'away') then return {'ok', false} end
 if reason == 'away' then
     local seated = live(app, user, true)
     if tonumber(instance.expires) <= now then
@@ -23,7 +24,7 @@ if reason == 'away' then
         return gone(instance, instance.reason, instance.at)
     end
     redis.call('SREM', key('away', app, user), id)
-    redis.call('ZREM', key('ended', app, user), id)
+    redis.call('ZREM', key('stayed', app, user), id)
     set(instance, {
         reason = false, at = false, by_browser = false, by_address = false,
         generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),

@@ -3,8 +3,10 @@
 -- whole microseconds of unix time, by the clock of the server.
 local part = KEYS[1]
 local deadline, grace, remembered, me = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
--- Ends of instances that are kept of one account: rules.ENDS_KEPT.
-local ends_kept = 500
+-- Ends of instances that are kept of one account: rules.ENDS_KEPT; and UserSigs: rules.EARLY_KEPT.
+local ends_kept, early_kept = 500, 100
+-- connection.NEVER
+local never = 2 ^ 53 - 1
 
 local function us(number) return string.format('%.0f', number) end
 
@@ -96,6 +98,7 @@ local function forget(instance)
     redis.call('DEL', key('instance', instance.id))
     redis.call('SREM', key('away', instance.app, instance.user), instance.id)
     redis.call('ZREM', key('ended', instance.app, instance.user), instance.id)
+    redis.call('ZREM', key('stayed', instance.app, instance.user), instance.id)
     redis.call('ZREM', key('due'), instance.id)
 end
 
@@ -106,7 +109,9 @@ local function finish(instance, reason, at, browser, address)
     redis.call('ZREM', key('live', app, user), id)
     redis.call(reason == 'away' and 'SADD' or 'SREM', key('away', app, user), id)
     schedule(instance)
-    local ended = key('ended', app, user)
+    -- Those that are away may come back: what has ended for good does not push them out.
+    local ended = key(reason == 'away' and 'stayed' or 'ended', app, user)
+    if reason ~= 'away' then redis.call('ZREM', key('stayed', app, user), id) end
     redis.call('ZADD', ended, at, id)
     if redis.call('ZCARD', ended) > ends_kept then
         -- One whose stream has not been told yet stays until it was.
@@ -158,6 +163,25 @@ local function end_all(app, user)
     for _, id in ipairs(redis.call('SMEMBERS', key('away', app, user))) do ended[#ended + 1] = find(id) end
     for _, instance in ipairs(ended) do finish(instance, 'REST_API_Kick', now) end
     return all(ended)
+end
+
+-- UserSigs in a list of 'made/expires': for each the second in which it was made, if that is `since` or later.
+local function tickets(list, since)
+    local found = {}
+    for ticket, made in string.gmatch(list or '', '((%d+)/%d+)') do
+        made = tonumber(made)
+        if made >= (since or 0) then found[ticket] = made end
+    end
+    return found
+end
+
+-- Keep the newest of these UserSigs in a field of an account.
+local function keep_tickets(account, field, found)
+    local list = {}
+    for ticket in pairs(found) do list[#list + 1] = ticket end
+    table.sort(list, function(a, b) return found[a] == found[b] and a > b or found[a] > found[b] end)
+    local text = table.concat(list, ' ', 1, math.min(#list, early_kept))
+    if text == '' then redis.call('HDEL', account, field) else redis.call('HSET', account, field, text) end
 end
 
 local function exists(app, user) return redis.call('HEXISTS', key('account', app, user), 'exists') == 1 end

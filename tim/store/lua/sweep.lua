@@ -6,6 +6,15 @@ me = ''
 -- A node is dead if it alone was silent. Where nobody was heard for long, it was this server that was away.
 local silence = now - (redis.call('GET', key('pulse')) or now)
 redis.call('SET', key('pulse'), us(now))
+if silence < 0 then
+    -- The clock was set back: leases and what waits must not last so much longer.
+    for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), us(now + lease), '+inf')) do
+        redis.call('ZADD', key('nodes'), now + lease, node)
+    end
+    for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('outbox'), us(now), '+inf')) do
+        redis.call('ZADD', key('outbox'), now, entry)
+    end
+end
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), '-inf', us(now))) do
     if silence > lease / 2 then
         redis.call('ZADD', key('nodes'), now + lease, node)
