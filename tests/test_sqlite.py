@@ -484,7 +484,8 @@ def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, cl
             store.deliver(APP, "administrator", "bob", text, new_id(), copy=False)
     with sqlite3.connect(file) as db:
         db.executescript(
-            "DROP TABLE early; DROP INDEX instances_ended; DROP INDEX messages_by_id; ALTER TABLE accounts DROP COLUMN bytes;"
+            "DROP TABLE early; DROP INDEX instances_ended; DROP INDEX messages_by_id;"
+            "ALTER TABLE accounts DROP COLUMN bytes;"
             "CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id); PRAGMA user_version = 2"
         )
     with opened(file, clock) as store:
