@@ -139,6 +139,7 @@ def test_one_that_dies_when_the_clock_was_set_back_is_buried_as_soon_as_any_othe
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab = log_in(one)
+    passes(1, two)
     clock.advance(-3600)
     passes(LEASE + 5, two)
     assert not two.get(tab.id).online
