@@ -31,8 +31,8 @@ class Talk:
             thread.start()
 
     def goes_on(self) -> None:
-        """Wait until everybody has been told a few more."""
-        enough = {pair: len(said) + 5 for pair, said in self.taken.items()}
+        """Wait until everybody has been told another one, and one more."""
+        enough = {pair: len(said) + 2 for pair, said in self.taken.items()}
         until(lambda: all(len(said) >= enough[pair] for pair, said in self.taken.items()), "the talk has stopped")
 
     def ends(self) -> None:

@@ -24,7 +24,7 @@ from typing import Final
 from tests.many.fleet import Fleet, running_fleet
 from tests.redis_server import RedisServer
 from tests.web.server import PATIENCE
-from tests.web.wire import ScriptTab, Socket, log_in, login_page_of
+from tests.web.wire import ScriptTab, Socket, browser_cookie, log_in, login_page_of
 from tim.backend import DETACH_GRACE
 from tim.store import Store, open_store
 
@@ -97,8 +97,10 @@ def audience() -> Iterator[Audience]:
 def come_online(fleet: Fleet, listening: Audience, tabs: int) -> list[Socket]:
     """So many tabs, each of an account of its own, that log in at one server and have their stream at another."""
 
+    browser = browser_cookie(fleet[0])
+
     def come(n: int) -> Socket:
-        tab = log_in(fleet[n % 3], f"crowd-{secrets.token_hex(8)}")
+        tab = log_in(fleet[n % 3], f"crowd-{secrets.token_hex(8)}", browser=browser)
         return listening.add(tab.at(fleet[(n + 1) % 3]).goes_online())
 
     with ThreadPoolExecutor(8) as pool:
@@ -109,10 +111,11 @@ def kicks(fleet: Fleet, store: Store, listening: Audience, times: int, *, tabs: 
     """Kick a tab so often, by one login more than the `tabs` that an account may have."""
     a, b, c = fleet
     user = f"alice-{secrets.token_hex(8)}"
+    browser = browser_cookie(a)
     online: deque[tuple[ScriptTab, Socket]] = deque()
     for _ in range(tabs + times):
         clicked = time.time()
-        tab = log_in(a, user)
+        tab = log_in(a, user, browser=browser)
         if len(online) == tabs:
             old, stream = online.popleft()
             heard = listening.hears_kick(stream)

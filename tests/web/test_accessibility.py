@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Final, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.web.browser import Tab
 from tests.web.conftest import MakePerson, NewWindow
 from tests.web.server import Server, until
 
-LOOKS: dict[str, dict[str, Any]] = {
-    "wide": {"viewport": {"width": 1280, "height": 800}},
-    "narrow": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
-    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
-    "narrow and dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
-}
+DESK, TELEPHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+WIDTHS: Final = (320, 390, 768, 1024, 1920)
 
 SHIFTS = """() => {
     window.shifts = [];
@@ -35,9 +32,15 @@ def roomy_person(roomy: Server, person: MakePerson) -> MakePerson:
 
 
 def passes_axe(tab: Tab, where: str) -> None:
-    # Nothing is waived; what axe cannot decide by itself it lists elsewhere.
-    found = Axe().run(tab.page)
-    assert found.violations_count == 0, f"{where}\n{found.generate_report()}"
+    """Axe finds nothing on the page as it is now: on a desk and on a telephone, in the light and in the dark."""
+    for size in (DESK, TELEPHONE):
+        tab.page.set_viewport_size(size)
+        fits(tab)
+        for scheme in SCHEMES:
+            tab.page.emulate_media(color_scheme=scheme)
+            # Nothing is waived; what axe cannot decide by itself it lists elsewhere.
+            found = Axe().run(tab.page)
+            assert found.violations_count == 0, f"{where}, {size}, {scheme}\n{found.generate_report()}"
 
 
 def fits(tab: Tab) -> None:
@@ -46,9 +49,14 @@ def fits(tab: Tab) -> None:
     assert width <= window, f"{width} pixels in a window of {window}"
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_on_any_page(look: str, roomy_person: MakePerson, new_window: NewWindow) -> None:
-    alice = roomy_person("alice", window=new_window(**LOOKS[look]))
+def fits_everywhere(tab: Tab) -> None:
+    for width in WIDTHS:
+        tab.page.set_viewport_size({"width": width, "height": 640})
+        fits(tab)
+
+
+def test_axe_finds_nothing_on_any_page(roomy_person: MakePerson, new_window: NewWindow) -> None:
+    alice = roomy_person("alice", window=new_window(has_touch=True))
     tab = alice.opens("/login")
     passes_axe(tab, "login")
     tab.page.fill("#userID", alice.user_id)
@@ -69,60 +77,52 @@ def test_axe_finds_nothing_on_any_page(look: str, roomy_person: MakePerson, new_
     expect(tab.page.locator("[data-message]")).to_have_count(2)
     tab.sends("nobody-at-all", "x")
     expect(tab.page.locator("#send-error")).to_be_visible()
-    fits(tab)
     passes_axe(tab, "tab with two instances, messages and a refused one")
     third = alice.logs_in_by_script()
     lines = [stream, third.goes_online()]
     fourth = alice.logs_in_by_script()
     tab.is_kicked_out("multipleAccount")
     passes_axe(tab, "kicked out")
-    fits(tab)
     assert all(line.code is None for line in lines) and fourth.instance
 
 
-@pytest.mark.parametrize("look", ["wide", "dark"])
-def test_axe_finds_nothing_in_the_states_in_between(
-    look: str, roomy: Server, person: MakePerson, new_window: NewWindow
-) -> None:
-    alice = person("alice", on=roomy, window=new_window(**LOOKS[look]))
+def test_axe_finds_nothing_in_the_states_in_between(roomy: Server, person: MakePerson) -> None:
+    alice = person("alice", on=roomy)
     tab = alice.logs_in()
     copy = alice.opens(f"/im/{tab.instance}/", "copy")
     copy.is_ready()
     tab.has_moved()
     passes_axe(tab, "moved")
-    fits(tab)
     # A page whose socket is refused stays as it was made: not ready.
     copy.page.route_web_socket("**/events", lambda socket: socket.close())
     copy.page.reload()
     expect(copy.page.locator("#sdk-state")).not_to_have_attribute("data-state", "ready")
     passes_axe(copy, copy.state)
-    fits(copy)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1920])
-def test_no_page_scrolls_sideways(width: int, roomy_person: MakePerson, new_window: NewWindow) -> None:
-    alice = roomy_person("a-name-of-twenty-one-b", window=new_window(viewport={"width": width, "height": 640}))
+def test_no_page_scrolls_sideways(roomy_person: MakePerson) -> None:
+    alice = roomy_person("a-name-of-twenty-one-b")
     tab = alice.opens("/login")
-    fits(tab)
+    fits_everywhere(tab)
     tab.page.fill("#userID", alice.user_id)
     tab.page.fill("#userSig", "x" * 500)
     tab.page.click("#login")
     expect(tab.page.locator("#login-error")).to_be_visible()
-    fits(tab)
+    fits_everywhere(tab)
     tab.page.fill("#userSig", alice.server.user_sig(alice.user_id))
     tab.page.click("#login")
     tab.is_ready()
-    fits(tab)
+    fits_everywhere(tab)
     others = [alice.logs_in_by_script(agent="A-Browser-With-A-Very-Long-Name/1.0 " * 5) for _ in range(2)]
     for text in ("x" * 2000, "words " * 300, "二" * 500):
         tab.sends(alice.user_id, text)
         expect(tab.page.locator("#text")).to_have_value("")
     expect(tab.page.locator("[data-message]")).to_have_count(3)
-    fits(tab)
+    fits_everywhere(tab)
     lines = [other.goes_online() for other in others]
     last = alice.logs_in_by_script()
     tab.is_kicked_out("multipleAccount")
-    fits(tab)
+    fits_everywhere(tab)
     assert all(line.code is None for line in lines) and last.instance
 
 
@@ -190,9 +190,9 @@ def test_the_focus_stays_where_it_was_as_fragments_arrive(roomy_person: MakePers
     assert tab.page.evaluate("document.querySelector('#text').selectionStart") == len("half a sentence")
 
 
-@pytest.mark.parametrize("look", ["wide", "narrow"])
-def test_nothing_jumps_as_fragments_arrive(look: str, roomy_person: MakePerson, new_window: NewWindow) -> None:
-    window = new_window(**LOOKS[look])
+@pytest.mark.parametrize("size", [DESK, TELEPHONE], ids=["desk", "telephone"])
+def test_nothing_jumps_as_fragments_arrive(size: ViewportSize, roomy_person: MakePerson, new_window: NewWindow) -> None:
+    window = new_window(viewport=size)
     window.add_init_script(f"({SHIFTS})()")
     alice = roomy_person("alice", window=window)
     tab = alice.logs_in()
