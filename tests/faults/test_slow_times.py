@@ -54,8 +54,9 @@ def test_a_tab_that_does_not_come_back_from_a_killed_worker_is_out_after_lease_a
 def test_an_eviction_that_finds_its_socket_blocked_frees_the_seat_at_once_and_closes_the_socket_in_time(
     server: Gunicorn, redis: RedisServer, opens: Opens
 ) -> None:
-    stuck, writer, second = log_in(server, "stuck"), opens(server, "writer"), opens(server, "stuck")
+    stuck = log_in(server, "stuck")
     with reading(stuck) as client, ThreadPoolExecutor(4) as threads:
+        writer, second = opens(server, "writer"), opens(server, "stuck")
         [(port, _)] = connections(client.pid)
         client.send_signal(signal.SIGSTOP)
         # Until no buffer between the two takes any more; what is quoted in HTML is five times as large there.
