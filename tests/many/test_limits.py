@@ -59,7 +59,8 @@ def test_a_number_of_tabs_that_one_process_saved_holds_at_all_a_second_later(
     # Fewer: nobody has to leave before the next login; then as many as are too many, at once.
     save(Limits(online_web_instances=1))
     for stream in streams:
-        stream.hears_nothing(0.1)
+        stream.hears("3 of 1")
+        assert stream.code is None
     assert "3 of 1" in tabs[0].at(a).gets().body
     assert tabs[1].at(c).instances() == {tab.instance: "online" for tab in tabs}
     newest = log_in(c, alice)
