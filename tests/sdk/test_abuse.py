@@ -33,7 +33,7 @@ COMMANDS = (
     "im_sdk_config_mgr.fetch_config",
 )
 BODY = ("To_Account", "MsgBody", "MsgSeq", "MsgRandom", "Cookie", "UserItem")
-HALF = st.sampled_from(["\ud800", "a\udfff", "\0", "x" * 20_000, "alice"])
+HALF = st.sampled_from(["\ud800", "a\udfff", "\0", "x" * 10_000, "alice"])
 """Texts that are no characters, end a string elsewhere, or are long."""
 FIELDS = ("a2", "identifier", "usersig", "sdkappid", "tinyid", "status_instid", "reqtime")
 
