@@ -27,9 +27,9 @@ def distributions(*folders: str) -> set[str]:
         for name in imported(node)
     }
     of = metadata.packages_distributions()
-    return {
-        of[name][0].lower().replace("_", "-") for name in modules - sys.stdlib_module_names - {"tim", "tests", "app"}
-    }
+    # _typeshed is known to type checkers alone.
+    foreign = modules - sys.stdlib_module_names - {"tim", "tests", "app", "_typeshed"}
+    return {of[name][0].lower().replace("_", "-") for name in foreign}
 
 
 def python_in(folder: str) -> list[Path]:
