@@ -1,4 +1,4 @@
-"""The settings of a server, from the environment: `TIM_…`, as CONTRACT.md section 7 names them."""
+"""The settings of a server, from the environment: `TIM_…`."""
 
 from __future__ import annotations
 
