@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -186,3 +187,14 @@ def both_servers(
     yield get
     for server, _ in running.values():
         server.stop()
+
+
+def test_a_page_that_cannot_be_rendered_is_a_failure_and_no_dead_connection(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    app = copy_of_the_tree(tmp_path / "tree")
+    (app.parent / "templates" / "_waiting.html").unlink()
+    server = make_server(app=app)
+    tab = log_in(server, "alice")
+    assert close_code(behind_the_upgrade(tab, tab.path + "events")) == 1011
+    assert "TemplateNotFound" in server.log()

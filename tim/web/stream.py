@@ -34,30 +34,38 @@ def run(ws: Server, backend: Backend, id: str) -> None:
 
 
 def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
-    """Write until the stream or the line ends; the code to close with."""
+    """Write until the stream or the connection ends; the code to close with."""
     try:
         return _write(ws, backend, tab)
-    except DEAD_LINE:
-        return CLOSE_LATER  # the line is dead, or so slow that it was given up
+    except ConnectionClosed:
+        return CLOSE_LATER  # the connection is dead, or so slow that it was given up
 
 
 def _write(ws: Server, backend: Backend, tab: Tab) -> int:
     messages, unread = tab.waiting()
     events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
     waiting = render_template("_waiting.html", this=tab.instance, messages=messages, unread=unread, events=events)
-    ws.send(_list(backend, tab) + waiting)
+    _send(ws, _list(backend, tab) + waiting)
     tab.become_ready()
-    ws.send(_state("ready", tab, [Event(EVENT.SDK_READY)]))
+    _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
     while ws.connected:
         happened = wait(ws, PING_PERIOD)
         ws.input_buffer.clear()  # a page says nothing on its stream
         items = tab.read()
         frame = "".join(_fragment(backend, tab, item) for item in items)
         if frame or not happened:
-            ws.send(frame or HEARTBEAT)
+            _send(ws, frame or HEARTBEAT)
         if items and isinstance(items[-1], End):
             return items[-1].code
     raise ConnectionClosed
+
+
+def _send(ws: Server, frame: str) -> None:
+    """Write a frame. An OSError from elsewhere, such as a template that is missing, is no dead connection."""
+    try:
+        ws.send(frame)
+    except DEAD_LINE as error:
+        raise ConnectionClosed from error
 
 
 def _fragment(backend: Backend, tab: Tab, item: News) -> str:
