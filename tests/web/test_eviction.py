@@ -284,7 +284,7 @@ def test_two_tabs_that_evict_each_other_leave_no_trace_in_their_browser(server: 
     alice = person("alice")
     tabs = [alice.opens(f"/login?userID={alice.user_id}", name) for name in "AB"]
     sig = server.user_sig(alice.user_id)
-    for n in range(10):
+    for n in range(40):
         tab, other = tabs[n % 2], tabs[1 - n % 2]
         tab.page.fill("#userSig", sig)
         tab.page.click("#login")
