@@ -71,10 +71,10 @@ class Stream:
 
     def put(self, item: Item) -> None:
         """Leave `item` for the reader and wake it. After an End nothing is taken any more."""
+        size = len(item.text.encode()) if isinstance(item, Message) else 0
         with self._lock:
             if self._ended or (isinstance(item, Changed | Missed) and item in self._items):
                 return
-            size = len(item.text.encode()) if isinstance(item, Message) else 0
             if (len(self._items) >= MAILBOX or self._bytes + size > MAILBOX_BYTES) and not isinstance(item, End):
                 item, size = End(CLOSE_LATER), 0
             self._bytes += size

@@ -63,8 +63,9 @@ class Watch:
             if now.st_size < before.st_size:
                 return f"{path} was cut short"
             self._seen[path] = now
-        changes = self._number(_CHANGES)
-        if self._header()[:16] != MAGIC or changes < self._changes:
+        header = self._header()
+        changes = int.from_bytes(header[_CHANGES])
+        if header[:16] != MAGIC or changes < self._changes:
             return f"{self._path} was overwritten"
         self._changes = changes
         return ""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
@@ -45,6 +45,7 @@ SYNC: Final = {1: True, 2: False}
 """What SyncOtherMachine says of the sender's own instances and log."""
 
 Body = dict[str, Any]
+T = TypeVar("T")
 
 
 @blueprint.route("/<service_name>/<command>", methods=["GET", "POST"], provide_automatic_options=False)
@@ -225,21 +226,21 @@ def _user(body: Body) -> str:
 
 
 def _items(body: Body, name: str) -> list[str]:
-    items = body.get(name)
-    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
-        raise BadParameter(name, f'{name} must be a list of accounts: [{{"UserID": "..."}}]')
-    if len(items) > MOST_ITEMS:
-        raise BadParameter(name, f"{name} names more than {MOST_ITEMS} accounts")
-    return [_user(item) for item in items]
+    return [_user(item) for item in _bounded(body, name, dict, 'accounts: [{"UserID": "..."}]')]
 
 
 def _names(body: Body, name: str) -> list[str]:
-    names = body.get(name)
-    if not isinstance(names, list) or not names or not all(isinstance(user, str) for user in names):
-        raise BadParameter(name, f'{name} must be a list of UserIDs: ["...", "..."]')
-    if len(names) > MOST_ITEMS:
+    return _bounded(body, name, str, 'UserIDs: ["...", "..."]')
+
+
+def _bounded(body: Body, name: str, kind: type[T], what: str) -> list[T]:
+    """The list `name` of the body, with 1 to MOST_ITEMS entries of this kind."""
+    items = body.get(name)
+    if not isinstance(items, list) or not items or not all(isinstance(item, kind) for item in items):
+        raise BadParameter(name, f"{name} must be a list of {what}")
+    if len(items) > MOST_ITEMS:
         raise BadParameter(name, f"{name} names more than {MOST_ITEMS} accounts")
-    return names
+    return items
 
 
 def _receivers(body: Body) -> list[str]:
