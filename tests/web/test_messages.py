@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.web.conftest import MakePerson, MakeServer
 from tests.web.server import Server, until
@@ -346,6 +346,36 @@ def _shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
         return one.tag, tuple(one.attributes)
 
     return [of(one) for one in elements(html)]
+
+
+def test_nothing_can_be_typed_that_the_answer_to_a_message_would_wipe_out(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    held: list[Route] = []
+    tab.page.route("**/messages", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
+    tab.sends(alice.user_id, "first")
+    expect(tab.page.locator("#send")).to_be_disabled()
+    for field in ("#to", "#text"):
+        expect(tab.page.locator(field)).to_be_disabled()
+    held[0].continue_()
+    tab.page.unroute("**/messages")
+    expect(tab.page.locator("#text")).to_be_focused()
+    tab.page.keyboard.type("second")
+    tab.page.click("#send")
+    tab.reads("first", "second")
+
+
+def test_a_form_whose_message_got_no_answer_can_be_sent_again(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    tab.page.route("**/messages", lambda route: route.abort())
+    tab.sends(alice.user_id, "first")
+    expect(tab.page.locator("#send")).to_be_enabled()
+    expect(tab.page.locator("#text")).to_have_value("first")
+    expect(tab.page.locator("#to")).to_be_enabled()
+    tab.page.unroute("**/messages")
+    tab.page.click("#send")
+    tab.reads("first")
 
 
 def test_any_line_breaks_and_scripts_of_the_world_look_the_same_after_the_journey(person: MakePerson) -> None:
