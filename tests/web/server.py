@@ -105,6 +105,7 @@ class Server:
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
+        self._accounts: dict[str, str] = {}  # the test that uses each
         self.app = app
         self.prefix = prefix
         self.port = free_port()
@@ -187,7 +188,10 @@ class Server:
         assert "Traceback" not in log, log[log.index("Traceback") :][:4000]
 
     def user_sig(self, user_id: str, expire: int = 86400, *, made: float | None = None) -> str:
-        """A UserSig that this server accepts."""
+        """A UserSig that this server accepts. Tests share servers, so no two of them may share an account."""
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("[")[0].partition(" ")[0]
+        first = self._accounts.setdefault(user_id, test)
+        assert first == test, f"{first} uses the account {user_id!r} of this server already; take another name"
         now = time.time() if made is None else made
         return usersig.make(self.settings["SDK_SECRET_KEY"], APP, user_id, now=now, expire=expire)
 

@@ -93,8 +93,8 @@ def test_a_double_click_opens_one_tab_that_stays(server: Server, person: MakePer
 
 
 def test_two_forms_of_one_browser_are_two_logins_and_so_are_two_accounts(roomy: Server) -> None:
-    cookie, form = opened_form(roomy, "twice")
-    _, other = opened_form(roomy, "twice")
+    cookie, form = opened_form(roomy, "two-forms")
+    _, other = opened_form(roomy, "two-forms")
     bob = form | {"userID": "twice-bob", "userSig": roomy.user_sig("twice-bob")}
     places = {post(roomy, "/login", each, cookie=cookie).location for each in (form, other, bob, form)}
     assert len(places) == 3 and "" not in places
@@ -163,7 +163,7 @@ def test_a_login_whose_cookie_does_not_arrive_says_what_to_do_and_evicts_nobody(
 
 
 def test_what_is_wrong_with_a_usersig_is_said_first(server: Server) -> None:
-    wrong = server.user_sig("somebody-else")
+    wrong = server.user_sig("somebody-forged")
     assert post(server, "/login", {"userID": "no-cookies-either", "userSig": wrong}).status == 401
 
 

@@ -126,7 +126,7 @@ def test_too_many_failures_stop_that_account_from_there_and_nobody_else(proxied:
 
 def test_too_many_failures_from_one_address_stop_that_address_alone(proxied: Server) -> None:
     here, elsewhere = {"X-Forwarded-For": "2001:db8:3::1"}, {"X-Forwarded-For": "2001:db8:4::1"}
-    sig = proxied.user_sig("somebody-else")
+    sig = proxied.user_sig("somebody-other")
     statuses = [post(proxied, "/login", {"userID": f"g-{n}", "userSig": sig}, headers=here).status for n in range(101)]
     assert statuses == [401] * 100 + [429]
     assert log_in(proxied, "innocent", headers=here).gets().status == 200
