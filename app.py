@@ -33,12 +33,13 @@ from werkzeug.serving import is_running_from_reloader
 from tim import Backend
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
-from tim.web import cli, guard, login, ops, rest, sdk_gateway, tabs
+from tim.web import cli, guard, login, ops, tabs
+from tim.web.context import Service, service
 from tim.web.identity import Identity
 from tim.web.logs import hide_usersigs, write_own_lines
-from tim.web.service import Service, service
 from tim.web.settings import check_names, read_settings
 from tim.web.sockets import OPTIONS
+from tim.web.tencent import gateway, rest
 
 PATIENCE = 3
 """Seconds that open streams have to say goodbye when the server stops."""
@@ -62,7 +63,7 @@ def create_app() -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(login.blueprint)
     app.register_blueprint(tabs.blueprint)
-    app.register_blueprint(sdk_gateway.blueprint)
+    app.register_blueprint(gateway.blueprint)
     app.register_blueprint(rest.blueprint)
     app.register_blueprint(ops.blueprint)
     app.cli.add_command(cli.commands)

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.actors import APP, GRACE, Clock, Person, until
-from tests.engines import ENGINES, Engine, on_redis
-from tests.redis_line import RedisLine
-from tests.redis_server import TEN_YEARS, RedisCluster, RedisServer
+from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.engines import ENGINES, Engine, on_redis
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import TEN_YEARS, RedisCluster, RedisServer
 from tim import Backend, Instance
 from tim.hub import Stream
 from tim.node import Node
-from tim.store import Store
-from tim.store.redis import RedisStore
+from tim.store.base import Store
+from tim.store.redis.engine import RedisStore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,16 +19,17 @@ from unittest.mock import patch
 
 from redis import Redis
 
-from tests.actors import APP, DAY
-from tests.costs import costs, opened
-from tests.redis_server import RedisServer
-from tests.redis_watch import Cost, Watch, cost
-from tests.web.server import Server
-from tests.web.wire import log_in
+from tests.support.actors import APP, DAY
+from tests.support.costs import costs, opened
+from tests.support.redis_server import RedisServer
+from tests.support.redis_watch import Cost, Watch, cost
+from tests.support.server import Server
+from tests.support.wire import log_in
 from tim import Backend
-from tim.events import LOGGED_OUT
-from tim.rules import PARTS, Client, Gone, Instance, instance_id, part_of
-from tim.store.redis import RedisStore
+from tim.ends import LOGGED_OUT, Client, Gone
+from tim.model import Instance
+from tim.rules import PARTS, instance_id, part_of
+from tim.store.redis.engine import RedisStore
 
 MANY: Final = 850
 """Things of a kind among which what they share is divided; such that Redis is never just enlarging a table."""

@@ -7,13 +7,13 @@ from contextlib import suppress
 
 import pytest
 
-from tests.actors import APP, Clock, Person
+from tests.support.actors import APP, Clock, Person
 from tim import Backend, Client, IMError
 from tim.attempts import REMEMBERED_PAUSES, Attempts
 from tim.errors import TooManyFailures
-from tim.rules import Limits
-from tim.store import Store
-from tim.store.redis import RedisStore
+from tim.model import Limits
+from tim.store.base import Store
+from tim.store.redis.engine import RedisStore
 
 HERE = "203.0.113.7"
 ELSEWHERE = "198.51.100.1"

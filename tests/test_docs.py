@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tim import hub, rules
+from tim import hub, model, rules
 from tim.usersig import MAX_CLOCK_LEAD, MAX_SIZE
 from tim.web import lobby
 from tim.web.guard import MAX_REQUEST
@@ -15,7 +15,7 @@ from tim.web.identity import NOTICE_LIFE
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-LIMITS = rules.Limits()
+LIMITS = model.Limits()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -7,20 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.actors import APP, PATIENCE
-from tim.events import (
-    AWAY,
-    CLOSE_CODES,
-    CLOSE_LATER,
-    CLOSE_MOVED,
-    CLOSE_RESTART,
-    KICKS,
-    LOGGED_OUT,
-    TYPES,
-    UNKNOWN,
-)
+from tests.support.actors import APP, PATIENCE
+from tim.ends import AWAY, CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, KICKS, LOGGED_OUT, TYPES, UNKNOWN, Gone
 from tim.hub import MAILBOX, Changed, End, Hub, Stream
-from tim.rules import Gone, Message
+from tim.model import Message
 
 GONE = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, 0)
 KICKED = End(CLOSE_CODES[TYPES.KICKED_OUT_MULT_ACCOUNT], GONE)

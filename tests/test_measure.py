@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.costs import costs
 from tests.measure import kept, renewal
-from tests.readme import row
+from tests.support.costs import costs
+from tests.support.readme import row
 from tim.hub import MAX_STREAMS
 
 NEAR = 0.25

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.actors import APP, GRACE, Clock, Person, until
-from tests.redis_server import RedisCluster, RedisServer
+from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.redis_server import RedisCluster, RedisServer
 from tim import EVENT, TYPES, Backend, Client
 from tim.admin import Admin
+from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone
-from tim.events import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN
 from tim.hub import Changed, End, Missed, Stream
-from tim.rules import Gone, Instance, Limits, Message
-from tim.store.redis import LEASE
+from tim.model import Instance, Limits, Message
+from tim.store.redis.engine import LEASE
 from tim.tab import Tab
 from tim.web.lobby import Lobby
-from tim.web.sdk_page import Page
+from tim.web.tencent.connection import Page
 
 Servers = RedisServer | RedisCluster
 Open = Callable[[Backend, Instance], Stream]

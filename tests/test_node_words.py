@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.actors import APP, GRACE, Clock, Person, until
-from tests.redis_line import RedisLine
-from tests.redis_server import RedisServer
+from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import RedisServer
 from tim import TYPES, Backend, Client
+from tim.ends import AWAY, CLOSE_CODES, CLOSE_MOVED, Gone
 from tim.errors import NodeForgotten, StoreUnavailable
-from tim.events import AWAY, CLOSE_CODES, CLOSE_MOVED
 from tim.hub import Changed, End, Missed, Stream
-from tim.rules import PARTS, Gone, Instance, Limits
-from tim.store.redis import LEASE
+from tim.model import Instance, Limits
+from tim.rules import PARTS
+from tim.store.redis.engine import LEASE
 
 Open = Callable[[Backend, Instance], Stream]
 CHROME = Client("Chrome", "198.51.100.1")

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import block
-from tests.redis_server import RedisServer
-from tests.web.server import SDK_KEY, Server, clean_environment, copy_of_the_tree
-from tests.web.wire import log_in
-from tim import backend, errors, hub, node, rules, tab, wire
-from tim.store import connection, open_store, redis
-from tim.web import identity, inbound, lobby, sdk_commands, settings, transport
+from tests.support.readme import block
+from tests.support.redis_server import RedisServer
+from tests.support.server import SDK_KEY, Server, clean_environment, copy_of_the_tree
+from tests.support.wire import log_in
+from tim import backend, errors, hub, model, node, rules, tab
+from tim.store import open_store
+from tim.store.redis import connection, engine
+from tim.web import identity, inbound, lobby, settings, transport
+from tim.web.tencent import commands, frames
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,16 +52,16 @@ def bound(promise: str) -> str:
         ("A message sent again", f"for {rules.MINUTE} s"),
         (
             "Failed UserSigs",
-            f"more than {rules.Limits().failures_per_account} in a minute for one account from one address",
+            f"more than {model.Limits().failures_per_account} in a minute for one account from one address",
         ),
-        ("Failed UserSigs", f"or {rules.Limits().failures_per_address} from one address"),
+        ("Failed UserSigs", f"or {model.Limits().failures_per_address} from one address"),
         ("Failed UserSigs", f"any further one waits {rules.PAUSE} s"),
         ("A page of the official SDK", f"newest {tab.MISSED} messages"),
-        ("A page of the official SDK", f"({sdk_commands.HELLO_INTERVAL} s)"),
-        ("A frame of the official SDK", f"up to {wire.MAX_FRAME // 1024} KiB"),
+        ("A page of the official SDK", f"({commands.HELLO_INTERVAL} s)"),
+        ("A frame of the official SDK", f"up to {frames.MAX_FRAME // 1024} KiB"),
         ("A frame of the official SDK", f"more than {inbound.FRAMES_PER_SECOND} a second are slowed"),
         ("A frame of the official SDK", f"over {inbound.CONTROL_BURST} pings, pongs or parts of messages at once"),
-        ("A process that dies", f"after {redis.LEASE:.0f} s of silence"),
+        ("A process that dies", f"after {engine.LEASE:.0f} s of silence"),
         ("A process that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
         ("Redis away", f"within {connection.QUEUEING:.0f} s"),
         ("Redis away", f"within {node.RENEWAL_PERIOD:.0f} s of its return"),
@@ -137,7 +139,7 @@ def test_the_limits_are_saved_in_redis_beside_the_servers(
     store = open_store(server.url, grace=60, clock=time.time)
     run = run_limits(app.parent, TIM_STORE=server.url, TIM_SDK_SECRET_KEY=SDK_KEY)
     assert (run.returncode, run.stderr) == (0, "")
-    assert store.limits(1400000000) == rules.Limits(online_web_instances=3)
+    assert store.limits(1400000000) == model.Limits(online_web_instances=3)
     store.close()
     assert not (tmp_path / "instance").exists(), "no key is made where one is set"
 

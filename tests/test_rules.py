@@ -10,20 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.actors import APP
+from tests.support.actors import APP
+from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import BadParameter, MessageTooLong
-from tim.events import AWAY, LOGGED_OUT, TYPES
-from tim.rules import (
-    MAX_TEXT,
-    Client,
-    Gone,
-    Instance,
-    check_text,
-    check_user_id,
-    displaced_by,
-    ended,
-    leaving,
-)
+from tim.model import Instance
+from tim.rules import MAX_TEXT, check_text, check_user_id, displaced_by, ended, leaving
 
 GRACE = 60.0
 SOMEBODY = Client("Firefox", "203.0.113.7")

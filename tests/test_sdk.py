@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, messages, until
+from tests.support.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, messages, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
 from tim.admin import Admin
+from tim.ends import LOGGED_OUT, Gone
 from tim.errors import SettingError, StoreUnavailable
-from tim.events import LOGGED_OUT
 from tim.hub import MAILBOX, End, News
-from tim.rules import ADMINISTRATOR, MESSAGES_A_MINUTE, MINUTE, Gone, Message
+from tim.model import Message
+from tim.rules import ADMINISTRATOR, MESSAGES_A_MINUTE, MINUTE
 from tim.tab import HISTORY, Tab
 
 Persons = Callable[[str], Person]

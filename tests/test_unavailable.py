@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from tests.actors import APP, DAY, Clock, newcomer
-from tests.redis_line import RedisLine
-from tests.redis_server import HOST, RedisServer
-from tests.verbs import EVERYTHING, world
+from tests.support.actors import APP, DAY, Clock, newcomer
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import HOST, RedisServer
+from tests.support.verbs import EVERYTHING, world
 from tim.errors import STORE_UNAVAILABLE, StoreUnavailable
-from tim.rules import Instance
-from tim.store.connection import AT_ONCE
-from tim.store.redis import RedisStore
+from tim.model import Instance
+from tim.store.redis.connection import AT_ONCE
+from tim.store.redis.engine import RedisStore
 
 Open = Callable[..., RedisStore]
 PASSWORD = "hunter2"
@@ -143,8 +143,8 @@ def test_only_so_many_calls_are_under_way_at_a_time_and_the_others_wait_their_tu
 def test_who_waits_too_long_for_his_turn_is_told_so(
     line: RedisLine, open_redis: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.connection.AT_ONCE", 2)
-    monkeypatch.setattr("tim.store.connection.QUEUEING", 0.1)
+    monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 2)
+    monkeypatch.setattr("tim.store.redis.connection.QUEUEING", 0.1)
     store = open_redis(line.url)
     line.swallows()
     with ThreadPoolExecutor(3) as pool:

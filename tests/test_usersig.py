@@ -17,7 +17,7 @@ import TLSSigAPIv2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.actors import APP
+from tests.support.actors import APP
 from tim.errors import UserSigRefused
 from tim.usersig import MAX_SIZE, make, verify
 

@@ -1,9 +1,10 @@
 """A login and session service for instant messaging: who may be online, how often, and who has to leave."""
 
 from tim.backend import Backend
+from tim.ends import TYPES, Client
 from tim.errors import IMError
-from tim.events import EVENT, TYPES, Event
-from tim.rules import Client, Instance, Limits, Message
+from tim.events import EVENT, Event
+from tim.model import Instance, Limits, Message
 from tim.sdk import TIM, IMResponse
 
 __all__ = [

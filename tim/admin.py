@@ -7,9 +7,10 @@ import time
 from collections.abc import Collection
 
 from tim.backend import Backend
+from tim.ends import TYPES, Gone
 from tim.errors import BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
-from tim.events import TYPES
-from tim.rules import ADMINISTRATOR, USER_ID, Gone, Instance, Message, check_text, check_user_id
+from tim.model import Instance, Message
+from tim.rules import ADMINISTRATOR, USER_ID, check_text, check_user_id
 
 
 class Admin:

@@ -13,8 +13,9 @@ from typing import Final
 
 from tim.address import counted_as
 from tim.errors import TooManyFailures
-from tim.rules import PAUSE, Limits
-from tim.store import Store
+from tim.model import Limits
+from tim.rules import PAUSE
+from tim.store.base import Store
 
 REMEMBERED_PAUSES: Final = 10_000
 """Pauses that one process knows of itself; another one costs a call to the store."""

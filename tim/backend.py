@@ -13,22 +13,15 @@ from typing import Final
 
 from tim import usersig
 from tim.attempts import Attempts
-from tim.errors import (
-    IMError,
-    InstanceGone,
-    SettingError,
-    StoreUnavailable,
-    UnknownApp,
-    UserSigRefused,
-    UserSigRevoked,
-)
-from tim.events import AWAY, LOGGED_OUT, UNKNOWN
+from tim.ends import AWAY, LOGGED_OUT, UNKNOWN, Client, Gone
+from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp, UserSigRefused, UserSigRevoked
 from tim.hub import Changed, Hub, Stream
-from tim.keys import kept_secret
 from tim.latest import Latest
+from tim.model import Instance, Limits, Message
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, Client, Gone, Instance, Limits, Message, check_text, check_user_id, instance_id
+from tim.rules import ADMINISTRATOR, check_text, check_user_id, instance_id
 from tim.sdk import TIM
+from tim.secret_file import kept_secret
 from tim.store import open_store
 
 DEMO_APP: Final = 1400000000

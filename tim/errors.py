@@ -31,7 +31,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tim.rules import Gone
+    from tim.ends import Gone
 
 NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART
-from tim.rules import Gone, Message
+from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
+from tim.model import Message
 
 MAILBOX: Final = 1000
 """Items that may wait in one mailbox; one more and its reader is too slow."""

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from tim.ends import AWAY, CLOSE_MOVED
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
-from tim.events import AWAY, CLOSE_MOVED
 from tim.hub import Changed, End, Hub, Missed, Stream
-from tim.rules import Instance
-from tim.store import Store
-from tim.store.hint import Hint
+from tim.model import Instance
+from tim.store.base import Store
+from tim.store.hints import Hint
 
 RENEWAL_PERIOD: Final = 10.0
 """Seconds within which a node learns what it was not told. It asks twice in that time."""

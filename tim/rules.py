@@ -10,11 +10,12 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
+from tim.ends import AWAY, TYPES, Gone
 from tim.errors import BadParameter, MessageTooLong, SettingError
-from tim.events import AWAY, TYPES
+from tim.model import Instance, Limits, Message
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs let it through; case counts."""
@@ -57,100 +58,6 @@ MAX_LOG: Final = 4 * 1024 * 1024
 """Bytes that the log of one account holds; the oldest messages make room for a new one."""
 MESSAGE_OVERHEAD: Final = 256
 """Bytes that a message counts for in a log beside its text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an app allows.
-
-    Attributes:
-        online_web_instances: of one account at a time, 1 to MAX_INSTANCES.
-        failures_per_account: UserSigs of one account that may fail in a minute, before it has to wait.
-        failures_per_address: the same for one address.
-    """
-
-    online_web_instances: int = 1
-    failures_per_account: int = 20
-    failures_per_address: int = 100
-
-    def __post_init__(self) -> None:
-        for field, most in zip(fields(self), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
-            value = getattr(self, field.name)
-            if not (isinstance(value, int) and 1 <= value <= most):
-                raise SettingError(field.name, f"must be a whole number from 1 to {most}")
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who is at the other end: browser and system in words, and the network address."""
-
-    browser: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The end of an instance.
-
-    Attributes:
-        reason: one of TYPES, or LOGGED_OUT, AWAY, UNKNOWN of `tim.events`.
-        at: unix seconds.
-        by: who displaced it or logged it out from elsewhere, if anybody did.
-    """
-
-    reason: str
-    at: float
-    by: Client | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One logged-in SDK of one account.
-
-    Attributes:
-        id: 128 random bits as 32 hex digits, and two more that say in which part of the store its account
-            lives; says who it is, opens nothing.
-        since: unix seconds of its login.
-        expires: unix seconds; the end of its UserSig.
-        generation: grows with every admission of its account; the order of eviction.
-        stream: the number of its newest stream; grows with every attach, 0 before the first.
-        detached_at: unix seconds since when its stream is closed; None while it is open.
-        gone: None while it is logged in.
-    """
-
-    id: str
-    app: int
-    user: str
-    client: Client
-    since: float
-    expires: float
-    generation: int = 0
-    stream: int = 0
-    detached_at: float | None = None
-    gone: Gone | None = None
-
-    @property
-    def online(self) -> bool:
-        return self.gone is None and self.detached_at is None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One text from one account to another, as it stands in the log of one of the two.
-
-    Attributes:
-        seq: its number in that account's log: 1, 2, 3, … without gaps.
-        time: unix seconds.
-        instance: the id of the instance that sent it.
-    """
-
-    seq: int
-    id: str
-    sender: str
-    to: str
-    text: str
-    time: float
-    instance: str
 
 
 def leaving(live: Iterable[Instance], limit: int) -> list[Instance]:
@@ -242,3 +149,16 @@ def check_text(text: str) -> str:
     if size > MAX_TEXT:
         raise MessageTooLong(size, MAX_TEXT)
     return text
+
+
+def check_limits(limits: Limits) -> Limits:
+    """`limits`, if an app may have them.
+
+    Raises:
+        SettingError: one of them is out of range.
+    """
+    for field, most in zip(fields(limits), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
+        value = getattr(limits, field.name)
+        if not (isinstance(value, int) and 1 <= value <= most):
+            raise SettingError(field.name, f"must be a whole number from 1 to {most}")
+    return limits

@@ -10,10 +10,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tim.ends import CLOSE_CODES, CLOSE_LATER, Client
 from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
-from tim.events import CLOSE_CODES, CLOSE_LATER, EVENT, Event
+from tim.events import EVENT, Event
 from tim.hub import End
-from tim.rules import Client, Instance, Message, check_text, check_user_id
+from tim.model import Instance, Message
+from tim.rules import check_text, check_user_id
 from tim.tab import Tab, events_of
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tim.events import EVENT, KICKS, Event
+from tim.ends import KICKS
+from tim.events import EVENT, Event
 from tim.hub import Changed, End, Missed, News
-from tim.rules import Message
+from tim.model import Message
 
 if TYPE_CHECKING:
     from tim.backend import Backend

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.gunicorn import Gunicorn
-from tests.faults.livetab import LiveTab
-from tests.faults.site import Site
-from tests.redis_server import RedisServer
-from tests.web.browser import Person
-from tests.web.conftest import NewWindow, chromium, new_window, playwright  # noqa: F401 - fixtures
-from tests.web.server import Server
-from tests.web.wire import Door, ScriptTab, log_in
+from tests.support.browser import Person
+from tests.support.gunicorn import Gunicorn
+from tests.support.livetab import LiveTab
+from tests.support.redis_server import RedisServer
+from tests.support.server import Server
+from tests.support.site import Site
+from tests.support.wire import Door, ScriptTab, log_in
+from tests.web.conftest import NewWindow
 
 MakeGunicorn = Callable[..., Gunicorn]
 Opens = Callable[[Door, str | ScriptTab], LiveTab]
@@ -70,7 +70,7 @@ def opens() -> Iterator[Opens]:
 
 
 @pytest.fixture
-def browses(new_window: NewWindow) -> Browses:  # noqa: F811
+def browses(new_window: NewWindow) -> Browses:
     """`browses(server, "alice")`: somebody in front of a real browser."""
 
     def make(server: Server, name: str) -> Person:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.balancer import Balancer
 from tests.faults.conftest import Opens
-from tests.faults.gunicorn import Gunicorn
-from tests.faults.site import HEALED
-from tests.redis_server import RedisServer
-from tests.web.server import always, until
-from tests.web.wire import Answer, element, log_in, post, post_login
+from tests.support.balancer import Balancer
+from tests.support.gunicorn import Gunicorn
+from tests.support.redis_server import RedisServer
+from tests.support.server import always, until
+from tests.support.site import HEALED
+from tests.support.wire import Answer, element, log_in, post, post_login
 
 GRACE = 3.0
 HOUR = 3600

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from tests.faults.conftest import Browses, MakeGunicorn, Opens
-from tests.faults.site import HEALED
-from tests.redis_server import RedisServer
-from tim.events import CLOSE_CODES, UNKNOWN
+from tests.support.redis_server import RedisServer
+from tests.support.site import HEALED
+from tim.ends import CLOSE_CODES, UNKNOWN
 
 
 def test_everything_is_lost_and_each_tab_has_to_log_in_again(

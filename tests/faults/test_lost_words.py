@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.actors import APP, Clock, Person
 from tests.faults.conftest import Opens
-from tests.faults.site import HEALED, Site, instances, texts
-from tests.redis_line import RedisLine
-from tests.redis_server import RedisServer
-from tests.web.wire import get
+from tests.support.actors import APP, Clock, Person
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import RedisServer
+from tests.support.site import HEALED, Site, instances, texts
+from tests.support.wire import get
 from tim import Backend
 from tim.errors import StoreUnavailable
-from tim.rules import Limits
-from tim.store.connection import SCRIPTS
-from tim.store.redis import UNSENT
+from tim.model import Limits
+from tim.store.redis.connection import SCRIPTS
+from tim.store.redis.engine import UNSENT
 
 
 @pytest.fixture(autouse=True)

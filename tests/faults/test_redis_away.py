@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.faults.conftest import Opens
-from tests.faults.livetab import LiveTab
-from tests.faults.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
-from tests.web.server import Server, until
-from tests.web.wire import Answer, browser_cookie, element, get, log_in, post_login
+from tests.support.livetab import LiveTab
+from tests.support.server import Server, until
+from tests.support.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
+from tests.support.wire import Answer, browser_cookie, element, get, log_in, post_login
+from tim.ends import LOGGED_OUT
 from tim.errors import STORE_UNAVAILABLE
-from tim.events import LOGGED_OUT
-from tim.store.redis import LEASE
+from tim.store.redis.engine import LEASE
 
 QUICK = 5.0
 """Seconds within which every answer has to come, whatever Redis does."""

@@ -6,12 +6,12 @@ import threading
 import time
 from collections import Counter
 
-from tests.faults.balancer import Balancer
 from tests.faults.conftest import MakeGunicorn, Opens
-from tests.faults.livetab import LiveTab
-from tests.faults.site import STOPPED, texts
-from tests.redis_server import RedisServer
-from tests.web.server import until
+from tests.support.balancer import Balancer
+from tests.support.livetab import LiveTab
+from tests.support.redis_server import RedisServer
+from tests.support.server import until
+from tests.support.site import STOPPED, texts
 
 
 class Talk:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import MakeGunicorn, Opens
-from tests.faults.gunicorn import Gunicorn, connections
-from tests.faults.site import instances
-from tests.redis_server import RedisServer
-from tests.web.server import copy_of_the_tree, replace, until
-from tests.web.stuck import reading
-from tests.web.wire import log_in
+from tests.support.gunicorn import Gunicorn, connections
+from tests.support.redis_server import RedisServer
+from tests.support.server import copy_of_the_tree, replace, until
+from tests.support.site import instances
+from tests.support.stuck import reading
+from tests.support.wire import log_in
 
 LEASE = 2.0
 GRACE = 2.0
@@ -28,7 +28,7 @@ SLACK = 5.0
 def server(tmp_path: Path, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
     """Two workers that are soon held to be dead, and soon hold a peer to be gone."""
     app = copy_of_the_tree(tmp_path / "tree")
-    replace(app.parent / "tim/store/redis.py", "LEASE: Final = 30.0", f"LEASE: Final = {LEASE}")
+    replace(app.parent / "tim/store/redis/engine.py", "LEASE: Final = 30.0", f"LEASE: Final = {LEASE}")
     replace(app.parent / "tim/node.py", "RENEWAL_PERIOD: Final = 10.0", "RENEWAL_PERIOD: Final = 1.0")
     replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", f"PING_PERIOD: Final = {PING_PERIOD:.0f}")
     return make_gunicorn(redis.port, app=app, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")

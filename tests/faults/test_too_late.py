@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.actors import APP, GRACE, newcomer
 from tests.faults.conftest import Opens
-from tests.faults.livetab import LiveTab
-from tests.faults.site import Site, instances, messages
-from tests.redis_server import RedisServer
-from tests.web.server import until
-from tests.web.wire import browser_cookie, post_login
+from tests.support.actors import APP, GRACE, newcomer
+from tests.support.livetab import LiveTab
+from tests.support.redis_server import RedisServer
+from tests.support.server import until
+from tests.support.site import Site, instances, messages
+from tests.support.wire import browser_cookie, post_login
 from tim.errors import StoreUnavailable
 from tim.store import open_store
 
@@ -28,7 +28,7 @@ A_MOMENT = 0.1
 def test_a_command_that_reaches_redis_too_late_is_not_carried_out(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.connection.TIMEOUT", 0.5)
+    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
     store = open_store(redis.url, grace=GRACE, clock=time.time)
     store.join("node")
     first, second = (newcomer(expires=time.time() + 1000) for _ in range(2))

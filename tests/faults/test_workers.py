@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.conftest import Browses, MakeGunicorn, Opens
-from tests.faults.gunicorn import Gunicorn, connections, has_ended
-from tests.faults.livetab import LiveTab
-from tests.faults.site import STOPPED
-from tests.redis_server import RedisServer
-from tests.web.server import until
+from tests.support.gunicorn import Gunicorn, connections, has_ended
+from tests.support.livetab import LiveTab
+from tests.support.redis_server import RedisServer
+from tests.support.server import until
+from tests.support.site import STOPPED
 
 
 def one_on_each_worker(server: Gunicorn, opens: Opens) -> dict[int, list[LiveTab]]:

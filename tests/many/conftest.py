@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.many.fleet import Fleet, running_fleet
-from tests.many.team import Team
-from tests.redis_server import RedisServer
-from tests.sdk.conftest import account  # noqa: F401 - a fixture
-from tests.web.conftest import chromium, new_window, playwright  # noqa: F401 - fixtures
+from tests.support.fleet import Fleet, running_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.team import Team
 from tim.backend import DETACH_GRACE
-from tim.store import Store, open_store
+from tim.store import open_store
+from tim.store.base import Store
 
 
 @pytest.fixture(scope="session")

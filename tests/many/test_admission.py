@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from tests.many.history import History, shows
-from tests.many.team import Team
-from tests.many.work import lives, logs_in
-from tests.web.server import APP
-from tim.store import Store
+from tests.support.history import History, shows
+from tests.support.server import APP
+from tests.support.team import Team
+from tests.support.work import lives, logs_in
+from tim.store.base import Store
 
 LOGINS = 50
 """Of each process, in one round."""

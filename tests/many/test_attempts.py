@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import cycle
 
-from tests.many.fleet import Fleet, tries
-from tests.web.wire import Answer, element
+from tests.support.fleet import Fleet, tries
+from tests.support.wire import Answer, element
 
 Account = Callable[[str], str]
 

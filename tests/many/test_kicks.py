@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from tests.many.fleet import Fleet
-from tests.many.measure import audience, come_online, kicks
-from tim.store import Store
+from tests.support.fleet import Fleet
+from tests.support.kicks import audience, come_online, kicks
+from tim.store.base import Store
 
 
 def test_with_a_thousand_tabs_online_an_evicted_one_hears_it_at_once_and_has_its_login_page_within_a_second(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.many.fleet import Fleet, running_fleet, tries
-from tests.redis_server import RedisServer
-from tests.web.server import APP, SDK_KEY
-from tests.web.wire import log_in
+from tests.support.fleet import Fleet, running_fleet, tries
+from tests.support.redis_server import RedisServer
+from tests.support.server import APP, SDK_KEY
+from tests.support.wire import log_in
 from tim import Backend
-from tim.rules import Limits
+from tim.model import Limits
 
 Account = Callable[[str], str]
 Save = Callable[[Limits], None]

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.many.fleet import Fleet
-from tests.web.server import APP, until
-from tests.web.wire import ScriptTab, Socket, element, log_in, path_of
-from tim.store import Store
+from tests.support.fleet import Fleet
+from tests.support.server import APP, until
+from tests.support.wire import ScriptTab, Socket, element, log_in, path_of
+from tim.store.base import Store
 
 Account = Callable[[str], str]
 CROWD, EACH = 6, 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.many.fleet import Fleet
-from tests.sdk.rest import Administrator
-from tests.sdk.script import Script, text_message
-from tests.web.server import until
-from tests.web.wire import element, log_in, post_login
+from tests.support.administrator import Administrator
+from tests.support.fleet import Fleet
+from tests.support.sdk_script import Script, text_message
+from tests.support.server import until
+from tests.support.wire import element, log_in, post_login
 
 Account = Callable[[str], str]
 HELLO, LOGIN, SEND = "im_open_status.wshello", "im_open_status.wslogin", "openim.sendmsg"

@@ -6,11 +6,11 @@ import random
 import secrets
 from functools import partial
 
-from tests.many.team import Task, Team
-from tests.many.work import Login, Sending, sends, takes_over
-from tests.web.server import APP
-from tim.events import TYPES
-from tim.store import Store
+from tests.support.server import APP
+from tests.support.team import Task, Team
+from tests.support.work import Login, Sending, sends, takes_over
+from tim.ends import TYPES
+from tim.store.base import Store
 
 LOGINS = 8
 """In one round."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.many.fleet import Fleet
-from tests.web.server import always, until
-from tests.web.wire import ScriptTab, Socket, element, log_in, login_page_of, path_of
-from tim.events import CLOSE_MOVED
+from tests.support.fleet import Fleet
+from tests.support.server import always, until
+from tests.support.wire import ScriptTab, Socket, element, log_in, login_page_of, path_of
+from tim.ends import CLOSE_MOVED
 
 Account = Callable[[str], str]
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.many.fleet import Fleet
-from tests.sdk.rest import Administrator
-from tests.sdk.script import Script, text_message
-from tests.web.wire import element, get, log_in
+from tests.support.administrator import Administrator
+from tests.support.fleet import Fleet
+from tests.support.sdk_script import Script, text_message
+from tests.support.wire import element, get, log_in
 
 ODD = [
     "alice@example.com",

@@ -9,11 +9,11 @@ from typing import Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.redis_server import RedisServer
-from tests.web.browser import Person
+from tests.support.browser import Person
+from tests.support.redis_server import RedisServer
+from tests.support.server import Server
+from tests.support.wire import log_in
 from tests.web.conftest import NewWindow
-from tests.web.server import Server
-from tests.web.wire import log_in
 
 WORKERS: Final = 3
 ACCESS: Final = "--access-logfile - --access-logformat 'served by %(p)s: %(m)s %(U)s'"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from tests.web.browser import CHROMIUM, FLAGS, RECORDER, Person
-from tests.web.proxy import Proxy
-from tests.web.server import Server, copy_of_the_tree
+from tests.support.browser import CHROMIUM, FLAGS, RECORDER, Person
+from tests.support.proxy import Proxy
+from tests.support.server import Server, copy_of_the_tree
 from tests.web.starts import Starts
 
 MakeServer = Callable[..., Server]

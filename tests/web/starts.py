@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final, Self
 
-from tests.ports import free_port
-from tests.web.server import clean_environment
+from tests.support.ports import free_port
+from tests.support.server import clean_environment
 
 SERVES: Final = """
 import json, os, signal, sys, tempfile

@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ViewportSize, expect
 
-from tests.web.browser import Tab
+from tests.support.browser import Tab
+from tests.support.server import Server, until
 from tests.web.conftest import MakePerson, NewWindow
-from tests.web.server import Server, until
 
 DESK, TELEPHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.web.server import until
+from tests.support.server import until
 from tim.web import transport
 from tim.web.transport import WholeSocket
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import RedisServer
-from tests.web.server import APP, ROOT, SDK_KEY, clean_environment
+from tests.support.redis_server import RedisServer
+from tests.support.server import APP, ROOT, SDK_KEY, clean_environment
 from tim import usersig
-from tim.rules import Limits
+from tim.model import Limits
 from tim.store import open_store
 from tim.version import VERSION
 

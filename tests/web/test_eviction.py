@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.browser import seconds_since
+from tests.support.browser import seconds_since
+from tests.support.proxy import Proxy
+from tests.support.server import Server, always
+from tests.support.wire import ask_for_socket, element, get, log_in, login_page_of, path_of, post
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tests.web.proxy import Proxy
-from tests.web.server import Server, always
-from tests.web.wire import ask_for_socket, element, get, log_in, login_page_of, path_of, post
-from tim.events import CLOSE_RESTART
+from tim.ends import CLOSE_RESTART
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, Response, expect
 
-from tests.web.browser import CHROMIUM, FLAGS, MILLISECONDS
+from tests.support.browser import CHROMIUM, FLAGS, MILLISECONDS
+from tests.support.server import PATIENCE, Server, always
+from tests.support.wire import Answer, ScriptTab, browser_cookie, element, get, log_in, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tests.web.server import PATIENCE, Server, always
-from tests.web.wire import Answer, ScriptTab, browser_cookie, element, get, log_in, post, post_login
 
 
 def opened_form(server: Server, user_id: str) -> tuple[str, dict[str, str]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.routes import Route, routes
+from tests.support.server import Server, copy_of_the_tree
+from tests.support.wire import ask, get, log_in, post
 from tests.web.conftest import MakeServer
-from tests.web.routes import Route, routes
-from tests.web.server import Server, copy_of_the_tree
-from tests.web.wire import ask, get, log_in, post
 
 OWN = ["127.0.0.1:{port}", "127.0.0.1", "127.9.9.9:80", "localhost:{port}", "LOCALHOST", "localhost.", "tim.localhost"]
 FOREIGN = [

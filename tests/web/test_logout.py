@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from tests.support.server import Server
+from tests.support.wire import get, log_in, path_of, post_login
 from tests.web.conftest import MakePerson, NewWindow
-from tests.web.server import Server
-from tests.web.wire import get, log_in, path_of, post_login
 
 
 def test_logging_out_leads_to_the_login_page_and_clears_the_cookie(person: MakePerson) -> None:

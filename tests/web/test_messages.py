@@ -11,9 +11,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from playwright.sync_api import Route, expect
 
+from tests.support.server import Server, until
+from tests.support.wire import Element, Socket, elements, log_in
 from tests.web.conftest import MakePerson, MakeServer
-from tests.web.server import Server, until
-from tests.web.wire import Element, Socket, elements, log_in
 from tim.rules import MESSAGES_A_MINUTE, MINUTE
 
 LIMIT = 12 * 1024

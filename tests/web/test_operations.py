@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.actors import APP, newcomer
-from tests.ports import free_port
-from tests.readme import OPERATE, environment_made, files_made, setting
-from tests.redis_server import RedisServer
-from tests.web.production import UNIT, Machine, changed
-from tests.web.server import until
-from tests.web.wire import get, log_in
+from tests.support.actors import APP, newcomer
+from tests.support.ports import free_port
+from tests.support.production import UNIT, Machine, changed
+from tests.support.readme import OPERATE, environment_made, files_made, setting
+from tests.support.redis_server import RedisServer
+from tests.support.server import until
+from tests.support.wire import get, log_in
+from tim.ends import LOGGED_OUT, Gone
 from tim.errors import SettingError, StoreUnavailable
-from tim.events import LOGGED_OUT
 from tim.hub import MAX_STREAMS
-from tim.rules import Gone
-from tim.store.redis import RedisStore
+from tim.store.redis.engine import RedisStore
 from tim.web import settings
 
 ROOT = Path(__file__).parents[2]

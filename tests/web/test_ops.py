@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.server import Server, until
+from tests.support.wire import get, log_in
 from tests.web.conftest import MakeServer
-from tests.web.server import Server, until
-from tests.web.wire import get, log_in
 
 
 def test_it_says_that_it_is_alive_and_ready(make_server: MakeServer) -> None:

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.ports import free_port
-from tests.readme import block
-from tests.redis_server import RedisServer
-from tests.web.browser import Person, Tab
+from tests.support.browser import Person, Tab
+from tests.support.ports import free_port
+from tests.support.production import HOST, Machine, Nginx, Site, running, running_site
+from tests.support.readme import block
+from tests.support.redis_server import RedisServer
+from tests.support.server import APP, PATIENCE, replace, until
+from tests.support.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tests.web.production import HOST, Machine, Nginx, Site, running, running_site
-from tests.web.server import APP, PATIENCE, replace, until
-from tests.web.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
 from tim.web.transport import PING_PERIOD
 
 ELSEWHERE = "127.0.0.9"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from tests.support.server import Server, until
+from tests.support.wire import Socket, element, instances_in, log_in
 from tests.web.conftest import MakePerson
-from tests.web.server import Server, until
-from tests.web.wire import Socket, element, instances_in, log_in
 
 
 def _state(html: str) -> str | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.server import Server, always, copy_of_the_tree, until
+from tests.support.wire import log_in
 from tests.web.conftest import MakePerson, MakeServer
-from tests.web.server import Server, always, copy_of_the_tree, until
-from tests.web.wire import log_in
 
 
 def _terminate(server: Server) -> None:

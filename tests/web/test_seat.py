@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Playwright, expect
 
-from tests.web.browser import CHROMIUM, FLAGS, RECORDER, Person, Tab
+from tests.support.browser import CHROMIUM, FLAGS, RECORDER, Person, Tab
+from tests.support.proxy import Proxy
+from tests.support.server import Server, always, copy_of_the_tree, replace, until
+from tests.support.wire import ScriptTab, get, log_in
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tests.web.proxy import Proxy
-from tests.web.server import Server, always, copy_of_the_tree, replace, until
-from tests.web.wire import ScriptTab, get, log_in
 
 OwnBrowser = Callable[..., Browser]
 

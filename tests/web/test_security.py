@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from playwright.sync_api import expect
 from werkzeug.test import EnvironBuilder
 
-from tests.web.conftest import MakePerson, MakeServer
-from tests.web.routes import Route, routes, unsafe_routes
-from tests.web.server import APP, SDK_KEY, SECRET_KEY, Server, until
-from tests.web.wire import (
+from tests.support.routes import Route, routes, unsafe_routes
+from tests.support.server import APP, SDK_KEY, SECRET_KEY, Server, until
+from tests.support.wire import (
     Answer,
     ScriptTab,
     ask,
@@ -36,6 +35,7 @@ from tests.web.wire import (
     post,
     post_login,
 )
+from tests.web.conftest import MakePerson, MakeServer
 from tim.rules import instance_id
 from tim.web.identity import Identity, login_number
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
-from tests.web.conftest import MakeServer
-from tests.web.server import (
+from tests.support.ports import free_port
+from tests.support.server import (
     PATIENCE,
     ROOT,
     SDK_KEY,
@@ -23,9 +22,10 @@ from tests.web.server import (
     flask,
     gunicorn,
 )
+from tests.support.wire import get, instances_in, log_in, post
+from tests.web.conftest import MakeServer
 from tests.web.starts import Starts
-from tests.web.wire import get, instances_in, log_in, post
-from tim.events import CLOSE_RESTART
+from tim.ends import CLOSE_RESTART
 
 BAD: list[tuple[str, str]] = [
     ("TIM_ONLINE_WEB_INSTANCES", "0"),

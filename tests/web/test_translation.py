@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jinja2 import Environment, nodes
 
-from tests.web.server import ROOT, Server
-from tests.web.wire import log_in
+from tests.support.server import ROOT, Server
+from tests.support.wire import log_in
 
 TEMPLATES = sorted((ROOT / "templates").glob("*.html"))
 READ_OUT = ("aria-label", "title", "placeholder", "alt", "data-empty", "value")

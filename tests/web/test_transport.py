@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.server import Server, copy_of_the_tree, replace, until
+from tests.support.stuck import reading
+from tests.support.wire import NEVER, Socket, elements, get, log_in, upgrade
 from tests.web.conftest import MakeServer
-from tests.web.server import Server, copy_of_the_tree, replace, until
-from tests.web.stuck import reading
-from tests.web.wire import NEVER, Socket, elements, get, log_in, upgrade
 
 MASK = b"\x01\x02\x03\x04"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_line import RedisLine
-from tests.redis_server import RedisServer
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import RedisServer
+from tests.support.routes import socket_routes
+from tests.support.server import PATIENCE, Server, copy_of_the_tree, replace
+from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
-from tests.web.routes import socket_routes
-from tests.web.server import PATIENCE, Server, copy_of_the_tree, replace
-from tests.web.wire import ScriptTab, ask_for_socket, log_in, upgrade
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FAILURES: dict[str, int] = {

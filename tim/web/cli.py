@@ -14,7 +14,8 @@ from flask.cli import AppGroup
 
 from tim import usersig
 from tim.errors import BadParameter, SettingError, StoreUnavailable
-from tim.rules import Limits, check_user_id
+from tim.model import Limits
+from tim.rules import check_user_id
 from tim.store import open_store
 from tim.version import VERSION
 from tim.web.settings import Settings, read_settings

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
-from tim.web.service import service
+from tim.web.context import service
 from tim.web.sockets import end_upgraded, prepare
 
 POLICY: Final = (

@@ -14,7 +14,8 @@ from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from tim.latest import Latest
-from tim.rules import REMEMBERED, Instance
+from tim.model import Instance
+from tim.rules import REMEMBERED
 
 TAB: Final = "tab"
 BROWSER: Final = "browser"

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Final
 
 from tim.address import counted_as
-from tim.events import CLOSE_LATER
+from tim.ends import CLOSE_LATER
 from tim.hub import MAX_STREAMS, End, Stream
 
 MOST: Final = MAX_STREAMS // 4

@@ -9,19 +9,13 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.errors import (
-    BAD_PARAMETER,
-    STORE_UNAVAILABLE,
-    TOO_MANY_FAILURES,
-    BadParameter,
-    IMError,
-    StoreUnavailable,
-)
-from tim.events import KICKS
-from tim.rules import Instance, instance_id
-from tim.web.browser import address_of, client_of
+from tim.ends import KICKS
+from tim.errors import BAD_PARAMETER, STORE_UNAVAILABLE, TOO_MANY_FAILURES, BadParameter, IMError, StoreUnavailable
+from tim.model import Instance
+from tim.rules import instance_id
+from tim.web.client import address_of, client_of
+from tim.web.context import service
 from tim.web.identity import login_number
-from tim.web.service import service
 
 blueprint = Blueprint("login", __name__)
 

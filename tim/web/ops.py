@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from tim.errors import StoreUnavailable
-from tim.web.service import service
+from tim.web.context import service
 
 blueprint = Blueprint("ops", __name__)
 

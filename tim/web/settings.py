@@ -14,8 +14,8 @@ from flask import Config
 
 from tim.backend import DEMO_APP, DETACH_GRACE
 from tim.errors import SettingError
-from tim.keys import check_secret, is_text, kept_secret
 from tim.rules import MAX_INSTANCES
+from tim.secret_file import check_secret, is_text, kept_secret
 
 KNOWN: Final = frozenset(
     {

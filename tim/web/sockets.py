@@ -20,8 +20,8 @@ from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
+from tim.ends import CLOSE_LATER
 from tim.errors import StoreUnavailable
-from tim.events import CLOSE_LATER
 from tim.web.inbound import Reader
 from tim.web.transport import CONNECTION, FAILED, PING_PERIOD, SERVER_SOCKETS, WholeSocket
 

@@ -9,10 +9,11 @@ from flask import render_template
 from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
+from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
 from tim.errors import InstanceGone
-from tim.events import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, EVENT, KICKS, Event
+from tim.events import EVENT, Event
 from tim.hub import Changed, End, News
-from tim.rules import Gone, Instance, Message
+from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_LINE, hang_up, wait
 from tim.web.transport import PING_PERIOD

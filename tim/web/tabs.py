@@ -21,12 +21,13 @@ from tim.errors import (
     IMError,
     InstanceGone,
 )
-from tim.rules import MAX_TEXT, Instance
+from tim.model import Instance
+from tim.rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.web import stream
+from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import farewell, farewell_address, go, retry_after
-from tim.web.service import service
 from tim.web.sockets import socket_route
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")

@@ -1,0 +1,195 @@
+"""Calls of Redis that come late, are asked twice or find the scripts forgotten: each is done once or not at all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.actors import APP, DAY, Clock
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.verbs import CHANGING, EVERYTHING, world
+from tim.errors import StoreUnavailable
+from tim.store.redis.connection import Connection
+from tim.store.redis.engine import RedisStore
+
+Open = Callable[..., RedisStore]
+Servers = RedisServer | RedisCluster
+HOUR = 3600.0
+
+
+@pytest.fixture
+def store(servers: Servers, open_redis: Open) -> RedisStore:
+    return open_redis(servers.url)
+
+
+@pytest.fixture
+def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
+    return make_redis(clock=clock)
+
+
+@pytest.fixture
+def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
+    return make_redis_line(server)
+
+
+@pytest.fixture
+def distant(line: RedisLine, open_redis: Open) -> RedisStore:
+    """What is at the other end of the line."""
+    return open_redis(line.url)
+
+
+# Too late
+
+
+@pytest.mark.parametrize("verb", CHANGING)
+def test_a_call_whose_caller_has_given_up_is_not_carried_out(
+    verb: str, servers: Servers, store: RedisStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = world(servers, store, clock)
+    before = servers.holds()
+    with monkeypatch.context() as late:
+        late.setattr(Connection, "_deadline", lambda *_: int(clock() * 1e6) - 1)
+        with pytest.raises(StoreUnavailable):
+            CHANGING[verb](at)
+    assert servers.holds() == before
+    CHANGING[verb](at)
+    assert servers.holds() != before, "so there was something to do"
+
+
+def test_what_a_server_reads_that_stood_still_is_not_carried_out_any_more(
+    server: RedisServer, open_redis: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
+    at = world(server, open_redis(server.url), clock)
+    before = server.holds()
+    began = {verb: change for verb, change in CHANGING.items() if verb != "append"}  # that has something to read first
+    with ThreadPoolExecutor(len(began)) as pool:
+        server.pauses()
+        calls = [pool.submit(change, at) for change in began.values()]
+        assert all(isinstance(call.exception(), StoreUnavailable) for call in calls)
+        clock.advance(3)
+        server.goes_on()
+    asked = at.store.get(at.online.id)  # it takes what came first first
+    assert asked.online
+    assert server.holds() == before
+
+
+@pytest.mark.parametrize("jump", [HOUR, 30 * DAY, -HOUR])
+def test_no_call_fails_for_a_jump_of_the_servers_clock(
+    jump: float, servers: Servers, store: RedisStore, clock: Clock
+) -> None:
+    for call in EVERYTHING.values():
+        at = world(servers, store, clock)
+        clock.advance(jump)
+        call(at)
+
+
+def test_no_call_fails_where_the_servers_of_a_cluster_tell_different_times(
+    make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock
+) -> None:
+    cluster = make_redis_cluster(clock=clock)
+    store = open_redis(cluster.url)
+    for call in EVERYTHING.values():
+        at = world(cluster, store, clock)
+        for hours, node in enumerate(cluster.nodes, -1):
+            node.shows(clock() + hours * HOUR)
+        call(at)
+    for n in range(20):
+        user = f"user-{n}"
+        store.import_account(APP, user)
+        sent, received = store.deliver(APP, "alice", user, "hello", user, copy=True)
+        assert store.history(APP, user, 0, 10) == [received]
+        assert sent is not None
+        assert received is not None
+        assert sent.time == received.time
+
+
+# Scripts that Redis does not have
+
+
+@pytest.mark.parametrize("verb", EVERYTHING)
+def test_a_redis_that_has_forgotten_the_scripts_answers_as_ever(
+    verb: str, servers: Servers, store: RedisStore, clock: Clock
+) -> None:
+    answer = EVERYTHING[verb](world(servers, store, clock))
+    then = servers.holds()
+    at = world(servers, store, clock)
+    servers.forgets_scripts()
+    assert EVERYTHING[verb](at) == answer
+    assert servers.holds() == then
+
+
+# Answers that are lost
+
+
+OF_EACH_PART = {"attached", "online", "renew", "sweep"}
+"""What asks so much that only a few of the answers are lost here, one after the other."""
+
+
+def numbers(verb: str) -> Iterable[int]:
+    """Which of its answers may be lost, if it gets so many."""
+    return (0, 1, 40) if verb in OF_EACH_PART else itertools.count()
+
+
+@pytest.fixture
+def lose(line: RedisLine) -> Callable[..., bool]:
+    """`lose(call, 2)`: the call, and the answer that comes after two others is lost. False where none does."""
+
+    def lose(call: Callable[[], object], nth: int, times: int = 1) -> bool:
+        before = line.dropped
+        line.drops_replies(times, after=nth)
+        call()
+        was_lost = line.dropped > before
+        line.passes()
+        return was_lost
+
+    return lose
+
+
+@pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach"}))
+def test_what_is_asked_again_as_the_answer_was_lost_is_done_once(
+    verb: str, server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
+) -> None:
+    for _ in range(2):  # the second time it has all the scripts
+        EVERYTHING[verb](world(server, distant, clock))
+    then = server.holds()
+    for nth in numbers(verb):
+        at = world(server, distant, clock)
+        if not lose(lambda at=at: EVERYTHING[verb](at), nth):
+            break
+        assert server.holds() == then
+    assert nth > 0
+
+
+def test_an_opening_that_is_asked_again_is_one_stream_and_the_one_before_is_void(
+    server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
+) -> None:
+    at = world(server, distant, clock)
+    assert lose(lambda: distant.attach(at.closed.id, "node-1", 10), 0)
+    opened = distant.get(at.closed.id)
+    assert (opened.online, opened.generation, opened.stream) == (True, at.closed.generation, 2)
+    assert distant.attached("node-1") == {at.online.id: 1, at.closed.id: 2}
+    assert distant.detach(at.closed.id, 1) is False
+    assert distant.detach(at.closed.id, 2) is True
+
+
+@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "receive", "kick_account"])
+def test_a_line_that_breaks_twice_is_a_store_that_is_not_available_and_may_be_asked_again(
+    verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
+) -> None:
+    for _ in range(2):
+        CHANGING[verb](world(server, distant, clock))
+    then = server.holds()
+    at = world(server, distant, clock)
+    line.drops_replies(2)
+    with pytest.raises(StoreUnavailable):
+        CHANGING[verb](at)
+    assert line.dropped == 2, "it is asked twice, and not three times"
+    line.passes()
+    CHANGING[verb](at)
+    if verb != "attach":
+        assert server.holds() == then

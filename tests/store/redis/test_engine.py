@@ -1,0 +1,297 @@
+"""Nodes and their leases: who is dead, what becomes of the streams it had, and what it hears when it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.redis_line import RedisLine
+from tests.support.redis_server import RedisCluster, RedisServer
+from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
+from tim.errors import STORE_UNAVAILABLE, InstanceGone, NodeForgotten, StoreUnavailable
+from tim.model import Instance
+from tim.rules import PARTS, REMEMBERED
+from tim.store.redis.engine import LEASE, RedisStore
+
+Open = Callable[..., RedisStore]
+Servers = RedisServer | RedisCluster
+PERIOD = 5.0
+"""Seconds between two renewals of a node."""
+
+
+@pytest.fixture
+def one(servers: Servers, open_redis: Open) -> RedisStore:
+    """The process that is node-1."""
+    return open_redis(servers.url, "node-1")
+
+
+@pytest.fixture
+def two(servers: Servers, open_redis: Open) -> RedisStore:
+    """The process that is node-2."""
+    return open_redis(servers.url, "node-2")
+
+
+@pytest.fixture
+def passes(clock: Clock) -> Callable[..., list[Instance]]:
+    """`passes(60, two)`: a minute passes in which node-2 renews and sweeps as ever, and node-1 does not.
+
+    Returns what the sweeps have ended.
+    """
+
+    def passes(seconds: float, *alive: RedisStore, names: tuple[str, ...] = ("node-2",)) -> list[Instance]:
+        ended: list[Instance] = []
+        until = clock() + seconds
+        while clock() < until:
+            clock.now = min(until, clock() + PERIOD)
+            for store, name in zip(alive, names, strict=True):
+                store.renew(name)
+                ended += store.sweep()
+        return ended
+
+    return passes
+
+
+Passes = Callable[..., list[Instance]]
+
+
+def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: int = 10) -> Instance:
+    admitted, _ = store.admit(newcomer(user, expires=store.now() + 365 * DAY), limit)
+    return store.attach(admitted.id, node, limit)
+
+
+# A node that is dead
+
+
+def test_who_was_at_a_node_that_renews_no_more_is_detached_when_its_lease_has_run_out(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    tab, other = log_in(one), log_in(two, "node-2")
+    passes(LEASE - 0.001, two)
+    assert two.get(tab.id).online
+    passes(0.001, two)
+    assert two.get(tab.id).detached_at == clock()
+    assert two.attached("node-1") == {}
+    assert two.instances(APP, "alice") == [two.get(tab.id), other], "it keeps its seat, and its place in the order"
+
+
+def test_it_keeps_its_seat_for_the_grace_time_from_that_moment_and_is_away_afterwards(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    tab = log_in(one)
+    passes(LEASE, two)
+    assert passes(GRACE - 0.001, two) == []
+    assert two.get(tab.id).gone is None
+    assert [(each.id, each.gone) for each in passes(0.001, two)] == [(tab.id, Gone(AWAY, clock()))]
+
+
+def test_it_leaves_before_any_that_is_online_though_it_is_the_newest(
+    one: RedisStore, two: RedisStore, passes: Passes
+) -> None:
+    old, dead = log_in(two, "node-2"), log_in(one)
+    passes(LEASE, two)
+    _, evicted = two.admit(newcomer(expires=two.now() + DAY), 2)
+    assert [each.id for each in evicted] == [dead.id]
+    assert two.get(old.id).online
+
+
+def test_it_comes_back_elsewhere_with_its_seat_and_age(one: RedisStore, two: RedisStore, passes: Passes) -> None:
+    tab = log_in(one)
+    passes(LEASE + GRACE - 1, two)
+    back = two.attach(tab.id, "node-2", 1)
+    assert (back.generation, back.since, back.online) == (tab.generation, tab.since, True)
+    assert back.stream > tab.stream
+    passes(GRACE * 2, two)
+    assert two.get(tab.id) == back
+
+
+def test_the_streams_of_a_dead_node_close_too_late_to_change_anything(
+    one: RedisStore, two: RedisStore, passes: Passes
+) -> None:
+    tab = log_in(one)
+    passes(LEASE, two)
+    buried = two.get(tab.id)
+    passes(10, two)
+    assert one.detach(tab.id, tab.stream) is False
+    assert two.get(tab.id) == buried
+
+
+def test_a_node_that_renews_in_time_is_never_buried(one: RedisStore, two: RedisStore, passes: Passes) -> None:
+    tab = log_in(one)
+    for _ in range(20):
+        passes(LEASE - 0.001, two)
+        assert one.renew("node-1") == []
+    assert two.get(tab.id) == tab
+
+
+def test_many_nodes_die_at_once_and_all_of_them_are_buried(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    dead = [f"dead-{n}" for n in range(20)]
+    for node in dead:
+        one.join(node)
+    tabs = [log_in(one, node, f"user-{n}") for n, node in enumerate(dead)]
+    passes(LEASE, two)
+    assert {two.get(tab.id).detached_at for tab in tabs} == {clock()}
+
+
+def test_one_that_dies_when_the_clock_was_set_back_is_buried_as_soon_as_any_other(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    tab = log_in(one)
+    passes(1, two)
+    clock.advance(-3600)
+    passes(LEASE + 5, two)
+    assert not two.get(tab.id).online
+
+
+# What was owed to it
+
+
+def test_what_a_dead_node_had_to_be_told_is_remembered_as_long_as_ever_and_then_forgotten(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock, servers: Servers
+) -> None:
+    tab = log_in(one)
+    gone = Gone(TYPES.KICKED_OUT_REST_API, clock(), Client("Chrome", "198.51.100.1"))
+    two.remove(tab.id, gone)
+    passes(LEASE, two)
+    assert servers.keys("*:owed:*") == set()
+    clock.advance(REMEMBERED - LEASE - 1)
+    passes(1, two)
+    assert two.get(tab.id).gone == gone
+    passes(0.001, two)
+    assert two.get(tab.id).gone == Gone(UNKNOWN, clock())
+    assert servers.keys(f"*{tab.id}*") == set()
+
+
+# What it hears
+
+
+def test_a_buried_node_hears_that_it_is_forgotten_until_it_has_joined_again(
+    one: RedisStore, two: RedisStore, passes: Passes
+) -> None:
+    tab = log_in(one)
+    passes(LEASE, two)
+    for _ in range(2):
+        with pytest.raises(NodeForgotten):
+            one.renew("node-1")
+        with pytest.raises(NodeForgotten) as refused:
+            one.attach(tab.id, "node-1", 10)
+        assert isinstance(refused.value, StoreUnavailable)
+        assert refused.value.code == STORE_UNAVAILABLE
+    one.join("node-1")
+    assert one.renew("node-1") == []
+    assert one.attach(tab.id, "node-1", 10).online
+
+
+def test_it_hears_so_though_the_answer_is_lost(
+    make_redis: Callable[..., RedisServer],
+    make_redis_line: Callable[[RedisServer], RedisLine],
+    open_redis: Open,
+    passes: Passes,
+    clock: Clock,
+) -> None:
+    server = make_redis(clock=clock)
+    line = make_redis_line(server)
+    one, two = open_redis(line.url, "node-1"), open_redis(server.url, "node-2")
+    passes(LEASE, two)
+    line.drops_replies(1, after=1)  # the clock is looked at first
+    with pytest.raises(NodeForgotten):
+        one.renew("node-1")
+    assert line.dropped == 1
+
+
+def test_nobody_is_attached_at_a_node_that_has_not_joined_and_nothing_is_changed(
+    two: RedisStore, servers: Servers
+) -> None:
+    admitted, _ = two.admit(newcomer(expires=two.now() + DAY), 1)
+    before = servers.holds()
+    with pytest.raises(NodeForgotten):
+        two.attach(admitted.id, "stranger", 1)
+    with pytest.raises(NodeForgotten):
+        two.renew("stranger")
+    assert servers.holds() == before
+    two.remove(admitted.id, Gone(LOGGED_OUT, 0))
+    with pytest.raises(InstanceGone):
+        two.attach(admitted.id, "node-2", 1)
+
+
+def test_a_renewal_tells_of_all_that_have_ended_though_they_are_many(one: RedisStore, two: RedisStore) -> None:
+    tabs = {log_in(one, limit=10_000).id for _ in range(250)}
+    two.kick_account(APP, "alice")
+    told: set[str] = set()
+    while len(told) < len(tabs):
+        ended = one.renew("node-1")
+        assert {each.gone and each.gone.reason for each in ended} == {TYPES.KICKED_OUT_REST_API}
+        new = {each.id for each in ended} - told
+        assert len(new) > 0
+        for each in ended:
+            one.detach(each.id, each.stream)
+        told |= new
+    assert told == tabs
+
+
+# Redis that was away
+
+
+def test_after_a_silence_of_everybody_nobody_is_buried_but_who_stays_silent(
+    one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
+) -> None:
+    one.join("node-3")
+    here, there = log_in(one), log_in(one, "node-3")
+    passes(5, one, two, names=("node-1", "node-2"))
+    clock.advance(10 * 60)
+    two.renew("node-2")
+    assert two.sweep() == []
+    passes(LEASE - 0.001, two)
+    assert one.renew("node-1") == []
+    assert two.get(there.id).online, "a fresh lease, from the moment when somebody was heard again"
+    passes(0.001, two)
+    assert two.get(there.id).detached_at == clock()
+    assert two.get(here.id) == here
+
+
+def test_a_redis_that_was_stopped_for_minutes_buries_nobody(
+    make_redis: Callable[..., RedisServer], open_redis: Open, passes: Passes, clock: Clock
+) -> None:
+    server = make_redis(clock=clock, append_only=True)
+    one, two = open_redis(server.url, "node-1"), open_redis(server.url, "node-2")
+    tab = log_in(one)
+    passes(20, two)
+    server.stops()
+    for store, node in ((one, "node-1"), (two, "node-2")):
+        with pytest.raises(StoreUnavailable):
+            store.renew(node)
+    clock.advance(300)
+    server.start()
+    two.renew("node-2")
+    assert two.sweep() == []
+    assert one.renew("node-1") == []
+    assert two.get(tab.id) == tab
+
+
+def test_a_redis_that_has_forgotten_everything_knows_nobody_and_takes_everybody_anew(
+    one: RedisStore, two: RedisStore, servers: Servers
+) -> None:
+    tab = log_in(one)
+    servers.forgets_everything()
+    unknown = Gone(UNKNOWN, one.now())
+    with pytest.raises(NodeForgotten):
+        one.renew("node-1")
+    with pytest.raises(InstanceGone) as refused:
+        one.attach(tab.id, "node-1", 10)
+    assert refused.value.gone.reason == one.get(tab.id).gone.reason == UNKNOWN  # type: ignore[union-attr]
+    with pytest.raises(InstanceGone):
+        one.append(APP, tab.id, "alice", "hello", new_id())
+    assert one.detach(tab.id, tab.stream) is False
+    assert one.remove(tab.id, unknown) is None
+    assert one.instances(APP, "alice") == two.sweep() == []
+    assert one.accounts(APP, ["alice"]) == set()
+    one.join("node-1")
+    again = log_in(one)
+    assert two.instances(APP, "alice") == [again]
+
+
+def test_each_part_knows_each_node(one: RedisStore, two: RedisStore, servers: Servers) -> None:
+    assert len(servers.keys("tim:{*}:nodes")) == PARTS

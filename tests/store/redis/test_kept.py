@@ -1,0 +1,156 @@
+"""What a Redis keeps, and for how long: of everything that happens, only the accounts are left a week later."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from tests.support.actors import APP, DAY, Clock, new_id, newcomer
+from tests.support.redis_server import RedisCluster, RedisServer
+from tim.ends import LOGGED_OUT, Gone
+from tim.errors import IMError
+from tim.model import Instance, Limits
+from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, part_of
+from tim.store.redis.connection import PREFIXES, TIMEOUT
+from tim.store.redis.engine import RedisStore
+
+Open = Callable[..., RedisStore]
+Servers = RedisServer | RedisCluster
+USERS = [f"user-{n}" for n in range(30)]
+
+
+@pytest.fixture
+def store(servers: Servers, open_redis: Open) -> RedisStore:
+    return open_redis(servers.url, "node-1", "node-2")
+
+
+def log_in(store: RedisStore, user: str = "alice", *, life: float = 365 * DAY, limit: int = 2) -> Instance:
+    admitted, _ = store.admit(newcomer(user, expires=store.now() + life), limit)
+    return store.attach(admitted.id, "node-1", limit)
+
+
+def time_passes(store: RedisStore, clock: Clock, seconds: float) -> None:
+    """Both nodes are there afterwards, and their streams have heard which of their instances have ended."""
+    clock.advance(seconds)
+    for node in ("node-1", "node-2"):
+        for ended in store.renew(node):
+            store.detach(ended.id, ended.stream)
+    store.sweep()
+
+
+def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
+    """So many things happen to people: logins and evictions, reloads, messages, kicks, expiries, wrong UserSigs."""
+    chance = random.Random(things)
+    tabs: list[Instance] = []
+    for nth in range(things):
+        user = chance.choice(USERS)
+        tabs.append(log_in(store, user, life=chance.choice([100, DAY / 2, 30 * DAY])))
+        tab = chance.choice(tabs)
+        with suppress(IMError):  # it may have ended
+            tab = store.attach(tab.id, chance.choice(["node-1", "node-2"]), 2)
+            store.append(APP, tab.id, chance.choice(USERS[: len(tabs)]), "hello", new_id())
+            store.deliver(APP, "administrator", tab.user, "hello", new_id(), copy=True)
+            store.mark_read(APP, tab.user, 1000)
+            if chance.random() < 0.3:
+                store.detach(tab.id, tab.stream)
+        if chance.random() < 0.2:
+            store.remove(tab.id, Gone(LOGGED_OUT, 0))
+        if chance.random() < 0.05:
+            store.kick_account(APP, user)
+        if chance.random() < 0.02:
+            store.delete_account(APP, user)
+        for _ in range(chance.choice([0, 0, 1, 25])):
+            store.failed(f"account/{APP}/{user}", 20)
+        if nth % 20 == 0:
+            time_passes(store, clock, 20 * DAY / things)
+    for tab in tabs:
+        store.detach(tab.id, store.get(tab.id).stream)
+
+
+def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
+    store: RedisStore, servers: Servers, clock: Clock, rounds: int
+) -> None:
+    store.save_limits(APP, Limits(2))
+    left = []
+    for things in (500 * rounds, 500 * rounds):
+        a_busy_day(store, clock, things)
+        assert len(servers.keys("*")) > 500
+        # In steps: whoever gave up a seat may be away for as long as he is remembered, and then his end is.
+        for _ in range(4):
+            time_passes(store, clock, 4 * DAY)
+        left.append(servers.keys("*"))
+    accounts = {f"{PREFIXES[part_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
+    nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "pulse")}
+    assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
+    # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
+    fields = {"exists", "generation", "void", "revoked", "early", "seq", "shown", "bytes"}
+    with servers.client() as client:
+        assert all(set(client.hkeys(key)) <= fields for key in accounts)
+
+
+def test_a_node_that_is_no_more_leaves_nothing_behind(store: RedisStore, servers: Servers, clock: Clock) -> None:
+    time_passes(store, clock, 5)
+    before = servers.keys("*")
+    for n in range(20):
+        store.join(f"short-{n}")
+        tab = log_in(store)
+        store.attach(tab.id, f"short-{n}", 2)
+    store.kick_account(APP, "alice")
+    store.delete_account(APP, "alice")
+    for _ in range(8):
+        time_passes(store, clock, 5)
+    time_passes(store, clock, REMEMBERED + 1)
+    assert servers.keys("*") == before | {f"{PREFIXES[part_of(APP, 'alice')]}:account:{APP}:alice"}
+    with servers.client() as client:
+        for prefix in PREFIXES:
+            assert set(client.zrange(f"{prefix}:nodes", 0, -1)) == {"node-1", "node-2"}
+
+
+def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, clock: Clock) -> None:
+    alice = log_in(store)
+    store.append(APP, alice.id, "alice", "hello", new_id())
+    for _ in range(21):
+        store.failed("account/alice", 20)
+    expected = {
+        "log": clock() + REMEMBERED,
+        "sent": clock() + REMEMBERED,
+        "minute": clock() + MINUTE,
+        "failures": clock() + WINDOW,
+        "pause": clock() + PAUSE,
+    }
+    found = {}
+    for key, (_, expires) in servers.holds().items():
+        if expires > 0:
+            found[key.split(":")[2]] = expires / 1000
+    assert found == pytest.approx(expected, abs=0.01)
+    clock.advance(REMEMBERED + 1)
+    assert not {key for key in servers.keys("*") if key.split(":")[2] in expected}
+
+
+def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
+    store: RedisStore, servers: Servers, clock: Clock
+) -> None:
+    alice = log_in(store)
+    for _ in range(30):
+        for n in range(3):
+            store.append(APP, alice.id, "alice", f"{n}", new_id())
+        time_passes(store, clock, DAY)
+        alice = store.attach(alice.id, "node-1", 2)
+    prefix = PREFIXES[part_of(APP, "alice")]
+    with servers.client() as client:
+        assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:sent:{APP}:alice") == 3 * 8
+    assert [each.seq for each in store.history(APP, "alice", 0, 100)] == list(range(70, 91))
+
+
+def test_what_a_call_was_answered_is_kept_while_it_may_be_sent_again(
+    make_redis: Callable[..., RedisServer], open_redis: Open
+) -> None:
+    server = make_redis()
+    store = open_redis(server.url, "node-1")
+    store.failed("pair/alice", 20)
+    (key,) = server.keys("*:answered:*")
+    with server.client() as client:
+        assert 2 * TIMEOUT < client.pttl(key) / 1000 <= 10

@@ -1,0 +1,235 @@
+"""A message whose writer died between the two logs: it gets into both, once, and its readers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support.actors import APP, DAY, Clock, new_id, newcomer, until
+from tests.support.redis_server import RedisCluster, RedisServer
+from tim.model import Instance, Message
+from tim.rules import PARTS, REMEMBERED, part_of
+from tim.store.hints import Hint
+from tim.store.redis.connection import PREFIXES
+from tim.store.redis.engine import UNSENT, RedisStore
+
+Open = Callable[..., RedisStore]
+Servers = RedisServer | RedisCluster
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@pytest.fixture
+def writer(servers: Servers, open_redis: Open) -> RedisStore:
+    """The process that alice is at."""
+    return open_redis(servers.url, "node-1")
+
+
+@pytest.fixture
+def other(servers: Servers, open_redis: Open) -> RedisStore:
+    return open_redis(servers.url, "node-2")
+
+
+def log_in(store: RedisStore, user: str, node: str) -> Instance:
+    admitted, _ = store.admit(newcomer(user, expires=store.now() + 365 * DAY), 10)
+    return store.attach(admitted.id, node, 10)
+
+
+@pytest.fixture
+def dies_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[RedisStore, Instance, str], str]:
+    """`dies_in(store, alice, "bob")`: alice writes to bob, and after the first of two steps nothing more is done.
+
+    Returns the id of the message.
+    """
+
+    def dies(*words: Any, **more: Any) -> Message:
+        raise Killed
+
+    def dies_in(store: RedisStore, sender: Instance, to: str) -> str:
+        id = new_id()
+        with monkeypatch.context() as killed:
+            killed.setattr(store, "_receive", dies)
+            with pytest.raises(Killed):
+                store.append(APP, sender.id, to, "the last word", id)
+        return id
+
+    return dies_in
+
+
+DiesIn = Callable[[RedisStore, Instance, str], str]
+
+
+def log_of(store: RedisStore, user: str) -> list[str]:
+    return [message.id for message in store.history(APP, user, 0, 100)]
+
+
+def test_after_ten_seconds_another_process_writes_it_to_its_receiver_once(
+    writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
+    id = dies_in(writer, alice, "bob")
+    clock.advance(UNSENT - 0.001)
+    other.sweep()
+    assert (log_of(other, "alice"), log_of(other, "bob")) == ([id], [])
+    clock.advance(0.001)
+    for _ in range(3):
+        other.sweep()
+        clock.advance(UNSENT)
+    assert log_of(other, "bob") == [id]
+    assert other.history(APP, "bob", 0, 10) == other.history(APP, "alice", 0, 10)
+    assert servers.keys("*:outbox") == set()
+
+
+def test_it_does_not_wait_for_a_clock_that_was_set_back(
+    writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
+    other.sweep()
+    id = dies_in(writer, alice, "bob")
+    clock.advance(-3600)
+    other.sweep()
+    clock.advance(UNSENT)
+    other.sweep()
+    assert log_of(other, "bob") == [id]
+    assert servers.keys("*:outbox") == set()
+
+
+def test_every_process_that_has_a_tab_of_the_receiver_is_told_and_who_wrote_it_as_well(
+    writer: RedisStore, other: RedisStore, dies_in: DiesIn, clock: Clock
+) -> None:
+    heard: dict[str, list[Hint]] = {"node-1": [], "node-2": []}
+    listens: list[str] = []
+    for store, node in ((writer, "node-1"), (other, "node-2")):
+        store.listen(node, heard[node].append, lambda node=node: listens.append(node))  # type: ignore[misc]
+    until(lambda: len(listens) == 2, "they should listen")
+    alice = log_in(writer, "alice", "node-1")
+    for store, node in ((writer, "node-1"), (other, "node-2")):
+        log_in(store, "bob", node)
+    dies_in(writer, alice, "bob")
+    clock.advance(UNSENT)
+    other.sweep()
+    [message] = other.history(APP, "bob", 0, 10)
+    for hints in heard.values():
+        until(lambda hints=hints: Hint(APP, "bob", message=message) in hints, "it should be told")  # type: ignore[misc]
+    assert other.read_up_to(APP, "bob") == message.seq, "somebody has been shown it"
+
+
+def test_many_processes_that_sweep_at_once_write_it_once(
+    servers: Servers, writer: RedisStore, open_redis: Open, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice = log_in(writer, "alice", "node-1")
+    writer.import_account(APP, "bob")
+    ids = [dies_in(writer, alice, "bob") for _ in range(10)]
+    clock.advance(UNSENT)
+    sweepers = [open_redis(servers.url) for _ in range(6)]
+    with ThreadPoolExecutor(len(sweepers)) as pool:
+        list(pool.map(lambda store: store.sweep(), sweepers))
+    assert sorted(log_of(writer, "bob")) == sorted(ids)
+    assert [each.seq for each in writer.history(APP, "bob", 0, 100)] == list(range(1, 11))
+    assert servers.keys("*:outbox") == set()
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["before it was sent on", "after that"])
+def test_who_sends_it_again_with_the_same_id_sends_the_same_message(
+    swept: bool, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice = log_in(other, "alice", "node-2")
+    other.import_account(APP, "bob")
+    id = dies_in(other, alice, "bob")
+    clock.advance(UNSENT)
+    if swept:
+        other.sweep()
+    sent, received = other.append(APP, alice.id, "bob", "the last word", id)
+    other.sweep()
+    assert other.history(APP, "alice", 0, 10) == [sent]
+    assert other.history(APP, "bob", 0, 10) == [received]
+    assert servers.keys("*:outbox") == set()
+
+
+def test_a_receiver_that_was_deleted_meanwhile_gets_nothing_and_nothing_stays_behind(
+    writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice = log_in(writer, "alice", "node-1")
+    writer.import_account(APP, "bob")
+    dies_in(writer, alice, "bob")
+    other.delete_account(APP, "bob")
+    clock.advance(UNSENT)
+    other.sweep()
+    assert log_of(other, "bob") == []
+    assert servers.keys("*:outbox") == set()
+
+
+def test_a_receiver_that_is_deleted_between_the_two_steps_of_sending_does_not_make_it_fail(
+    writer: RedisStore, other: RedisStore, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
+    exists = writer.accounts
+
+    def answers_too_late(app: int, users: list[str]) -> set[str]:
+        found = exists(app, users)
+        other.delete_account(APP, "bob")
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(writer, "accounts", answers_too_late)
+        sent, received = writer.append(APP, alice.id, "bob", "hello", "m")
+    assert (sent.text, received) == ("hello", None)
+    assert servers.keys("*:outbox") == set()
+    other.import_account(APP, "bob")
+    assert writer.append(APP, alice.id, "bob", "hello", "m") == (sent, None), "sent again it is the same message"
+    assert log_of(other, "bob") == []
+
+
+def test_one_that_nobody_remembers_is_not_sent_on(
+    writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
+) -> None:
+    alice = log_in(writer, "alice", "node-1")
+    writer.import_account(APP, "bob")
+    dies_in(writer, alice, "bob")
+    clock.advance(REMEMBERED + 1)  # in which everybody was away
+    other.sweep()
+    assert log_of(other, "bob") == []
+    assert servers.keys("*:outbox") == set()
+
+
+def test_what_was_written_to_both_leaves_nothing_to_do(writer: RedisStore, servers: Servers) -> None:
+    alice = log_in(writer, "alice", "node-1")
+    writer.import_account(APP, "bob")
+    for to in ("bob", "alice"):
+        writer.append(APP, alice.id, to, "hello", new_id())
+    assert servers.keys("*:outbox") == set()
+
+
+def test_a_receiver_whose_server_is_full_holds_up_nobody_else(
+    make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, dies_in: DiesIn, clock: Clock
+) -> None:
+    cluster = make_redis_cluster(clock=clock)
+    writer, other = open_redis(cluster.url, "node-1"), open_redis(cluster.url, "node-2")
+    alice, leaves = (log_in(writer, user, "node-1") for user in ("alice", "dora"))
+    theirs = {cluster.holder(PREFIXES[part_of(APP, user)]) for user in ("alice", "dora")}
+    full = next(node for node in cluster.nodes if node not in theirs)
+    users = {part_of(APP, f"user-{n}"): f"user-{n}" for n in range(20 * PARTS)}
+    for user in users.values():
+        writer.import_account(APP, user)
+        dies_in(writer, alice, user)
+    there = {user for part, user in users.items() if cluster.holder(PREFIXES[part]) is full}
+    writer.detach(leaves.id, leaves.stream)
+    full.client().config_set("maxmemory", "1kb")
+    ended = []
+    for _ in range(6):
+        clock.advance(UNSENT)
+        writer.renew("node-1")
+        ended += other.sweep()
+    assert [each.id for each in ended] == [leaves.id], "who has ended is told all the same"
+    for user in users.values():
+        assert len(log_of(other, user)) == (user not in there)
+    full.client().config_set("maxmemory", "0")
+    other.sweep()
+    for user in users.values():
+        assert len(log_of(other, user)) == 1
+    assert cluster.keys("*:outbox") == set()

@@ -1,0 +1,396 @@
+"""Any story of logins, reloads, closed tabs, logouts, messages and passing time, told to a store and to a model.
+
+The model knows `tim.rules` and nothing else: who is live is a list, time is a number, and what a store has to
+answer follows from the rules. After each step the two must agree, and these hold: never more live than allowed;
+logins - logouts - expiries - aways - evictions + returns = live; an end that is final stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.engines import NODES, Engine
+from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady
+from tim.model import Instance, Message
+from tim.rules import REMEMBERED, distinct_id, ended, leaving
+
+USERS = ("alice", "bob")
+SOMEBODY = Client("Chrome", "198.51.100.1")
+
+
+class Stories(RuleBasedStateMachine):
+    """One store, and the model of it."""
+
+    tabs = Bundle("tabs")
+    sent = Bundle("sent")
+    engine: Engine
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.clock = Clock()
+        self.store = self.engine.open(Path(self.folder.name), self.clock)
+        self.limit = 1
+        self.before: dict[str, int] = {}  # how many were live when the limit was last set
+        self.model: dict[str, Instance] = {}  # by id; `gone` as soon as the rules say so
+        self.node: dict[str, str] = {}  # who has its stream open, also after its end, until it is detached
+        self.asked: dict[str, Instance] = {}  # what each was admitted with
+        self.exists: set[str] = set()
+        self.logs: dict[str, list[Message]] = {user: [] for user in USERS}
+        self.numbers: Counter[str] = Counter()
+        self.final: set[str] = set()  # were away and have been refused since: they cannot return any more
+        self.forgotten: set[str] = set()
+        self.newest: Counter[str] = Counter()  # the largest generation of each account
+        self.count: Counter[str] = Counter()
+
+    def teardown(self) -> None:
+        """Whatever happened: once all have gone and time has passed, nothing is left."""
+        for id, instance in self.model.items():
+            self.store.detach(id, instance.stream)
+        for _ in range(3):
+            self.clock.advance(30 * DAY)
+            self.store.sweep()
+        for id in self.asked:
+            assert self.store.get(id).gone == Gone(UNKNOWN, self.clock())
+        for user in USERS:
+            assert self.store.history(APP, user, 0, 1000) == []
+            assert self.store.instances(APP, user) == []
+        for node in NODES:
+            assert self.store.renew(node) == []
+        self.store.close()
+        self.folder.cleanup()
+
+    # The model
+
+    def live(self, user: str) -> list[Instance]:
+        return sorted(
+            (each for each in self.model.values() if each.user == user and each.gone is None),
+            key=lambda each: each.generation,
+        )
+
+    def end(self, instance: Instance, gone: Gone) -> None:
+        self.model[instance.id] = replace(instance, gone=gone)
+
+    def time_has_passed(self) -> None:
+        """Whose time is over has ended, whether a store has written it down or not."""
+        for instance in list(self.model.values()):
+            gone = ended(instance, now=self.clock(), grace=GRACE)
+            if instance.gone is None and gone is not None:
+                self.count["aways" if gone.reason == AWAY else "expiries"] += 1
+                self.end(instance, gone)
+        for user in USERS:
+            self.logs[user] = [each for each in self.logs[user] if each.time >= self.clock() - REMEMBERED]
+
+    # The story
+
+    @initialize(limit=st.sampled_from([1, 1, 2, 3]))
+    def the_app_allows(self, limit: int) -> None:
+        self.limit = limit
+
+    @rule(limit=st.sampled_from([1, 1, 2, 3]))
+    def the_app_allows_another_number(self, limit: int) -> None:
+        """Which evicts nobody until the next login."""
+        self.limit = limit
+        self.before = {user: len(self.live(user)) for user in USERS}
+
+    # Few tabs, so that much happens to each of them.
+    @precondition(lambda self: len(self.asked) < 7)
+    @rule(
+        target=tabs,
+        user=st.sampled_from([*USERS, "alice"]),
+        life=st.sampled_from([50.0, 130.0, 3 * DAY, 20 * DAY, 20 * DAY]),
+        browser=st.sampled_from(["Firefox", "Chrome"]),
+        skew=st.sampled_from([0, -3600, 3600]),
+    )
+    def logs_in(self, user: str, life: float, browser: str, skew: float) -> str:
+        now = self.clock()
+        asked = newcomer(user, browser=browser, expires=now + life, since=now + skew)
+        out = leaving(self.live(user), self.limit)
+        admitted, evicted = self.store.admit(asked, self.limit)
+        assert admitted == replace(asked, since=now, detached_at=now, generation=admitted.generation)
+        assert admitted.generation > self.newest[user]
+        # Who is away may be written down on this occasion; it is not evicted by it.
+        assert [each.id for each in evicted] == [each.id for each in out]
+        for old, gone in zip(out, evicted, strict=True):
+            assert gone.gone == Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, asked.client)
+            self.end(old, gone.gone)
+        self.before.pop(user, None)
+        self.count["logins"] += 1
+        self.count["evictions"] += len(out)
+        self.newest[user] = admitted.generation
+        self.model[asked.id] = admitted
+        self.asked[asked.id] = asked
+        self.exists.add(user)
+        return asked.id
+
+    @rule(id=tabs)
+    def logs_in_again_as_the_answer_was_lost(self, id: str) -> None:
+        if id in self.model:
+            admitted, evicted = self.store.admit(self.asked[id], self.limit)
+            assert evicted == []
+            assert (admitted.id, admitted.generation) == (id, self.model[id].generation)
+
+    @rule(id=tabs, node=st.sampled_from(NODES))
+    def opens_its_stream(self, id: str, node: str) -> None:
+        before = self.model.get(id)
+        if before is None:
+            self.is_refused(id, {UNKNOWN}, node)
+            return
+        expired = before.expires <= self.clock()
+        room = not expired and len(self.live(before.user)) < self.limit
+        may_return = before.gone is not None and before.gone.reason == AWAY and id not in self.final
+        if before.gone is None or (may_return and room):
+            attached = self.store.attach(id, node, self.limit)
+            assert attached.stream > before.stream
+            if before.gone is None:
+                assert attached == replace(before, stream=attached.stream, detached_at=None)
+            else:
+                assert attached.generation > self.newest[before.user]
+                assert (attached.id, attached.user, attached.online) == (id, before.user, True)
+                self.newest[before.user] = attached.generation
+                self.count["returns"] += 1
+            self.model[id] = attached
+            self.node[id] = node
+        elif may_return:
+            reasons = {TYPES.KICKED_OUT_MULT_ACCOUNT}
+            if expired:
+                reasons |= {AWAY, TYPES.KICKED_OUT_USERSIG_EXPIRED}
+            gone = self.is_refused(id, reasons, node)
+            self.end(before, replace(gone, at=before.gone.at))
+            self.final.add(id)  # whichever it was, it stays so
+        else:
+            self.is_refused(id, {before.gone.reason}, node)
+
+    def is_refused(self, id: str, reasons: set[str], node: str) -> Gone:
+        with pytest.raises(InstanceGone) as refused:
+            self.store.attach(id, node, self.limit)
+        assert refused.value.gone.reason in reasons
+        return refused.value.gone
+
+    @rule(id=tabs, node=st.sampled_from(NODES), older=st.integers(0, 2))
+    def its_node_opens_it_again_that_was_held_to_be_dead(self, id: str, node: str, older: int) -> None:
+        """It knows of the newest stream, or of an older one."""
+        before = self.model.get(id)
+        if before is None or before.stream < older:
+            return
+        if older and (before.gone is None or (before.gone.reason == AWAY and id not in self.final)):
+            assert self.store.attach_again(id, node, self.limit, before.stream - older) is None
+        elif before.gone is None:
+            attached = self.store.attach_again(id, node, self.limit, before.stream)
+            assert attached == replace(before, stream=before.stream + 1, detached_at=None)
+            self.model[id] = attached
+            self.node[id] = node
+        elif before.gone.reason != AWAY or id in self.final:
+            with pytest.raises(InstanceGone) as refused:
+                self.store.attach_again(id, node, self.limit, before.stream - older)
+            assert refused.value.gone.reason == before.gone.reason or id in self.final
+
+    @rule(id=tabs, other=tabs)
+    def signs_another_one_out(self, id: str, other: str) -> None:
+        mine, target = self.model.get(id), self.model.get(other)
+        if mine is None or mine.gone is not None:
+            with pytest.raises(InstanceGone):
+                self.store.sign_out(id, other)
+        elif target is None or target.user != mine.user:
+            with pytest.raises(NoSuchInstance):
+                self.store.sign_out(id, other)
+        elif other in self.final or (target.gone is not None and target.gone.reason != AWAY):
+            assert self.store.sign_out(id, other) is None
+        else:
+            ended_by = self.store.sign_out(id, other)
+            assert ended_by is not None
+            assert ended_by.gone == Gone(LOGGED_OUT, self.clock(), mine.client)
+            self.count["logouts"] += target.gone is None
+            self.end(target, ended_by.gone)
+
+    @rule(id=tabs)
+    def closes_its_stream(self, id: str) -> None:
+        before = self.model.get(id)
+        if before is None:
+            assert self.store.detach(id, 1) is False
+            return
+        detached = self.store.detach(id, before.stream)
+        self.node.pop(id, None)
+        if before.gone is None:
+            assert detached is before.online
+        if before.online:
+            self.model[id] = replace(before, detached_at=self.clock())
+
+    @rule(id=tabs, seconds=st.sampled_from([GRACE, GRACE + 40, GRACE + DAY]))
+    def closes_its_stream_and_stays_away(self, id: str, seconds: float) -> None:
+        self.closes_its_stream(id)
+        self.time_passes(seconds)
+
+    @rule(id=tabs, older=st.integers(1, 3))
+    def an_older_stream_closes_late(self, id: str, older: int) -> None:
+        before = self.model.get(id)
+        if before is not None and before.stream - older >= 0:
+            assert self.store.detach(id, before.stream - older) is False
+
+    @rule(id=tabs, reason=st.sampled_from([LOGGED_OUT, TYPES.KICKED_OUT_REST_API]), by=st.none() | st.just(SOMEBODY))
+    def is_logged_out_or_kicked(self, id: str, reason: str, by: Client | None) -> None:
+        before = self.model.get(id)
+        removed = self.store.remove(id, Gone(reason, 0, by))
+        if before is None or id in self.final or (before.gone is not None and before.gone.reason != AWAY):
+            assert removed is None
+            return
+        assert removed is not None
+        assert removed.gone == Gone(reason, self.clock(), by)
+        self.count["logouts"] += before.gone is None
+        self.end(before, removed.gone)
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 49.0, GRACE - 1, GRACE, 3600.0, DAY, 8 * DAY]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.time_has_passed()
+
+    @rule()
+    def somebody_sweeps(self) -> None:
+        for instance in self.store.sweep():
+            known = self.model[instance.id].gone
+            assert known is not None
+            assert instance.gone == known, "a sweep ends nobody whose time is not over, and for no other reason"
+        for node in NODES:
+            told = {each.id: each.gone and each.gone.reason for each in self.store.renew(node)}
+            ended_here = {
+                id: instance.gone.reason
+                for id, instance in self.model.items()
+                if instance.gone is not None and self.node.get(id) == node
+            }
+            assert told == ended_here, "after a sweep each node hears which of its streams have to end"
+        old = self.clock() - REMEMBERED
+        for id, instance in list(self.model.items()):
+            if instance.gone is None or instance.gone.at >= old or id in self.node:
+                continue
+            if self.store.get(id).gone == Gone(UNKNOWN, self.clock()):
+                del self.model[id]
+                self.forgotten.add(id)
+
+    @rule(target=sent, id=tabs, to=st.sampled_from([*USERS, "nobody"]))
+    def says_something(self, id: str, to: str) -> tuple[str, str, str]:
+        message_id = new_id()
+        sender = self.model.get(id)
+        if sender is None or (sender.gone is not None and (sender.gone.reason != AWAY or id in self.final)):
+            with pytest.raises((InstanceGone, NotReady)) as refused:
+                self.store.append(APP, id, to, "hello", message_id)
+            if isinstance(refused.value, InstanceGone):
+                reason = UNKNOWN if sender is None or sender.gone is None else sender.gone.reason
+                assert refused.value.gone.reason == reason
+            else:
+                assert sender is not None
+                assert sender.gone is not None
+                assert sender.gone.reason == AWAY
+        elif not sender.online:
+            with pytest.raises(NotReady):
+                self.store.append(APP, id, to, "hello", message_id)
+        elif to not in self.exists:
+            with pytest.raises(NoSuchAccount):
+                self.store.append(APP, id, to, "hello", message_id)
+        else:
+            mine, theirs = self.store.append(APP, id, to, "hello", message_id)
+            expected = Message(0, message_id, sender.user, to, "hello", self.clock(), id)
+            for user, message in ((sender.user, mine), (to, theirs)):
+                if user == sender.user and message is theirs:
+                    assert message is None
+                    continue
+                self.numbers[user] += 1
+                assert message == replace(expected, seq=self.numbers[user])
+                self.logs[user].append(message)
+        return id, to, message_id
+
+    @rule(message=sent)
+    def says_it_again_as_the_answer_was_lost(self, message: tuple[str, str, str]) -> None:
+        id, to, message_id = message
+        sender = self.model.get(id)
+        if sender is not None and sender.online:
+            written = [each for each in self.logs[sender.user] if each.id == message_id]
+            if written:
+                mine, _ = self.store.append(APP, id, to, "hello", message_id)
+                assert [mine] == written
+
+    @rule(message=sent, to=st.sampled_from(USERS), text=st.sampled_from(["hello", "goodbye"]))
+    def says_something_else_under_the_same_id(self, message: tuple[str, str, str], to: str, text: str) -> None:
+        id, _, message_id = message
+        sender = self.model.get(id)
+        if sender is None or not sender.online or to not in self.exists:
+            return
+        log = [each for each in self.logs[sender.user] if each.instance == id]
+        if message_id not in [each.id for each in log]:
+            return
+        asked = Message(0, message_id, sender.user, to, text, self.clock(), id)
+        ids = (message_id, distinct_id(asked))
+        written = [each for each in log if each.id in ids and (each.to, each.text) == (to, text)]
+        mine, theirs = self.store.append(APP, id, to, text, message_id)
+        if written:
+            assert [mine] == written
+            return
+        for user, copy in ((sender.user, mine), (to, theirs)):
+            if copy is not None:
+                self.numbers[user] += 1
+                assert copy == replace(asked, id=distinct_id(asked), seq=self.numbers[user])
+                self.logs[user].append(copy)
+        assert (theirs is None) == (to == sender.user)
+
+    # What always holds
+
+    @invariant()
+    def the_store_knows_who_is_live(self) -> None:
+        for user in USERS:
+            live = self.store.instances(APP, user)
+            assert live == self.live(user)
+            assert len(live) <= max(self.limit, self.before.get(user, 0))
+
+    @invariant()
+    def nobody_is_lost_and_nobody_counted_twice(self) -> None:
+        live = sum(len(self.store.instances(APP, user)) for user in USERS)
+        count = self.count
+        gone = count["logouts"] + count["expiries"] + count["aways"] + count["evictions"]
+        assert count["logins"] - gone + count["returns"] == live
+
+    @invariant()
+    def each_one_is_what_the_model_says_and_an_end_stays_as_it_is(self) -> None:
+        for id, instance in self.model.items():
+            known = self.store.get(id)
+            assert (known.generation, known.stream, known.online) == (
+                instance.generation,
+                instance.stream,
+                instance.online,
+            )
+            if instance.gone is None:
+                assert known == instance
+            else:
+                assert known.gone is not None
+                assert (known.gone.reason, known.gone.by) == (instance.gone.reason, instance.gone.by)
+        for id in self.forgotten:
+            assert self.store.get(id).gone == Gone(UNKNOWN, self.clock())
+
+    @precondition(lambda self: any(self.logs.values()))
+    @invariant()
+    def each_log_has_all_its_messages_in_order(self) -> None:
+        for user in USERS:
+            assert self.store.history(APP, user, 0, 1000)[-len(self.logs[user]) or 1000 :] == self.logs[user]
+
+
+def test_every_story_ends_as_the_rules_say(engine: Engine, rounds: int) -> None:
+    machine = type("Stories", (Stories,), {"engine": engine})
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=150 * rounds, stateful_step_count=40, deadline=None, database=None)
+    )

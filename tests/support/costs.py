@@ -1,0 +1,94 @@
+"""What people do, and what it costs a Redis: calls and commands, exact, as two real servers make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.support.administrator import Administrator
+from tests.support.redis_server import RedisServer
+from tests.support.redis_watch import Cost, Watch
+from tests.support.sdk_script import Script
+from tests.support.server import Server, copy_of_the_tree, replace
+from tests.support.wire import ScriptTab, Socket, log_in, login_page_of, post
+
+LIST: Final = '<section id="instances"'
+
+
+@contextmanager
+def _two_processes(home: Path) -> Iterator[tuple[Server, Server, Watch]]:
+    """Two servers on one Redis, and who watches it."""
+    with ExitStack() as stack:
+        redis = RedisServer().start()
+        stack.callback(redis.kill)
+        # So that the pings of a minute take three seconds.
+        app = copy_of_the_tree(home / "tree")
+        replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
+        here, there = (Server(home / name, app=app, gevent=True, STORE=redis.url) for name in ("here", "there"))
+        for server in (here, there):
+            stack.callback(server.stop)
+            server.start()
+        yield here, there, stack.enter_context(Watch(redis))
+
+
+def costs(home: Path) -> Iterator[tuple[str, Cost]]:
+    """Each in words, where an account has one seat and its tabs are now at one process and now at another."""
+    with _two_processes(home) as (here, there, watch):
+        watch.asked()
+        alice = log_in(here, "alice")
+        yield "A login", watch.cost()
+        alice.gets()
+        yield "Its page opens", watch.cost()
+        stream = opened(alice)
+        yield "Its stream opens", watch.cost()
+        while stream.pings < 3:
+            stream.hears_more(1)
+        yield "An open tab, a minute", watch.cost()
+        his = opened(log_in(there, "bob"))
+        watch.asked()
+
+        alice.posts("messages", {"to": "bob", "text": "hello"})
+        his.hears("hello")
+        yield "A message, and its receiver at another process", watch.cost()
+        stream.leaves()
+        closing = watch.cost("detach")
+        yield "A tab is closed", closing
+        alice.gets()
+        stream = opened(alice)
+        yield "A reload", closing + watch.cost()
+
+        newer = log_in(there, "alice")
+        assert stream.is_closed() == 4001
+        yield "A login, and it kicks out a tab of another process", watch.cost("detach")
+        assert 'data-type="multipleAccount"' in login_page_of(alice)
+        yield "The kicked-out tab's way to the login page", watch.cost()
+        stream = opened(newer)
+        watch.asked()
+        newer.posts("logout")
+        assert stream.is_closed() == 4005
+        yield "A logout", watch.cost("detach")
+
+        yield from _of_the_official_sdk(here, watch)
+        assert post(here, "/login", {"userID": "alice", "userSig": "wrong"}).status == 401
+        yield "A UserSig that is refused", watch.cost()
+
+
+def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Cost]]:
+    page = Script(server)
+    page.logs_in("carol")
+    watch.asked()
+    page.asks("im_open_status.wshello")
+    yield "A page of the official SDK, every 10 s", watch.cost()
+    Administrator(server).kicks("carol")
+    page.hears_push("im_open_status.stat_forceoffline")
+    yield "A REST kick", watch.cost("detach")
+
+
+def opened(tab: ScriptTab) -> Socket:
+    """The tab's stream, once nothing more follows of its opening: the list comes a second time, as it has changed."""
+    stream = tab.goes_online()
+    while sum(LIST in frame for frame in stream.frames) < 2:
+        stream.hears_more(0.01)
+    return stream

@@ -1,0 +1,73 @@
+"""The stores under test, whatever they run on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.support.actors import GRACE, Clock
+from tests.support.redis_server import RedisCluster, RedisServer
+from tim.store import open_store
+from tim.store.base import Store
+
+NODES: Final = ("node-1", "node-2")
+"""Who has the streams open in the tests of a store."""
+
+
+def with_nodes(store: Store) -> Store:
+    """The store, after its nodes have joined: each does before it attaches."""
+    for node in NODES:
+        store.join(node)
+    return store
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A store under test. One more entry in ENGINES, and every test of a store holds for it as well.
+
+    `address` prepares an empty store on the clock and says where it is. `lease` names the constant of the product
+    that says after how many seconds without a renewal a node is dead; None where it never is.
+    """
+
+    name: str
+    address: Callable[[Path, Clock], str]
+    lease: str | None = None
+
+    def open(self, path: Path, clock: Clock) -> Store:
+        """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
+        return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+# A start takes longer than most tests, so one of each serves all the tests of a process, one after the other.
+
+
+@functools.cache
+def _server() -> RedisServer:
+    return RedisServer(clock=Clock()).start()
+
+
+@functools.cache
+def _cluster() -> RedisCluster:
+    return RedisCluster(clock=Clock()).start()
+
+
+def on_redis(kind: str, clock: Clock) -> RedisServer | RedisCluster:
+    """The one that serves all the tests, "redis" or "redis-cluster", empty, on the clock."""
+    running = _server() if kind == "redis" else _cluster()
+    running.follows(clock)
+    running.forgets_everything()
+    return running
+
+
+ENGINES: Final = (
+    Engine("sqlite-memory", lambda _, __: "sqlite://"),
+    Engine("sqlite-file", lambda path, _: f"sqlite:///{path}/tim.db"),
+    Engine("redis", lambda _, clock: on_redis("redis", clock).url, "tim.store.redis.engine.LEASE"),
+    Engine("redis-cluster", lambda _, clock: on_redis("redis-cluster", clock).url, "tim.store.redis.engine.LEASE"),
+)

@@ -1,0 +1,135 @@
+"""gunicorn with several workers on a Redis, and each of them within reach of a test that wants to kill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.server import ROOT, Server, gunicorn, until
+from tests.support.shims import shim
+from tests.support.wire import Socket
+
+ESTABLISHED: Final = "01"
+
+
+class Gunicorn(Server):
+    """A master and its workers; each worker is a node of its own in the store.
+
+    Args:
+        redis_port: where the store is; what is there may be a line that fails.
+        ahead: seconds by which the clock of all its processes is ahead of this machine's.
+        settings: as for `Server`.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        redis_port: int,
+        *,
+        workers: int = 2,
+        ahead: int = 0,
+        app: Path = ROOT / "app.py",
+        **settings: Any,
+    ) -> None:
+        super().__init__(home, app=app, STORE=f"redis://127.0.0.1:{redis_port}/0", **settings)
+        self._workers = workers
+        self._redis_port = redis_port
+        self._killed: list[int] = []  # masters whose workers may go on
+        shifted = ["env", f"LD_PRELOAD={shim('ahead')}", f"TIM_TEST_AHEAD={ahead}"] if ahead else []
+        self._command = [*shifted, *gunicorn(app, self.port, workers)]
+
+    def start(self) -> Gunicorn:
+        """Start it on its port, and wait until all of its workers are at work."""
+        super().start()
+        until(lambda: len(self.workers()) == self._workers, lambda: f"not all workers have come up:\n{self.log()}")
+        return self
+
+    def kill(self) -> None:
+        super().kill()
+        self._killed.append(self.pid())
+
+    def stop(self) -> None:
+        super().stop()
+        for master in self._killed:
+            with suppress(ProcessLookupError):
+                os.killpg(master, signal.SIGKILL)
+
+    def workers(self) -> set[int]:
+        """The processes that serve now: those that have found the store."""
+        children = Path(f"/proc/{self.pid()}/task/{self.pid()}/children")
+        with suppress(OSError):
+            return {int(pid) for pid in children.read_text().split() if self._is_at_work(int(pid))}
+        return set()
+
+    def worker_of(self, stream: Socket) -> int:
+        """The process at the other end of a stream."""
+        port = stream.line.getsockname()[1]
+        found = [pid for pid in self.workers() if (self.port, port) in connections(pid)]
+        assert len(found) == 1, (found, port)
+        return found[0]
+
+    def unsent(self, port: int) -> int:
+        """Bytes that wait on the way to a client's port; 0 where there is no such connection any more."""
+        return sum(one.unsent for one in established() if (one.port, one.peer) == (self.port, port))
+
+    def reloads(self) -> None:
+        """SIGHUP: the master starts new workers and ends the old ones; wait until the new ones are at work alone."""
+        old = self.workers()
+        self._require().send_signal(signal.SIGHUP)
+        until(lambda: all(map(has_ended, old)), "an old worker does not end")
+        until(lambda: len(self.workers()) == self._workers, "not all new workers have come up")
+
+    def kills_worker(self, pid: int) -> None:
+        """SIGKILL: no goodbye to anybody."""
+        assert pid in self.workers()
+        os.kill(pid, signal.SIGKILL)
+
+    def _is_at_work(self, pid: int) -> bool:
+        return any(port == self._redis_port for _, port in connections(pid))
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A TCP connection of this machine: its ports here and there, and the bytes that its other end has not taken."""
+
+    port: int
+    peer: int
+    unsent: int
+    inode: str
+
+
+def established() -> list[Connection]:
+    """Every connection there is, once from each of its ends."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        Connection(_port(words[1]), _port(words[2]), int(words[4].partition(":")[0], 16), f"socket:[{words[9]}]")
+        for words in lines
+        if words[3] == ESTABLISHED
+    ]
+
+
+def connections(pid: int) -> set[tuple[int, int]]:
+    """The ports, its own and the peer's, of every connection that a process has."""
+    inodes: set[str] = set()
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                inodes.add(str(descriptor.readlink()))
+    return {(one.port, one.peer) for one in established() if one.inode in inodes}
+
+
+def has_ended(pid: int) -> bool:
+    """Whether no process with this number runs any more; one that nobody has waited for does not run."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)

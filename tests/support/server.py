@@ -1,0 +1,217 @@
+"""The server under test: a real `flask run` in a directory and an environment of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tests.support.ports import free_port
+from tim import usersig
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+APP: Final = 1400000000
+SDK_KEY: Final = "the-key-of-the-app-under-test-0123456789abcdef"
+SECRET_KEY: Final = "the-secret-that-signs-cookies-under-test-42"
+PATIENCE: Final = 20.0
+"""Seconds after which a test gives up waiting. A busy machine is no failure."""
+
+
+def until(what: Callable[[], object], why: str | Callable[[], str], patience: float = PATIENCE) -> None:
+    """Wait until `what()` is true; fail with `why` where it does not become so."""
+    deadline = time.monotonic() + patience
+    while not what():
+        if time.monotonic() > deadline:
+            raise AssertionError(why() if callable(why) else why)
+        time.sleep(0.02)
+
+
+def always(what: Callable[[], object], why: str | Callable[[], str], seconds: float) -> None:
+    """Watch for `seconds` that `what()` never stops being true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not what():
+            raise AssertionError(why() if callable(why) else why)
+        time.sleep(0.05)
+
+
+def copy_of_the_tree(to: Path) -> Path:
+    """A copy of the product that a test may start from, change and write beside; its `app.py`."""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in ("tim", "templates", "static", "translations"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "app.py", to / "app.py")
+    return to / "app.py"
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Change a file of a copy of the tree."""
+    text = file.read_text()
+    assert old in text, f"{file.name} has no {old!r}"
+    file.write_text(text.replace(old, new))
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This environment without what could set up a server by accident."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIM_", "FLASK_", "WERKZEUG_"))}
+    return kept | {"PYTHONUNBUFFERED": "1"} | more
+
+
+def flask(app: Path, *words: str) -> list[str]:
+    """The command line `flask --app app words…`."""
+    return [sys.executable, "-m", "flask", "--app", str(app), *words]
+
+
+def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
+    """The command line that serves `app` as the README says, with workers of greenlets."""
+    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(app.parent)]
+    return [sys.executable, "-m", "gunicorn", *options, "app:app"]
+
+
+class Server:
+    """One server and everything it has written.
+
+    Args:
+        home: where its store, its log and its working directory are.
+        app: which copy of the product to run.
+        demo: start as somebody does who has configured nothing; `app` must then be a copy.
+        debug: run with the reloader.
+        gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
+        workers: processes of gunicorn; more than one need a `STORE` that many can be on.
+        prefix: the path that gunicorn serves it under, `/chat`.
+        settings: `ONLINE_WEB_INSTANCES="2"` becomes TIM_ONLINE_WEB_INSTANCES.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        app: Path = ROOT / "app.py",
+        demo: bool = False,
+        debug: bool = False,
+        gevent: bool = False,
+        workers: int = 1,
+        prefix: str = "",
+        **settings: str,
+    ) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.home = home
+        self._accounts: dict[str, str] = {}  # the test that uses each
+        self.app = app
+        self.prefix = prefix
+        self.port = free_port()
+        self.log_file = home / "server.log"
+        ours = {
+            "STORE": f"sqlite:///{home / 'tim.db'}",
+            "SDK_SECRET_KEY": SDK_KEY,
+            "SECRET_KEY": SECRET_KEY,
+            "TEST_USERSIG": "1",
+        }
+        self.settings = ({} if demo else ours) | settings
+        debugging = ["--debug"] if debug else []
+        self._command = flask(app, "run", "--port", str(self.port), *debugging)
+        if gevent:
+            self._command = gunicorn(app, self.port, workers)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """What a browser's address bar calls it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Server:
+        """Start it on its port, and wait until it answers."""
+        prefix = {"SCRIPT_NAME": self.prefix} if self.prefix else {}
+        with open(self.log_file, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self.home,
+                env=clean_environment(**{f"TIM_{name}": value for name, value in self.settings.items()}, **prefix),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that what it starts itself can be ended with it
+            )
+        until(self._answers_or_died, lambda: f"the server does not answer:\n{self.log()}", 30)
+        assert self._running(), f"the server did not start:\n{self.log()}"
+        return self
+
+    def terminate(self) -> int:
+        """SIGTERM, and wait for its end; its exit status."""
+        self._require().terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status."""
+        return self._require().wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to anybody."""
+        process = self._require()
+        process.kill()
+        process.wait(PATIENCE)
+
+    def pause(self) -> None:
+        """SIGSTOP: its connections stay, and nothing answers."""
+        self._require().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._require().send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and everything it started, in whatever state it is."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE)
+
+    def pid(self) -> int:
+        return self._require().pid
+
+    def log(self) -> str:
+        """Everything it has written, from its first start on."""
+        return self.log_file.read_text(errors="replace")
+
+    def has_no_traceback(self, since: int = 0) -> None:
+        """Nothing failed in it, since its log had so many characters."""
+        log = self.log()[since:]
+        assert "Traceback" not in log, log[log.index("Traceback") :][:4000]
+
+    def user_sig(self, user_id: str, expire: int = 86400, *, made: float | None = None) -> str:
+        """A UserSig that this server accepts. Tests share servers, so no two of them may share an account."""
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("[")[0].partition(" ")[0]
+        first = self._accounts.setdefault(user_id, test)
+        assert first == test, f"{first} uses the account {user_id!r} of this server already; take another name"
+        now = time.time() if made is None else made
+        return usersig.make(self.settings["SDK_SECRET_KEY"], APP, user_id, now=now, expire=expire)
+
+    def _require(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "start it first"
+        return self._process
+
+    def _running(self) -> bool:
+        return self._require().poll() is None
+
+    def _answers_or_died(self) -> bool:
+        return not self._running() or self.answers()
+
+    def answers(self) -> bool:
+        """Whether it answers a request now."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", f"{self.prefix}/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

@@ -1,0 +1,104 @@
+"""Everything that a store on Redis can be asked, each once, in a small world where it has something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tests.support.actors import APP, DAY, GRACE, Clock
+from tests.support.redis_server import RedisCluster, RedisServer
+from tim.ends import LOGGED_OUT, Client, Gone
+from tim.model import Instance, Limits
+from tim.rules import instance_id
+from tim.store.redis.connection import SCRIPTS
+from tim.store.redis.engine import RedisStore
+
+BEGIN: Final = 1_750_000_000.0
+"""When the world begins, in unix seconds: so two of them are the same to the byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Bob has never logged in, and carol has not been shown the message she has got.
+
+    Attributes:
+        online: alice's, at node-1.
+        closed: hers too; it has not opened its stream yet.
+        due: dora's; its grace time is over, and nobody has written that down.
+    """
+
+    store: RedisStore
+    online: Instance
+    closed: Instance
+    due: Instance
+
+
+def newcomer(name: str, user: str = "alice") -> Instance:
+    """Somebody who asks to be admitted; the same one for the same name."""
+    id = instance_id(APP, user, f"{name:0>32}")
+    return Instance(id, APP, user, Client("Firefox", "203.0.113.7"), 0, BEGIN + 365 * DAY)
+
+
+def world(servers: RedisServer | RedisCluster, store: RedisStore, clock: Clock) -> World:
+    """A new one, and nothing else."""
+    servers.forgets_everything()
+    clock.now = BEGIN
+    store.look_at_clock()
+    due, _ = store.admit(newcomer("due", "dora"), 10)
+    clock.advance(GRACE)
+    store.join("node-1")
+    closed, _ = store.admit(newcomer("closed"), 10)
+    online, _ = store.admit(newcomer("online"), 10)
+    online = store.attach(online.id, "node-1", 10)
+    for user in ("bob", "carol"):
+        store.import_account(APP, user)
+    store.deliver(APP, "alice", "carol", "hello", "m-0", copy=True)
+    clock.advance(1)
+    return World(store, online, closed, due)
+
+
+def _delete(at: World) -> list[Instance]:
+    return at.store.delete_account(APP, "alice")
+
+
+CHANGING: Final[dict[str, Callable[[World], object]]] = {
+    "admit": lambda at: at.store.admit(newcomer("new"), 2),
+    "attach": lambda at: at.store.attach(at.closed.id, "node-1", 10),
+    "detach": lambda at: at.store.detach(at.online.id, at.online.stream),
+    "renew": lambda at: at.store.renew("node-1"),
+    "remove": lambda at: at.store.remove(at.online.id, Gone(LOGGED_OUT, 0, Client("Chrome", "198.51.100.1"))),
+    "sign_out": lambda at: at.store.sign_out(at.online.id, at.closed.id),
+    "sweep": lambda at: at.store.sweep(),
+    "append": lambda at: at.store.append(APP, at.online.id, "bob", "hello", "m-1"),
+    "receive": lambda at: at.store.deliver(APP, "alice", "bob", "hello", "m-1", copy=True),
+    "mark_read": lambda at: at.store.mark_read(APP, "carol", 1),
+    "kick_account": lambda at: at.store.kick_account(APP, "alice"),
+    "delete_account": _delete,
+    "fail": lambda at: at.store.failed("account/alice", 20),
+    "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
+}
+"""What changes something, by the name of the script that does it."""
+
+READING: Final[dict[str, Callable[[World], object]]] = {
+    "attached": lambda at: at.store.attached("node-1"),
+    "get": lambda at: [at.store.get(each.id) for each in (at.online, at.closed, at.due)],
+    "history": lambda at: at.store.history(APP, "carol", 0, 10),
+    "instances": lambda at: at.store.instances(APP, "alice"),
+    "online": lambda at: at.store.online(),
+}
+"""What changes nothing."""
+
+COMMANDS: Final[dict[str, Callable[[World], object]]] = {
+    "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
+    "import_account": lambda at: at.store.import_account(APP, "dave"),
+    "read_up_to": lambda at: at.store.read_up_to(APP, "carol"),
+    "voided_before": lambda at: at.store.voided_before(APP, "alice"),
+    "limits": lambda at: at.store.limits(APP),
+}
+"""What needs no script."""
+
+EVERYTHING: Final = CHANGING | READING | COMMANDS
+
+assert set(CHANGING) == {name for name, script in SCRIPTS.items() if "flags=no-writes" not in script.text}
+assert set(CHANGING | READING) == set(SCRIPTS)

@@ -1,0 +1,270 @@
+"""The embedded store: one SQLite file, one process.
+
+Every verb is one transaction under one lock, so verbs happen one after the other. A row in `instances` is an
+instance; with a `reason` it is a tombstone, kept so that a tab that comes back late hears what became of it.
+What each verb promises stands in `tim.store.Store`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, UserSigRevoked
+from tim.model import Instance, Limits, Message
+from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
+from tim.store.hints import Hint
+from tim.store.sqlite import accounts, instances, messages
+from tim.store.sqlite.database import Database
+from tim.store.sqlite.failures import Failures
+from tim.store.sqlite.pace import Pace
+
+
+class SQLiteStore:
+    """The verbs of `tim.store.Store` on the file at `path`; an empty path is a store in memory.
+
+    Raises:
+        SettingError: another process has the file, or it is no store of ours.
+    """
+
+    def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
+        self._grace = grace
+        self._clock = clock
+        self._database = Database(path, clock)
+        self._db = self._database.connection
+        self._lock = self._database.lock  # owns the two below
+        self._failures = Failures(clock)
+        self._pace = Pace()
+        self._transaction = self._database.transaction
+        self._welcome_back()
+
+    def _welcome_back(self) -> None:
+        """No stream outlives its process. Whoever was logged in gets a whole grace time to come back."""
+        with self._transaction() as now:
+            self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
+            self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
+
+    def now(self) -> float:
+        return self._clock()
+
+    def join(self, node: str) -> None:
+        """There is no other node, and this one is there as long as the file is open."""
+
+    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+        """There is nobody else who decides anything."""
+
+    def attached(self, node: str) -> dict[str, int]:
+        with self._transaction():
+            here = instances.select(self._db, "node = ? AND reason IS NULL", node)
+            return {instance.id: instance.stream for instance in here}
+
+    def online(self) -> dict[str, int]:
+        with self._transaction():
+            counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
+            return dict(self._db.execute(counted).fetchall())
+
+    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
+        with self._transaction() as now:
+            known = instances.find(self._db, newcomer.id)
+            if known is not None:
+                return known, []
+            if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
+                raise UserSigRevoked
+            if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
+                raise UserSigRevoked
+            if now < made < math.inf:
+                accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
+            instance = replace(newcomer, since=now, detached_at=now)
+            evicted = [
+                instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
+                for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
+            ]
+            accounts.create(self._db, instance.app, instance.user)
+            return instances.insert(self._db, instance, node=""), evicted
+
+    def attach(self, id: str, node: str, limit: int) -> Instance:
+        attached = self._attach(id, node, limit, None)
+        assert attached is not None, "only one that is attached again may be too late"
+        return attached
+
+    def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
+        return self._attach(id, node, limit, after)
+
+    def _attach(self, id: str, node: str, limit: int, after: int | None) -> Instance | None:
+        with self._transaction() as now:
+            instance = instances.find(self._db, id)
+            if instance is None:
+                raise InstanceGone(Gone(UNKNOWN, now))
+            gone = ended(instance, now=now, grace=self._grace)
+            # An end for good is told whichever stream is the newest.
+            if after not in (None, instance.stream) and (gone is None or gone.reason == AWAY):
+                return None
+            if gone is None:
+                self._db.execute(
+                    "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
+                )
+                return replace(instance, stream=instance.stream + 1, detached_at=None)
+            lost = gone
+            if gone.reason == AWAY and instance.expires <= now:
+                lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+            elif gone.reason == AWAY:
+                live = instances.settle(self._db, instance.app, instance.user, now, self._grace)
+                if len(live) < limit:
+                    self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
+                    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
+                    return instances.insert(self._db, back, node=node)
+                lost = displaced_by(live, gone.at)
+            instances.end(self._db, instance, lost)
+        raise InstanceGone(lost)
+
+    def detach(self, id: str, stream: int) -> bool:
+        with self._transaction() as now:
+            fence = "WHERE id = ? AND stream = ? AND node <> ''"
+            self._db.execute(f"UPDATE instances SET node = '' {fence} AND reason IS NOT NULL", (id, stream))
+            return bool(
+                self._db.execute(
+                    f"UPDATE instances SET node = '', detached_at = ? {fence} AND reason IS NULL", (now, id, stream)
+                ).rowcount
+            )
+
+    def renew(self, node: str) -> list[Instance]:
+        with self._transaction():
+            return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
+
+    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
+        with self._transaction() as now:
+            instance = instances.find(self._db, id)
+            if instance is not None and stream not in (None, instance.stream):
+                return None
+            before = None if instance is None else ended(instance, now=now, grace=self._grace)
+            # One that is away could come back, so it can still be ended for good.
+            if instance is None or (before is not None and before.reason != AWAY):
+                return None
+            return instances.end(self._db, instance, replace(gone, at=now))
+
+    def sign_out(self, id: str, other: str) -> Instance | None:
+        with self._transaction() as now:
+            instance, target = (instances.find(self._db, each) for each in (id, other))
+            if instance is None:
+                raise InstanceGone(Gone(UNKNOWN, now))
+            gone = ended(instance, now=now, grace=self._grace)
+            if gone is not None:
+                raise InstanceGone(gone)
+            if target is None or (target.app, target.user) != (instance.app, instance.user):
+                raise NoSuchInstance
+            before = ended(target, now=now, grace=self._grace)
+            if before is not None and before.reason != AWAY:
+                return None
+            return instances.end(self._db, target, Gone(LOGGED_OUT, now, instance.client))
+
+    def sweep(self) -> list[Instance]:
+        with self._transaction() as now:
+            self._db.execute(
+                "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
+            )
+            messages.forget(self._db, now - REMEMBERED)
+            self._pace.forget(now)
+            due = instances.select(
+                self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
+            )
+            fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in due]
+            return [instances.end(self._db, instance, gone) for instance, gone in fates if gone is not None]
+
+    def get(self, id: str) -> Instance:
+        with self._transaction() as now:
+            instance = instances.find(self._db, id)
+            if instance is None:
+                return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, now))
+            return replace(instance, gone=ended(instance, now=now, grace=self._grace))
+
+    def instances(self, app: int, user: str) -> list[Instance]:
+        with self._transaction() as now:
+            return instances.live(self._db, app, user, now, self._grace)
+
+    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+        with self._transaction() as now:
+            sender = instances.find(self._db, id)
+            if sender is None or sender.app != app:
+                raise InstanceGone(Gone(UNKNOWN, now))
+            gone = ended(sender, now=now, grace=self._grace)
+            if gone is not None and gone.reason != AWAY:
+                raise InstanceGone(gone)
+            if gone is not None or not sender.online:
+                raise NotReady
+            message = Message(0, message_id, sender.user, to, text, now, id)
+            return messages.append(self._db, app, message, self._pace, grace=self._grace)
+
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        with self._transaction() as now:
+            message = Message(0, message_id, sender, to, text, now, "")
+            return messages.deliver(self._db, app, message, copy=copy, grace=self._grace)
+
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
+        with self._transaction() as now:
+            return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
+
+    def read_up_to(self, app: int, user: str) -> int:
+        with self._transaction():
+            return accounts.shown(self._db, app, user)
+
+    def mark_read(self, app: int, user: str, seq: int) -> None:
+        with self._transaction():
+            accounts.show(self._db, app, user, seq)
+
+    def import_account(self, app: int, user: str) -> None:
+        with self._transaction():
+            accounts.create(self._db, app, user)
+
+    def accounts(self, app: int, users: Collection[str]) -> set[str]:
+        with self._transaction():
+            return {user for user in users if accounts.exists(self._db, app, user)}
+
+    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
+        with self._transaction() as now:
+            before = math.floor(now) + 1
+            accounts.void(self._db, app, user, before)
+            accounts.revoke_early(self._db, app, user)
+            return before - now, self._end_all(app, user, now)
+
+    def delete_account(self, app: int, user: str) -> list[Instance]:
+        with self._transaction() as now:
+            kicked = self._end_all(app, user, now)
+            accounts.forget(self._db, app, user)
+            return kicked
+
+    def voided_before(self, app: int, user: str) -> int:
+        with self._transaction():
+            return accounts.voided_before(self._db, app, user)
+
+    def limits(self, app: int) -> Limits | None:
+        with self._transaction():
+            return accounts.limits(self._db, app)
+
+    def save_limits(self, app: int, limits: Limits) -> None:
+        with self._transaction():
+            accounts.save_limits(self._db, app, limits)
+
+    def failed(self, name: str, most: int) -> int:
+        with self._lock:
+            return self._failures.failed(name, most)
+
+    def close(self) -> None:
+        self._database.close()
+
+    # What follows runs inside a verb's transaction.
+
+    def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
+        """End what lives of an account by an administrator's hand, and what is away and could come back."""
+        self._require(app, user)
+        gone = Gone(TYPES.KICKED_OUT_REST_API, now)
+        live = instances.settle(self._db, app, user, now, self._grace)
+        away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
+        return [instances.end(self._db, instance, gone) for instance in live + away]
+
+    def _require(self, app: int, user: str) -> None:
+        if not accounts.exists(self._db, app, user):
+            raise NoSuchAccount(user)

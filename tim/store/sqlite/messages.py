@@ -1,0 +1,158 @@
+"""The logs of messages in SQLite: each account has its own, numbered 1, 2, 3, … without gaps.
+
+What is here runs inside a transaction of `tim.store.sqlite.engine`.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+
+from tim.errors import NoSuchAccount, TooManyMessages
+from tim.model import Message
+from tim.rules import MAX_LOG, MINUTE, distinct_id, log_size
+from tim.store.sqlite import accounts, instances
+from tim.store.sqlite.pace import Pace
+
+
+def append(
+    db: sqlite3.Connection, app: int, message: Message, pace: Pace, *, grace: float
+) -> tuple[Message, Message | None]:
+    """Write a message of an instance into the logs of its sender and its receiver, once; both copies.
+
+    Raises:
+        NoSuchAccount, TooManyMessages.
+    """
+    sender, to, now = message.sender, message.to, message.time
+    sent = _find(db, app, sender, message, since=-math.inf)
+    if sent.seq:
+        # It is sent again. A receiver that has no copy any more had one.
+        received = _find(db, app, to, replace(sent, seq=0), since=sent.time)
+        return sent, received if received.seq and to != sender else None
+    _require(db, app, to)
+    wait = pace.wait(message.instance, now)
+    if wait:
+        raise TooManyMessages(wait)
+    pace.count(message.instance, now)
+    sent = _write(db, app, sender, sent, grace)
+    return sent, None if to == sender else _copy(db, app, to, sent, grace)
+
+
+def deliver(
+    db: sqlite3.Connection, app: int, message: Message, *, copy: bool, grace: float
+) -> tuple[Message | None, Message | None]:
+    """Write a message that no instance sends into the log of its receiver, and where `copy` of its sender, once.
+
+    Raises:
+        NoSuchAccount.
+    """
+    sender, to, now = message.sender, message.to, message.time
+    _require(db, app, to)
+    received = _find(db, app, to, message, since=now - MINUTE)
+    if not received.seq:
+        received = _write(db, app, to, received, grace)
+    if to == sender:
+        return received, None
+    own = copy and accounts.exists(db, app, sender)
+    return _copy(db, app, sender, received, grace) if own else None, received
+
+
+def newest(
+    db: sqlite3.Connection, app: int, user: str, after: int, limit: int, *, up_to: int, since: float
+) -> list[Message]:
+    """The newest `limit` messages numbered above `after` and at most `up_to`, of the time `since` or later, oldest
+    first."""
+    rows = db.execute(
+        "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? AND seq <= ? AND time >= ?"
+        " ORDER BY seq DESC LIMIT ?",
+        (app, user, after, up_to, since, limit),
+    )
+    return [_message(row) for row in rows][::-1]
+
+
+def forget(db: sqlite3.Connection, before: float) -> None:
+    """Delete what is older than `before`, in unix seconds."""
+    _uncount(db, db.execute("DELETE FROM messages WHERE time < ? RETURNING app, user, text", (before,)).fetchall())
+
+
+def _find(db: sqlite3.Connection, app: int, user: str, message: Message, *, since: float) -> Message:
+    """The copy of `message` in the account's log, or `message` itself under the id it is to be written with.
+
+    A copy has the same sender, receiver, text, instance and id, and the time `since` or later; it has its number.
+    What is not there yet has the number 0. Where another message has its id, it gets one of its own.
+    """
+    first = _newest_of(db, app, user, message)
+    if first is None or _is_copy(first, message, since):
+        return first or message
+    apart = replace(message, id=distinct_id(message))
+    second = _newest_of(db, app, user, apart)
+    if second is not None and _is_copy(second, apart, since):
+        return second
+    return apart if first.time >= since else message
+
+
+def _copy(db: sqlite3.Connection, app: int, user: str, other: Message, grace: float) -> Message:
+    """The copy in the account's log of a message that another log has, written there once."""
+    found = _find(db, app, user, replace(other, seq=0), since=other.time)
+    return found if found.seq else _write(db, app, user, found, grace)
+
+
+def _write(db: sqlite3.Connection, app: int, user: str, message: Message, grace: float) -> Message:
+    """Add `message` to the log of an account that exists; the copy with its number. The oldest make room for it."""
+    live = instances.live(db, app, user, message.time, grace)
+    shown = user == message.sender or any(each.online for each in live)
+    seq, size = db.execute(
+        "UPDATE accounts SET seq = seq + 1, shown = iif(?, seq + 1, shown), bytes = bytes + ?"
+        " WHERE app = ? AND user = ? RETURNING seq, bytes",
+        (shown, log_size(message.text), app, user),
+    ).fetchone()
+    db.execute(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (app, user, seq, message.id, message.sender, message.to, message.text, message.time, message.instance),
+    )
+    if size > MAX_LOG:
+        _make_room(db, app, user, size - MAX_LOG)
+    return replace(message, seq=seq)
+
+
+def _make_room(db: sqlite3.Connection, app: int, user: str, excess: int) -> None:
+    """Delete the oldest messages of a log until it is `excess` bytes smaller, or more."""
+    oldest = db.execute("SELECT seq, text FROM messages WHERE app = ? AND user = ? ORDER BY seq", (app, user))
+    last = 0
+    while excess > 0:
+        last, text = oldest.fetchone()
+        excess -= log_size(text)
+    oldest.close()
+    gone = "DELETE FROM messages WHERE app = ? AND user = ? AND seq <= ? RETURNING app, user, text"
+    _uncount(db, db.execute(gone, (app, user, last)).fetchall())
+
+
+def _uncount(db: sqlite3.Connection, deleted: list[sqlite3.Row]) -> None:
+    db.executemany(
+        "UPDATE accounts SET bytes = bytes - ? WHERE app = ? AND user = ?",
+        [(log_size(row["text"]), row["app"], row["user"]) for row in deleted],
+    )
+
+
+def _newest_of(db: sqlite3.Connection, app: int, user: str, message: Message) -> Message | None:
+    """The newest message in the account's log with the instance and id of this one."""
+    row = db.execute(
+        "SELECT * FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ? ORDER BY seq DESC LIMIT 1",
+        (app, user, message.instance, message.id),
+    ).fetchone()
+    return None if row is None else _message(row)
+
+
+def _is_copy(found: Message, message: Message, since: float) -> bool:
+    same = (found.sender, found.to, found.text) == (message.sender, message.to, message.text)
+    return same and found.time >= since
+
+
+def _message(row: sqlite3.Row) -> Message:
+    return Message(row["seq"], row["id"], row["sender"], row["receiver"], row["text"], row["time"], row["instance"])
+
+
+def _require(db: sqlite3.Connection, app: int, user: str) -> None:
+    if not accounts.exists(db, app, user):
+        raise NoSuchAccount(user)

@@ -1,0 +1,231 @@
+"""A page of the vendor's Web SDK: one connection, and the instance that is served on it.
+
+An instance is served, told of messages and of its end, on the connection that attached it last. A page whose
+instance has ended keeps its connection: it logs in again on it, or goes on pinging.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tim.backend import Backend
+from tim.ends import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES, Gone
+from tim.errors import StoreUnavailable
+from tim.hub import End, News, Stream
+from tim.model import Instance, Message
+from tim.tab import Tab
+from tim.web.lobby import DEADLINE, Lobby
+from tim.web.tencent import frames
+
+HOLD: Final = 3.0
+"""Seconds that messages are held back for a page that has come back and has not said which ones it has."""
+
+
+class Page:
+    """One connection of the SDK.
+
+    Args:
+        address: where it comes from.
+        wake: called, from any thread, when `news` has something.
+
+    Attributes:
+        goodbye: what the connection is to be closed with now; None while it is to stay.
+    """
+
+    # Everything here is owned by the one thread that serves the connection.
+
+    def __init__(self, backend: Backend, lobby: Lobby, address: str, wake: Callable[[], None]) -> None:
+        self._backend = backend
+        self._lobby = lobby
+        self._address = address
+        self._wake = wake
+        self._tab: Tab | None = None
+        self._waiting_since = 0.0  # by the monotonic clock, while nobody is logged in
+        self._waiting: Stream | None = self._wait()
+        self._untold = ""  # id of an instance whose UserSig has run out while it was served here
+        # Of the account's log this page was sent, on this connection, what is numbered above the first of these two and
+        # up to the second.
+        self._from = self._reached = 0
+        self._held_until: float | None = None  # while what comes is held back, as older messages are to come before
+        self.goodbye: int | None = None
+
+    def serves(self, id: str) -> Instance | None:
+        """The instance, if it is this one that is served here, and its UserSig has not run out."""
+        tab = self._tab
+        if tab is not None and tab.instance.expires <= self._backend.clock():
+            self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.expires)))
+        return self._tab.instance if self._tab is not None and self._tab.instance.id == id else None
+
+    def serve(self, id: str) -> list[str]:
+        """Serve this instance from now on, which has just logged in, and no other; the pushes of what is unread.
+
+        Raises:
+            InstanceGone: it has ended; why is in the error.
+        """
+        if self.serves(id):
+            return []
+        tab = Tab(self._backend, id, self._wake)
+        self._switch_to(tab)
+        _, unread = tab.waiting()
+        tab.become_ready()
+        self._from = self._reached = tab.seen
+        self._held_until = None
+        return _arrivals(tab, unread)
+
+    def serve_again(self, id: str) -> None:
+        """Serve an instance whose page has come back. It is sent nothing until it says which messages it has.
+
+        Raises:
+            InstanceGone: it has ended; why is in the error.
+        """
+        if self.serves(id):
+            return
+        tab = Tab(self._backend, id, self._wake)
+        self._switch_to(tab)
+        self._from = self._reached = tab.skip_waiting()
+        self._hold()
+
+    def let_go(self, id: str | None = None) -> None:
+        """Serve nobody any more; or this instance no more."""
+        if id is None or self.serves(id):
+            self._switch_to(None)
+
+    def log_out(self) -> None:
+        """End the instance that is served here: its page has begun anew, or is gone.
+
+        One that its page has attached again on another connection goes on there.
+        """
+        if self._tab is not None:
+            self._backend.logout(self._tab.instance.id, self._tab.number)
+
+    def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
+        """The next pushes of what came after message number `cookie` of the account's log.
+
+        After a cut connection that is more than what is unread, as what was written to a dead one counts as read. None
+        says that the page does not know of any message yet.
+
+        Returns the number reached, whether that is all, and the pushes.
+        """
+        if self._tab is None:
+            return cookie or 0, True, []
+        if cookie is None and self._held_until is not None:
+            cookie = self._tab.before_login()
+        if cookie is not None and cookie < self._from:
+            self._from = self._reached = cookie
+            self._hold()
+        elif cookie is not None and self._held_until is not None:
+            self._reached = max(self._reached, cookie)
+        pushes = self._next_page() if self._held_until is not None else []
+        return self._reached, self._held_until is None, pushes
+
+    def patience(self, most: float) -> float:
+        """Seconds, `most` or fewer, after which `news` has something though nothing has happened."""
+        until = self._held_until
+        if self._waiting is not None:
+            until = self._waiting_since + DEADLINE
+        return most if until is None else max(0.0, min(most, until - time.monotonic()))
+
+    def news(self) -> list[str]:
+        """The pushes for what has happened elsewhere since the last call."""
+        tab = self._tab
+        frames: list[str] = []
+        for item in self._read():
+            if isinstance(item, End):
+                frames += self._ended(item)
+            elif isinstance(item, Message) and tab is not None and self._held_until is None:
+                self._reached = item.seq
+                frames += _arrivals(tab, [item])
+        if self._held_until is not None and time.monotonic() >= self._held_until:
+            frames += self._next_page(hold=0)  # it never says which messages it has
+        return frames
+
+    def _hold(self, seconds: float = HOLD) -> None:
+        self._held_until = time.monotonic() + seconds
+
+    def _next_page(self, hold: float = HOLD) -> list[str]:
+        """The pushes of the next messages that the page lacks. Once it lacks none, nothing is held back any more."""
+        tab = self._tab
+        if tab is None:
+            self._held_until = None
+            return []
+        self._reached, messages = tab.page_after(self._reached)
+        self._hold(hold)
+        if self._reached >= tab.seen:
+            self._held_until = None
+            tab.become_ready()
+        return _arrivals(tab, messages)
+
+    def has_expired(self, id: str) -> bool:
+        """Whether the UserSig of this instance ran out while it was served here; says so once."""
+        if self.serves(id) or not id or self._untold != id:
+            return False
+        self._untold = ""
+        return True
+
+    def close(self) -> None:
+        """The connection is closed. The instance that was served keeps its seat for the grace time."""
+        self._switch_to(None)
+        if self._waiting is not None:
+            self._leave(self._waiting)
+
+    def _read(self) -> list[News]:
+        if self._tab is None:
+            if self._waiting is not None and time.monotonic() >= self._waiting_since + DEADLINE:
+                return [End(CLOSE_LATER)]
+            waiting = [] if self._waiting is None else self._waiting.take()
+            return [item for item in waiting if isinstance(item, End)]
+        try:
+            return self._tab.read()
+        except StoreUnavailable:
+            return [End(CLOSE_LATER)]  # who comes back gets everything anew
+
+    def _ended(self, end: End) -> list[str]:
+        """The stream has ended: what the page is told."""
+        if end.gone is None and end.code != CLOSE_MOVED:
+            self.goodbye = end.code
+            return []
+        tab = self._tab
+        self._switch_to(None)
+        if end.gone is None or tab is None:
+            return []
+        if end.gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED:
+            self._untold = tab.instance.id  # there is no push for it; the SDK hears it in an answer
+        kick_type = kick_type_of(end.gone)
+        return [] if kick_type is None else [frames.kick(kick_type)]
+
+    def _switch_to(self, tab: Tab | None) -> None:
+        self._held_until = None
+        before, waiting = self._tab, self._waiting
+        self._tab, self._waiting = tab, self._wait() if tab is None else None
+        if waiting is not None:
+            self._leave(waiting)
+        if before is not None:
+            before.close()
+
+    def _wait(self) -> Stream:
+        """The stream of a connection that serves nobody: it counts as one, and is told that it has to go."""
+        stream = self._backend.hub.open(0, "", f"lobby-{secrets.token_hex(8)}", self._wake)
+        self._waiting_since = time.monotonic()
+        self._lobby.enter(stream, self._address)
+        return stream
+
+    def _leave(self, waiting: Stream) -> None:
+        self._lobby.leave(waiting)
+        self._backend.hub.close(waiting)
+
+
+def kick_type_of(gone: Gone) -> int | None:
+    """What the SDK is told of this end of an instance; None where a kick is not what it was."""
+    if gone.reason == LOGGED_OUT and gone.by is not None:
+        # Another instance of the account has logged this one out; of the vendor's words this one fits best.
+        return frames.KICK_TYPES[TYPES.KICKED_OUT_MULT_DEVICE]
+    return frames.KICK_TYPES.get(gone.reason)
+
+
+def _arrivals(tab: Tab, messages: list[Message]) -> list[str]:
+    """The pushes of those messages that the instance has not sent itself."""
+    mine = tab.instance
+    return [frames.arrival(message, mine.app, mine.user) for message in messages if message.instance != mine.id]

@@ -1,0 +1,239 @@
+"""The frames of the vendor's Web SDK: JSON texts in, JSON texts out. No socket, clock or store.
+
+    request   {"head": {"servcmd": "service.command", "seq": 7, …}, "body": {…}}
+    answer    {"head": {"servcmd": <the same>, "seq": <the same>}, "body": {"ErrorCode": 0, …}}
+    push      {"head": {"servcmd": "im_open_push.msg_push", "seq": <any>}, "body": {"EventArray": […]}}
+
+Source of the rules: what tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 were seen to send and to understand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tim.ends import TYPES
+from tim.errors import (
+    BAD_ELEMENT,
+    BAD_MSG_BODY,
+    BAD_MSG_RANDOM,
+    BAD_MSG_SEQ,
+    BAD_RECEIVER,
+    BAD_TIME,
+    BadFrame,
+    BadParameter,
+)
+from tim.model import Message
+
+MAX_FRAME: Final = 64 * 1024
+"""Bytes. The largest honest frame is a message of 12 KiB whose characters are all escaped."""
+COMMAND: Final = re.compile(r"[a-zA-Z0-9_]{1,64}\.[a-zA-Z0-9_]{1,64}")
+MAX_SEQ: Final = 2**53
+"""The SDK counts in doubles."""
+MAX_UINT32: Final = 2**32 - 1
+TINY_ID_BASE: Final = 144115188075855872
+"""2^57: the vendor's account numbers begin here."""
+
+KICK_TYPES: Final = {
+    TYPES.KICKED_OUT_MULT_ACCOUNT: 1,
+    TYPES.KICKED_OUT_MULT_DEVICE: 2,
+    TYPES.KICKED_OUT_REST_API: 3,
+}
+"""What the SDK makes these types of KICKED_OUT of. The fourth, userSigExpired, it makes of the code 70001."""
+KICKED: Final = 1002
+"""The ErrorCode that, with a KickType, makes any answer a kick."""
+
+OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+
+_SDK_MESSAGE = re.compile(r"[0-9a-f]{32,34}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of the SDK.
+
+    Attributes:
+        command: `service.command`.
+        seq: its number on that connection; the answer carries it again.
+    """
+
+    command: str
+    seq: int
+    head: Body
+    body: Body
+
+    def text(self, name: str) -> str:
+        """The string `name` of the head; empty where there is none."""
+        value = self.head.get(name)
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A text message that somebody asks to have sent.
+
+    Attributes:
+        seq, random: the sender's own numbers for it, each 32 bits; together they say which message this is.
+        client_time: unix seconds by the sender's clock; 0 where he does not say.
+    """
+
+    to: str
+    text: str
+    seq: int
+    random: int
+    client_time: int
+
+
+def parse(frame: bytes | str) -> Request:
+    """The request in a frame.
+
+    Raises:
+        BadFrame: there is none in it that could be answered.
+    """
+    if len(frame) > MAX_FRAME:
+        raise BadFrame(f"it is longer than {MAX_FRAME} bytes")
+    try:
+        packet = json.loads(frame, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise BadFrame("it is not JSON") from None
+    head = packet.get("head") if isinstance(packet, dict) else None
+    if not isinstance(head, dict):
+        raise BadFrame("it has no head")
+    command, seq = head.get("servcmd"), head.get("seq")
+    if not isinstance(command, str) or not COMMAND.fullmatch(command):
+        raise BadFrame("its head has no servcmd")
+    if type(seq) is not int or not 0 <= seq <= MAX_SEQ:
+        raise BadFrame("its head has no seq")
+    body = packet.get("body")
+    return Request(command, seq, head, body if isinstance(body, dict) else {})
+
+
+def parse_message(body: Body) -> Outgoing:
+    """The message in the body of an openim.sendmsg, over the socket or by REST.
+
+    Several text elements are one text. The receiver and the text are looked at further by whoever sends it.
+
+    Raises:
+        BadParameter: with the code that the vendor documents for the field.
+    """
+    to = body.get("To_Account")
+    if not isinstance(to, str):
+        raise BadParameter("To_Account", "To_Account must be the UserID of the receiver", BAD_RECEIVER)
+    elements = body.get("MsgBody")
+    if not isinstance(elements, list) or not elements:
+        raise BadParameter("MsgBody", "MsgBody must be a list with at least one element", BAD_MSG_BODY)
+    return Outgoing(
+        to,
+        "".join(_text(element) for element in elements),
+        _uint32(body.get("MsgSeq", 0), "MsgSeq", BAD_MSG_SEQ),
+        _uint32(body.get("MsgRandom"), "MsgRandom", BAD_MSG_RANDOM),
+        _uint32(body.get("MsgClientTime", 0), "MsgClientTime", BAD_TIME),
+    )
+
+
+def answer(request: Request, **fields: Any) -> str:
+    """The good answer to `request`."""
+    return _frame(request.command, request.seq, {**OK, **fields})
+
+
+def refusal(request: Request, code: int, why: str, **fields: Any) -> str:
+    """The answer that makes the SDK reject with `code` and, as the message, `why`."""
+    return _frame(request.command, request.seq, {"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": why, **fields})
+
+
+def bare(request: Request, body: Body) -> str:
+    """An answer whose body has other names for its code and message than the rest."""
+    return _frame(request.command, request.seq, body)
+
+
+def kick(kick_type: int) -> str:
+    """The push that makes the SDK fire KICKED_OUT."""
+    notify = {"KickoutMsgNotify": {"KickType": kick_type, "NewInstInfo": {}}}
+    return _frame("im_open_status.stat_forceoffline", 0, {"EventArray": [{"Event": 10, "C2cNotifyMsgArray": [notify]}]})
+
+
+def arrival(message: Message, app: int, user: str) -> str:
+    """The push that makes the SDK of `user` fire MESSAGE_RECEIVED; once, however often it comes.
+
+    A message of the user's own, sent from another of his instances, goes out with its two ends swapped; the SDK
+    swaps them back.
+    """
+    own = message.sender == user
+    seq, random, client_time = numbers(message)
+    row = {
+        "From_Account": message.to if own else message.sender,
+        "To_Account": user,
+        "TinyId": tiny_id(app, message.sender),  # a part of the ID that the SDK gives the message
+        "MsgSeq": seq,
+        "MsgRandom": random,
+        "MsgTimeStamp": int(message.time),
+        "MsgClientTime": client_time,
+        "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": message.text}}],
+        "From_AccountNick": "",
+        "From_AccountHeadurl": "",
+        **({"IsSyncMsg": 1} if own else {}),
+    }
+    return _frame("im_open_push.msg_push", message.seq, {"EventArray": [{"Event": 9, "C2cMsgArray": [row]}]})
+
+
+def message_id(instance: str, outgoing: Outgoing) -> str:
+    """The id of a message that the SDK with this instance sends: sent again, it is the same message."""
+    return f"{instance}-{outgoing.seq}-{outgoing.random}-{outgoing.client_time}"
+
+
+def numbers(message: Message) -> tuple[int, int, int]:
+    """MsgSeq, MsgRandom and MsgClientTime: the sender's own, or some that stay the same for the same message.
+
+    The SDK makes the message's ID of them, and tells by it whether it has the message already. None is 0: for a 0 it
+    takes a number of its own, another one each time.
+    """
+    digest = hashlib.blake2b(message.id.encode(), digest_size=8).digest()
+    seq, random = (int.from_bytes(half) % MAX_UINT32 + 1 for half in (digest[:4], digest[4:]))
+    client_time = 0
+    sent_with_numbers = _SDK_MESSAGE.fullmatch(message.id)
+    if sent_with_numbers:
+        own_seq, random, client_time = map(int, sent_with_numbers.groups())
+        seq = own_seq or seq
+    return seq, random, client_time or int(message.time)
+
+
+def message_key(message: Message) -> str:
+    """MsgKey, in the vendor's form."""
+    seq, random, _ = numbers(message)
+    return f"{seq}_{random}_{int(message.time)}"
+
+
+def tiny_id(app: int, user: str) -> str:
+    """The account's number: always the same, and a string, as it has more digits than a double."""
+    digest = hashlib.blake2b(f"{app}/{user}".encode(), digest_size=7, person=b"tim.tiny").digest()
+    return str(TINY_ID_BASE + int.from_bytes(digest))
+
+
+def _frame(command: str, seq: int, body: Body) -> str:
+    return json.dumps({"head": {"servcmd": command, "seq": seq}, "body": body}, separators=(",", ":"))
+
+
+def _text(element: Any) -> str:
+    kind = element.get("MsgType") if isinstance(element, dict) else None
+    if kind != "TIMTextElem":
+        raise BadParameter("MsgBody", f"only TIMTextElem can be sent here, not {str(kind)[:40]!r}", BAD_ELEMENT)
+    content = element.get("MsgContent")
+    text = content.get("Text") if isinstance(content, dict) else None
+    if not isinstance(text, str):
+        raise BadParameter("MsgBody", "a TIMTextElem needs a MsgContent with a Text", BAD_ELEMENT)
+    return text
+
+
+def _uint32(value: Any, name: str, code: int) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_UINT32:
+        raise BadParameter(name, f"{name} must be a whole number from 0 to {MAX_UINT32}", code)
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

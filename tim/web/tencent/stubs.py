@@ -1,0 +1,75 @@
+"""What the vendor's Web SDK asks for once it is logged in, and an empty answer to each.
+
+Profiles, contacts, groups and conversation lists are none of this service's business; but the SDK is not ready
+before it has some of these answers, and asks over and over where one lacks a certain field. The fields are the
+fewest with which tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 were seen to be content.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tim.web.tencent.frames import Request, answer, bare
+
+MAX_PROFILES: Final = 100
+"""Profiles in one answer, the vendor's own limit."""
+REFRESH: Final = 3600
+"""Seconds after which the SDK asks for its configuration again."""
+
+LISTS: Final[dict[str, dict[str, Any]]] = {
+    "sns.black_list_get": {"BlackListItem": [], "StartIndex": 0},  # without StartIndex: 500 requests a second
+    "recentcontact.page_get": {
+        "CompleteFlag": 1,  # anything else means "ask again"
+        "SessionItem": [],
+        "TimeStamp": 0,
+        "StartIndex": 0,
+        "TopTimeStamp": 0,
+        "TopStartIndex": 0,
+    },
+    "recentcontact.get_contact_group": {"CompleteFlag": 1, "NextStartIndex": 0, "GroupItem": [], "ContactItem": []},
+    "openim.get_c2c_peer_mute_notifications": {"MuteNotificationsList": [], "UpdateSeq": 0},
+    "group_open_http_svc.get_joined_group_list": {"TotalCount": 0, "GroupIdList": []},
+    "million_group_open_http_svc.get_joined_group_list": {"TotalCount": 0, "GroupIdList": []},
+    "sns.friend_get": {
+        "CompleteFlag": 1,
+        "NextStartIndex": 0,
+        "FriendNum": 0,
+        "StandardSequence": 0,
+        "CustomSequence": 0,
+        "UserDataItem": [],
+    },
+    "sns.group_get": {"ResultItem": [], "CurrentSequence": 0},
+    "sns.pendency_get": {"PendencyItem": [], "UnreadPendencyCount": 0, "CurrentSequence": 0, "StartTime": 0},
+}
+
+
+def reply(request: Request, sdk_app_id: int) -> str:
+    """The answer to any command that has no meaning here: nothing is there, and all is well."""
+    if request.command == "profile.portrait_get_all":
+        return answer(request, UserProfileItem=_profiles(request.body.get("UserItem")))
+    # These two have their own names for code and message; refused, the second is asked for every second.
+    if request.command == "im_sdk_config_mgr.fetch_config":
+        return bare(request, {**_config(), "str_json_config": "{}", "uint32_sdkappid": sdk_app_id, "uint64_version": 1})
+    if request.command == "im_sdk_config_mgr.fetch_imsdk_purchase_bitsv2":
+        return bare(request, {**_config(), "str_purchase_bits": "0"})
+    return answer(request, **LISTS.get(request.command, {}))
+
+
+def _config() -> dict[str, Any]:
+    return {"int32_error_code": 0, "str_error_message": "", "uint32_expired_time": REFRESH}
+
+
+def _profiles(asked: Any) -> list[dict[str, Any]]:
+    users = [item.get("To_Account") for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
+    return [
+        {
+            "To_Account": user,
+            "StandardSequence": 0,
+            "CustomSequence": 0,
+            "ProfileItem": [{"Tag": "Tag_Profile_IM_Nick", "Value": ""}],
+            "ResultCode": 0,
+            "ResultInfo": "",
+        }
+        for user in users[:MAX_PROFILES]
+        if isinstance(user, str)
+    ]
