@@ -28,7 +28,7 @@ from tests.support.wire import log_in
 from tim import Backend
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance
-from tim.rules import PARTS, instance_id, part_of
+from tim.rules import SHARDS, instance_id, shard_of
 from tim.store.redis.engine import RedisStore
 
 MANY: Final = 850
@@ -83,7 +83,7 @@ def renewal(tabs: int) -> Cost:
         watch = stack.enter_context(Watch(redis))
         stack.enter_context(patch("tim.node.RENEWAL_PERIOD", 1e6))
         backend = stack.enter_context(closing(Backend(redis.url, sdk_app_id=APP, secret_key="of the app")))
-        watch.asked("sweep", PARTS)  # the renewal with which it begins
+        watch.asked("sweep", SHARDS)  # the renewal with which it begins
         for number in range(tabs):
             tab, _ = backend.store.admit(_newcomer(f"user-{number}"), 1)
             backend.attach(tab.id, lambda: None)
@@ -121,8 +121,8 @@ def microseconds() -> dict[str, float]:
         for user in users:
             _enters(store, user)
         each("kick_account", lambda n: store.kick_account(APP, users[n]))
-        each("fail", lambda n: store.failed(users[n], 20))
-        each("HGET", lambda n: store.read_up_to(APP, users[n]))
+        each("count_failure", lambda n: store.count_failure(users[n], 20))
+        each("HGET", lambda n: store.read_seq(APP, users[n]))
         took |= dict.fromkeys(("HEXISTS", "ZREM"), took["HGET"])
         took["append"] -= took["HEXISTS"]
         return took
@@ -166,7 +166,7 @@ def _store() -> Iterator[tuple[Redis, RedisStore]]:
 def _users() -> Iterator[str]:
     """Accounts of one part of the store: as full as in a large service, and without one of so many."""
     names = (f"user-{number:08d}" for number in count())
-    return (name for name in names if part_of(APP, name) == 0)
+    return (name for name in names if shard_of(APP, name) == 0)
 
 
 def _newcomer(user: str) -> Instance:

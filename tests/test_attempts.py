@@ -129,13 +129,13 @@ def test_one_more_than_twenty_a_minute_may_not_go_on(attempt: Callable[..., int]
 
 def test_a_process_asks_the_store_no_more_about_who_waits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    counts = store.failed
+    counts = store.count_failure
 
     def count(name: str, most: int) -> int:
         asked.append(name)
         return counts(name, most)
 
-    monkeypatch.setattr(store, "failed", count)
+    monkeypatch.setattr(store, "count_failure", count)
     counted = Attempts(store, Limits)
     for _ in range(50):
         with suppress(TooManyFailures):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.actors import APP, PATIENCE
 from tim.ends import AWAY, CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, KICKS, LOGGED_OUT, TYPES, UNKNOWN, Gone
-from tim.hub import MAILBOX, Changed, End, Hub, Stream
+from tim.hub import MAILBOX, End, Hub, InstancesChanged, Stream
 from tim.model import Message
 
 GONE = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, 0)
@@ -65,9 +65,9 @@ def test_its_reader_is_woken_for_each_item_and_can_take_it_at_once(hub: Hub) -> 
     taken: list[object] = []
     stream = hub.open(APP, "alice", "tab-1", lambda: taken.extend(stream.take()))
     hub.post(APP, "alice", message(1))
-    hub.post(APP, "alice", Changed())
+    hub.post(APP, "alice", InstancesChanged())
     hub.end("tab-1", GONE)
-    assert taken == [message(1), Changed(), KICKED]
+    assert taken == [message(1), InstancesChanged(), KICKED]
 
 
 def test_a_reader_that_is_woken_may_ask_the_hub(hub: Hub) -> None:
@@ -83,10 +83,10 @@ def test_a_reader_that_is_woken_may_ask_the_hub(hub: Hub) -> None:
 def test_a_change_that_waits_already_need_not_be_told_again(hub: Hub) -> None:
     stream = open_stream(hub)
     for _ in range(MAILBOX * 2):
-        hub.post(APP, "alice", Changed())
-    assert stream.take() == [Changed()]
-    hub.post(APP, "alice", Changed())
-    assert stream.take() == [Changed()]
+        hub.post(APP, "alice", InstancesChanged())
+    assert stream.take() == [InstancesChanged()]
+    hub.post(APP, "alice", InstancesChanged())
+    assert stream.take() == [InstancesChanged()]
 
 
 # The bound
@@ -142,7 +142,7 @@ def test_after_an_end_nothing_comes_and_what_waited_is_not_delivered(hub: Hub) -
     for end in (Gone(LOGGED_OUT, 1), GONE):
         hub.end("tab-1", end)
         hub.post(APP, "alice", message(2))
-        hub.post(APP, "alice", Changed())
+        hub.post(APP, "alice", InstancesChanged())
         hub.drain()
     assert stream.take() == [KICKED]
     hub.post(APP, "alice", message(3))
@@ -312,7 +312,7 @@ def test_streams_that_open_and_close_while_others_post_leave_nothing_behind(hub:
 
     def post() -> None:
         while not stop.is_set():
-            hub.post(APP, "alice", Changed())
+            hub.post(APP, "alice", InstancesChanged())
             hub.end("tab-0", GONE)
             hub.attached("tab-1", 1)
 

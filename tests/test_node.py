@@ -17,7 +17,7 @@ from tim import EVENT, TYPES, Backend, Client
 from tim.admin import Admin
 from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone
-from tim.hub import Changed, End, Missed, Stream
+from tim.hub import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits, Message
 from tim.store.redis.engine import LEASE
 from tim.tab import Tab
@@ -193,7 +193,7 @@ def test_readers_get_what_they_missed_and_each_once(
     here.renew()
     news = reader.read()
     assert [item.text for item in news if isinstance(item, Message)] == ["missed 0", "missed 1", "missed 2"]
-    assert Changed() in news, "its list of instances may be another one"
+    assert InstancesChanged() in news, "its list of instances may be another one"
     there.send(bob.instance, "alice", "after")
     tab.reads("before", "missed 0", "missed 1", "missed 2", "after")
     reader.close()
@@ -336,9 +336,9 @@ def test_limits_that_are_saved_elsewhere_change_the_lists_that_are_open_here(
     stream.take()
     other.take()
     there.save_limits(Limits(online_web_instances=7))
-    assert other.take() == [Changed()]
+    assert other.take() == [InstancesChanged()]
     here.renew()
-    assert Changed() in stream.take()
+    assert InstancesChanged() in stream.take()
     assert here.limits() == Limits(online_web_instances=7)
 
 
@@ -350,7 +350,7 @@ def test_limits_that_are_saved_elsewhere_are_shown_at_once(
     stream = open_stream(here, log_in(here))
     stream.take()
     there.save_limits(Limits(online_web_instances=7))
-    until(lambda: Changed() in stream.take(), "the list should change with no renewal due")
+    until(lambda: InstancesChanged() in stream.take(), "the list should change with no renewal due")
     assert here.limits() == Limits(online_web_instances=7)
 
 

@@ -16,9 +16,9 @@ from tests.support.redis_server import RedisServer
 from tim import TYPES, Backend, Client
 from tim.ends import AWAY, CLOSE_CODES, CLOSE_MOVED, Gone
 from tim.errors import NodeForgotten, StoreUnavailable
-from tim.hub import Changed, End, Missed, Stream
+from tim.hub import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits
-from tim.rules import PARTS
+from tim.rules import SHARDS
 from tim.store.redis.engine import LEASE
 
 Open = Callable[[Backend, Instance], Stream]
@@ -74,7 +74,7 @@ def becomes_detached(here: Backend, there: Backend, instance: Instance) -> None:
 def lose_a_renewal(here: Backend, line: RedisLine, *, after: int = 0) -> None:
     """One whose scripts are run, but for the first `after` parts of it unanswered, and so are they when asked again."""
     before = line.dropped
-    line.drops_replies(2 * PARTS, after=LOOKS_AT_THE_CLOCK + after)
+    line.drops_replies(2 * SHARDS, after=LOOKS_AT_THE_CLOCK + after)
     with pytest.raises(StoreUnavailable):
         here.renew()
     assert line.dropped == before + 2
@@ -153,7 +153,7 @@ def test_a_tab_whose_closing_was_answered_too_late_is_shown_as_closed_to_the_oth
     line.drops_replies(1)
     here.detach(closes)
     assert line.dropped == 1
-    assert stays.take() == [Changed()]
+    assert stays.take() == [InstancesChanged()]
 
 
 # Hints
@@ -168,7 +168,7 @@ def test_with_the_hint_lost_a_renewal_shows_the_limits_that_were_saved(
     until(lambda: line.dropped, "the hint should be lost")
     stream.take()
     here.renew()
-    assert Changed() in stream.take()
+    assert InstancesChanged() in stream.take()
 
 
 def test_with_every_hint_lost_a_renewal_says_who_has_ended(
@@ -223,7 +223,7 @@ def test_one_that_was_forgotten_and_whose_joining_was_not_answered_attaches_its_
     tab = log_in(here)
     open_stream(here, tab)
     silence(there, clock)
-    lose_a_renewal(here, line, after=PARTS)
+    lose_a_renewal(here, line, after=SHARDS)
     assert not there.store.get(tab.id).online
     here.renew()
     assert there.store.get(tab.id).online
@@ -235,7 +235,7 @@ def test_one_that_has_joined_again_and_then_got_no_answer_attaches_its_streams_a
     tab = log_in(here)
     open_stream(here, tab)
     silence(there, clock)
-    lose_a_renewal(here, line, after=2 * PARTS)
+    lose_a_renewal(here, line, after=2 * SHARDS)
     assert not there.store.get(tab.id).online
     here.renew()
     assert there.store.get(tab.id).online

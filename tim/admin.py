@@ -31,7 +31,7 @@ class Admin:
         if identifier != ADMINISTRATOR:
             raise NotAdministrator(ADMINISTRATOR)
         ticket = self._backend.verify(sdk_app_id, identifier, user_sig, address)
-        if ticket.made < self._store.voided_before(self._app, identifier):
+        if ticket.made < self._store.revoked_before(self._app, identifier):
             raise UserSigRevoked
 
     def kick_instance(self, user_id: str, number: int) -> None:
@@ -46,7 +46,7 @@ class Admin:
             raise NoSuchAccount(user)
         for instance in self.instances(user):
             if instance.generation == number:
-                self._backend.say_goodbye([self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))])
+                self._backend.notify_ended([self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))])
                 return
         raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
 
@@ -59,7 +59,7 @@ class Admin:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
         left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
-        self._backend.say_goodbye(kicked)
+        self._backend.notify_ended(kicked)
         time.sleep(left)
 
     def import_account(self, user_id: str) -> None:
@@ -76,7 +76,7 @@ class Admin:
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        self._backend.say_goodbye(self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
+        self._backend.notify_ended(self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
 
     def instances(self, user_id: str) -> list[Instance]:
         """The live instances of the account."""

@@ -54,7 +54,7 @@ class Attempts:
         return math.ceil(round(left, 2)) if 0 < left <= PAUSE else 0  # more, where the clock was set back
 
     def _count(self, name: str, most: int) -> int:
-        left = self._store.failed(name, most)
+        left = self._store.count_failure(name, most)
         if left:
             with self._lock:
                 self._pauses.pop(name, None)

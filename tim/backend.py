@@ -15,7 +15,7 @@ from tim import usersig
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, UNKNOWN, Client, Gone
 from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp, UserSigRefused, UserSigRevoked
-from tim.hub import Changed, Hub, Stream
+from tim.hub import Hub, InstancesChanged, Stream
 from tim.latest import Latest
 from tim.model import Instance, Limits, Message
 from tim.node import Node
@@ -80,7 +80,7 @@ class Backend:
         except StoreUnavailable as error:
             self.store.close()
             raise SettingError("TIM_STORE", str(error)) from None
-        self.say_goodbye = self._node.say_goodbye
+        self.notify_ended = self._node.notify_ended
 
     def limits(self) -> Limits:
         """What the app allows now: what was saved last, by any process, half a second ago or longer.
@@ -93,7 +93,7 @@ class Backend:
             self._limits_read = time.monotonic()
             if limits != self._limits:
                 self._limits = limits
-                self.hub.post_to_all(Changed())  # each list says how many instances there may be
+                self.hub.post_to_all(InstancesChanged())  # each list says how many instances there may be
         return self._limits
 
     def save_limits(self, limits: Limits) -> None:
@@ -167,8 +167,8 @@ class Backend:
         except UserSigRevoked:
             self._attempts.failed(app, user, client.address)
             raise
-        self.say_goodbye(evicted)
-        self.hub.post(instance.app, instance.user, Changed())
+        self.notify_ended(evicted)
+        self.hub.post(instance.app, instance.user, InstancesChanged())
         return instance
 
     def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
@@ -187,17 +187,17 @@ class Backend:
         # In the hub first: whoever ends the instance from here on finds the stream.
         stream = self.hub.open(before.app, before.user, id, wake)
         try:
-            shown = self.store.read_up_to(before.app, before.user)
+            shown = self.store.read_seq(before.app, before.user)
             instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
         except IMError as error:
             self.hub.close(stream)
             if isinstance(error, StoreUnavailable):
                 # The store may have it open though nobody was told; or it has to get to know this process again.
-                self._node.doubt()
+                self._node.mark_stale()
             raise
         stream.number = instance.stream
         self.hub.attached(id, instance.stream)
-        self.hub.post(instance.app, instance.user, Changed())
+        self.hub.post(instance.app, instance.user, InstancesChanged())
         return instance, stream, shown
 
     def detach(self, stream: Stream) -> None:
@@ -207,9 +207,9 @@ class Backend:
             if stream.number is not None:
                 # Whether this has closed it or an attempt before that was not answered: the list may have changed.
                 self.store.detach(stream.instance, stream.number)
-                self.hub.post(stream.app, stream.user, Changed())
+                self.hub.post(stream.app, stream.user, InstancesChanged())
         except StoreUnavailable:
-            self._node.doubt()  # it is detached as soon as the store is back
+            self._node.mark_stale()  # it is detached as soon as the store is back
 
     def get(self, id: str, *, or_away: bool = False) -> Instance:
         """The live instance with this id; with `or_away` also one that may still come back.
@@ -230,7 +230,7 @@ class Backend:
 
     def logout(self, id: str, stream: int | None = None) -> None:
         """End one instance; twice is once. Where `stream` is given, only if no later stream of it was opened."""
-        self.say_goodbye([self.store.remove(id, Gone(LOGGED_OUT, 0), stream)])
+        self.notify_ended([self.store.remove(id, Gone(LOGGED_OUT, 0), stream)])
 
     def sign_out(self, id: str, other: str) -> None:
         """End another instance of the same account; one that has ended already stays as it is.
@@ -239,7 +239,7 @@ class Backend:
             InstanceGone: the caller has ended itself.
             NoSuchInstance: `other` is no instance of its account.
         """
-        self.say_goodbye([self.store.sign_out(id, other)])
+        self.notify_ended([self.store.sign_out(id, other)])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into both logs and tell all streams of both accounts.

@@ -24,7 +24,7 @@ MAX_STREAMS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class InstancesChanged:
     """The list of the account's instances is no longer what it was."""
 
 
@@ -46,7 +46,7 @@ class End:
     gone: Gone | None = None
 
 
-News = Message | Changed | End
+News = Message | InstancesChanged | End
 Item = News | Missed
 K = TypeVar("K")
 
@@ -73,7 +73,7 @@ class Stream:
         """Leave `item` for the reader and wake it. After an End nothing is taken any more."""
         size = len(item.text.encode()) if isinstance(item, Message) else 0
         with self._lock:
-            if self._ended or (isinstance(item, Changed | Missed) and item in self._items):
+            if self._ended or (isinstance(item, InstancesChanged | Missed) and item in self._items):
                 return
             if (len(self._items) >= MAILBOX or self._bytes + size > MAILBOX_BYTES) and not isinstance(item, End):
                 item, size = End(CLOSE_LATER), 0
@@ -148,14 +148,14 @@ class Hub:
         for stream in streams:
             stream.put(End(CLOSE_CODES[gone.reason], gone))
 
-    def post(self, app: int, user: str, item: Message | Changed) -> None:
+    def post(self, app: int, user: str, item: Message | InstancesChanged) -> None:
         """Tell every stream of the account."""
         with self._lock:
             streams = list(self._by_account.get((app, user), ()))
         for stream in streams:
             stream.put(item)
 
-    def post_to_all(self, item: Changed) -> None:
+    def post_to_all(self, item: InstancesChanged) -> None:
         """Tell every stream."""
         for stream in self.streams():
             stream.put(item)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tim.ends import AWAY, CLOSE_MOVED
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
-from tim.hub import Changed, End, Hub, Missed, Stream
+from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.model import Instance
 from tim.store.base import Store
 from tim.store.hints import Hint
@@ -40,11 +40,11 @@ class Node:
         self._hub = hub
         self._limit = limit
         self._look_at_limits = look_at_limits
-        self._doubt = threading.Event()  # set while hub and store may differ, as something was lost
+        self._stale = threading.Event()  # set while hub and store may differ, as something was lost
         self._stopped = threading.Event()
         self._wake = threading.Event()
         store.join(self.name)
-        store.listen(self.name, self._hear, self.doubt)
+        store.listen(self.name, self._hear, self.mark_stale)
         threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
 
     def renew(self) -> None:
@@ -56,26 +56,26 @@ class Node:
         try:
             told = self._store.renew(self.name)
         except NodeForgotten:
-            self._doubt.set()  # before it joins: the answer to that may be lost
+            self._stale.set()  # before it joins: the answer to that may be lost
             self._store.join(self.name)
             told = []
         except StoreUnavailable:
-            self._doubt.set()
+            self._stale.set()
             raise
         for instance in told:
             if instance.gone is not None:
                 self._hub.end(instance.id, instance.gone)
-        if self._doubt.is_set():
-            self._doubt.clear()
+        if self._stale.is_set():
+            self._stale.clear()
             try:
                 self._reconcile()
             except StoreUnavailable:
-                self._doubt.set()
+                self._stale.set()
                 raise
-        self.say_goodbye(self._store.sweep())
+        self.notify_ended(self._store.sweep())
         self._look_at_limits()
 
-    def say_goodbye(self, ended: list[Instance] | list[Instance | None]) -> None:
+    def notify_ended(self, ended: list[Instance] | list[Instance | None]) -> None:
         """Tell the streams of instances that the store has just ended; None is one that had ended before."""
         for instance in ended:
             if instance is None or instance.gone is None:
@@ -84,12 +84,12 @@ class Node:
                 self._hub.end(instance.id, instance.gone)
             elif self._hub.streams_of(instance.id):
                 # It comes back in this very moment; or it was never away, but this process was held to be dead.
-                self._doubt.set()
-            self._hub.post(instance.app, instance.user, Changed())
+                self._stale.set()
+            self._hub.post(instance.app, instance.user, InstancesChanged())
 
-    def doubt(self) -> None:
+    def mark_stale(self) -> None:
         """Something may have been lost on the way between this process and the store: look for it soon."""
-        self._doubt.set()
+        self._stale.set()
         self._wake.set()
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class Node:
             self._hub.end(hint.instance, hint.gone)
         elif hint.stream is not None:
             self._hub.attached(hint.instance, hint.stream)
-        self._hub.post(hint.app, hint.user, Changed())
+        self._hub.post(hint.app, hint.user, InstancesChanged())
 
     def _reconcile(self) -> None:
         """Make the streams here and what the store knows of them agree, stream by stream."""

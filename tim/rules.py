@@ -29,7 +29,7 @@ MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
 MOST_FAILURES: Final = 1_000_000
 """The largest number of failures that can be allowed."""
-PARTS: Final = 64
+SHARDS: Final = 64
 """Into how many parts the accounts of a store are divided, each of which a server of its own may hold."""
 REMEMBERED: Final = 7 * 86400
 """Seconds that the end of an instance, and a message, are kept: the vendor's default life of a message, and
@@ -105,14 +105,14 @@ def distinct_id(message: Message) -> str:
     return f"{message.id}~{hashlib.sha1(content, usedforsecurity=False).hexdigest()[:16]}"
 
 
-def part_of(app: int, user: str) -> int:
-    """The part of the store an account lives in: 0 to PARTS - 1."""
-    return zlib.crc32(f"{app}:{user}".encode()) % PARTS
+def shard_of(app: int, user: str) -> int:
+    """The part of the store an account lives in: 0 to SHARDS - 1."""
+    return zlib.crc32(f"{app}:{user}".encode()) % SHARDS
 
 
 def instance_id(app: int, user: str, unique: str) -> str:
     """The id of an instance of this account; `unique` is 128 bits as hex digits that no other one has."""
-    return f"{unique}{part_of(app, user):02x}"
+    return f"{unique}{shard_of(app, user):02x}"
 
 
 def check_user_id(user_id: str, name: str = "userID") -> str:

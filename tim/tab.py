@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tim.ends import KICKS
 from tim.events import EVENT, Event
-from tim.hub import Changed, End, Missed, News
+from tim.hub import End, InstancesChanged, Missed, News
 from tim.model import Message
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Tab:
         items: list[News] = []
         for item in self._stream.take():
             if isinstance(item, Missed):
-                items += [*self._after(), Changed()]
+                items += [*self._after(), InstancesChanged()]
             elif not isinstance(item, Message):
                 items.append(item)
             elif item.seq > self._seen:

@@ -98,14 +98,14 @@ def test_what_had_ended_before_the_kick_keeps_its_reason(store: Store, clock: Cl
 def test_an_account_that_is_not_there_cannot_be_kicked(store: Store) -> None:
     with pytest.raises(NoSuchAccount):
         store.kick_account(APP, "nobody")
-    assert store.voided_before(APP, "nobody") == 0
+    assert store.revoked_before(APP, "nobody") == 0
 
 
 def test_usersigs_made_before_a_kick_are_void_to_the_second(store: Store, clock: Clock) -> None:
     clock.now = 1_750_000_000.4
     store.import_account(APP, "alice")
     left, _ = store.kick_account(APP, "alice")
-    before = store.voided_before(APP, "alice")
+    before = store.revoked_before(APP, "alice")
     assert before == 1_750_000_001
     assert left == pytest.approx(0.6, abs=1e-6)
     for made in (1_749_999_999, 1_750_000_000):
@@ -119,11 +119,11 @@ def test_usersigs_made_before_a_kick_are_void_to_the_second(store: Store, clock:
 def test_what_is_void_stays_void_over_a_deletion_and_a_kick_by_an_earlier_clock(store: Store, clock: Clock) -> None:
     store.import_account(APP, "alice")
     store.kick_account(APP, "alice")
-    before = store.voided_before(APP, "alice")
+    before = store.revoked_before(APP, "alice")
     clock.advance(-100)
     store.kick_account(APP, "alice")
     store.delete_account(APP, "alice")
-    assert store.voided_before(APP, "alice") == before
+    assert store.revoked_before(APP, "alice") == before
 
 
 def test_a_usersig_that_was_used_and_says_it_was_made_after_the_kick_is_void_too(store: Store, clock: Clock) -> None:
@@ -199,7 +199,7 @@ def test_a_message_from_nobody_online_is_in_both_logs(store: Store, clock: Clock
     assert (sent.sender, sent.to, sent.text, sent.time, sent.instance) == ("alice", "bob", "hi", clock(), "")
     assert store.history(APP, "alice", 0, 10) == [sent]
     assert store.history(APP, "bob", 0, 10) == [received]
-    assert store.read_up_to(APP, "bob") == 0
+    assert store.read_seq(APP, "bob") == 0
 
 
 def test_without_a_copy_only_the_receiver_has_it(store: Store) -> None:

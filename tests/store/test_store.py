@@ -862,18 +862,18 @@ def test_what_comes_while_nobody_is_there_is_unread_until_it_is_marked(store: St
     store.remove(bob.id, Gone(LOGGED_OUT, 0))
     for n in range(3):
         store.append(APP, alice.id, "bob", str(n), new_id())
-    assert store.read_up_to(APP, "bob") == 0
+    assert store.read_seq(APP, "bob") == 0
     store.mark_read(APP, "bob", 2)
-    assert store.read_up_to(APP, "bob") == 2
+    assert store.read_seq(APP, "bob") == 2
     store.mark_read(APP, "bob", 1)
-    assert store.read_up_to(APP, "bob") == 2, "what has been shown stays shown"
+    assert store.read_seq(APP, "bob") == 2, "what has been shown stays shown"
     store.mark_read(APP, "bob", 99)
-    assert store.read_up_to(APP, "bob") == 3, "nobody has been shown what does not exist yet"
+    assert store.read_seq(APP, "bob") == 3, "nobody has been shown what does not exist yet"
     store.append(APP, alice.id, "bob", "more", new_id())
-    assert store.read_up_to(APP, "bob") == 3
+    assert store.read_seq(APP, "bob") == 3
 
 
 def test_an_account_nobody_knows_has_read_nothing(store: Store) -> None:
     store.mark_read(APP, "nobody", 5)
-    assert store.read_up_to(APP, "nobody") == 0
+    assert store.read_seq(APP, "nobody") == 0
     assert store.instances(APP, "nobody") == []

@@ -75,7 +75,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "mark_read": lambda at: at.store.mark_read(APP, "carol", 1),
     "kick_account": lambda at: at.store.kick_account(APP, "alice"),
     "delete_account": _delete,
-    "fail": lambda at: at.store.failed("account/alice", 20),
+    "count_failure": lambda at: at.store.count_failure("account/alice", 20),
     "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
 }
 """What changes something, by the name of the script that does it."""
@@ -92,8 +92,8 @@ READING: Final[dict[str, Callable[[World], object]]] = {
 COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
     "import_account": lambda at: at.store.import_account(APP, "dave"),
-    "read_up_to": lambda at: at.store.read_up_to(APP, "carol"),
-    "voided_before": lambda at: at.store.voided_before(APP, "alice"),
+    "read_seq": lambda at: at.store.read_seq(APP, "carol"),
+    "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
     "limits": lambda at: at.store.limits(APP),
 }
 """What needs no script."""

@@ -154,10 +154,10 @@ def log_in(
 
 def login_page_of(tab: ScriptTab) -> str:
     """Where its server sends a tab that has ended, as its browser shows it."""
-    farewell = tab.gets()
-    assert farewell.status == 303, farewell.status
-    assert farewell.cookies() == {"tab": ""}
-    return get(tab.server, path_of(farewell.location), cookie=tab.browser).body
+    ended = tab.gets()
+    assert ended.status == 303, ended.status
+    assert ended.cookies() == {"tab": ""}
+    return get(tab.server, path_of(ended.location), cookie=tab.browser).body
 
 
 @dataclass

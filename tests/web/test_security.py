@@ -240,8 +240,8 @@ def _journey(server: Server, headers: dict[str, str] | None = None) -> dict[str,
         "readiness": get(server, "/readyz", headers=h),
         "metrics": get(server, "/metrics", headers=h),
     }  # fmt: skip
-    farewell = found["tab after logout"]
-    found["notice"] = get(server, path_of(farewell.location), cookie=browser, headers=h)
+    ended = found["tab after logout"]
+    found["notice"] = get(server, path_of(ended.location), cookie=browser, headers=h)
     assert element(found["notice"].body, "signed-out")
     assert (found["tab"].status, found["too large"].status) == (200, 413)
     return found

@@ -137,7 +137,7 @@ class Store(Protocol):
         Those that are older than REMEMBERED, or had to make room for newer ones, are not there any more.
         """
 
-    def read_up_to(self, app: int, user: str) -> int:
+    def read_seq(self, app: int, user: str) -> int:
         """The number of the newest message the account has been shown."""
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
@@ -167,7 +167,7 @@ class Store(Protocol):
             NoSuchAccount: there is none.
         """
 
-    def voided_before(self, app: int, user: str) -> int:
+    def revoked_before(self, app: int, user: str) -> int:
         """Unix seconds: the account's UserSigs that were made earlier are void. 0 where none is."""
 
     def limits(self, app: int) -> Limits | None:
@@ -176,7 +176,7 @@ class Store(Protocol):
     def save_limits(self, app: int, limits: Limits) -> None:
         """Save what the app allows, for every node."""
 
-    def failed(self, name: str, most: int) -> int:
+    def count_failure(self, name: str, most: int) -> int:
         """Count one failure of `name`. Where it is one more than `most` in a WINDOW, it waits for a PAUSE.
 
         Returns the seconds it has to wait, 0 where it has not to; never more than a PAUSE, wherever a clock was set.

@@ -100,14 +100,14 @@ def go(address: str) -> Response:
     return Response(status=303, headers={"Location": address})
 
 
-def farewell(instance: Instance) -> Response:
+def redirect_ended(instance: Instance) -> Response:
     """Send the tab of an instance that has ended to the login page, where it is told why; its cookie goes."""
-    response = go(farewell_address(instance.id, instance.user))
+    response = go(ended_address(instance.id, instance.user))
     service().identity.clear_tab(request, response, instance.id)
     return response
 
 
-def farewell_address(id: str, user_id: str = "") -> str:
+def ended_address(id: str, user_id: str = "") -> str:
     """Where the browser of an instance that has ended is told why."""
     return url_for("login.page", userID=user_id or None, tab=service().identity.ticket(id))
 

@@ -12,7 +12,7 @@ from tim.backend import Backend
 from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
 from tim.errors import InstanceGone
 from tim.events import EVENT, Event
-from tim.hub import Changed, End, News
+from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_LINE, hang_up, wait
@@ -71,7 +71,7 @@ def _send(ws: Server, frame: str) -> None:
 
 def _fragment(backend: Backend, tab: Tab, item: News) -> str:
     events = tab.events(item)
-    if isinstance(item, Changed):
+    if isinstance(item, InstancesChanged):
         return _list(backend, tab)
     if isinstance(item, Message):
         return render_template("_arrived.html", this=tab.instance, message=item, events=events)
@@ -91,7 +91,7 @@ def _list(backend: Backend, tab: Tab) -> str:
 
 
 def _state(state: str, tab: Tab, events: list[Event]) -> str:
-    return render_template("_changed.html", state=state, this=tab.instance, events=events)
+    return render_template("_state.html", state=state, this=tab.instance, events=events)
 
 
 def _ended(instance: Instance, gone: Gone, events: list[Event]) -> str:

@@ -27,7 +27,7 @@ from tim.tab import HISTORY
 from tim.web import stream
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
-from tim.web.login import farewell, farewell_address, go, retry_after
+from tim.web.login import ended_address, go, redirect_ended, retry_after
 from tim.web.sockets import socket_route
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
@@ -64,13 +64,13 @@ def check_tab() -> BaseResponse | None:
     if is_socket():
         abort(403, "this socket has no cookie of its tab; log in again")
     if service().identity.is_own(request, g.instance):
-        return go(farewell_address(g.instance))  # it has ended and its cookie is gone; why is told again
+        return go(ended_address(g.instance))  # it has ended and its cookie is gone; why is told again
     return go(url_for("login.page"))
 
 
 @blueprint.errorhandler(InstanceGone)
 def say_why(_error: InstanceGone) -> BaseResponse:
-    return farewell(service().backend.store.get(g.instance))
+    return redirect_ended(service().backend.store.get(g.instance))
 
 
 @blueprint.errorhandler(RequestEntityTooLarge)

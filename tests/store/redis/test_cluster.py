@@ -19,7 +19,7 @@ from tests.support.verbs import EVERYTHING, world
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import StoreUnavailable
 from tim.model import Instance
-from tim.rules import PARTS, part_of
+from tim.rules import SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.connection import PREFIXES, Connection
 from tim.store.redis.engine import RedisStore
@@ -41,7 +41,7 @@ def log_in(store: RedisStore, node: str = "node-1", user: str = "alice") -> Inst
 
 def user_in(part: int) -> str:
     """Somebody whose account is there."""
-    return next(user for user in (f"user-{n}" for n in range(100 * PARTS)) if part_of(APP, user) == part)
+    return next(user for user in (f"user-{n}" for n in range(100 * SHARDS)) if shard_of(APP, user) == part)
 
 
 # Where the parts are
@@ -49,14 +49,14 @@ def user_in(part: int) -> str:
 
 def test_each_part_lies_in_its_own_64th_of_the_slots() -> None:
     slots = [key_slot(prefix.encode()) for prefix in PREFIXES]
-    assert [slot * PARTS // SLOTS for slot in slots] == list(range(PARTS))
+    assert [slot * SHARDS // SLOTS for slot in slots] == list(range(SHARDS))
 
 
 def test_each_of_three_servers_holds_a_third(servers: RedisServer | RedisCluster) -> None:
     connection = Connection(servers.url)
     held = list(connection.servers().values())
     connection.close()
-    assert sorted(part for parts in held for part in parts) == list(range(PARTS))
+    assert sorted(part for parts in held for part in parts) == list(range(SHARDS))
     assert sorted(map(len, held)) == ([21, 21, 22] if isinstance(servers, RedisCluster) else [64])
 
 
@@ -69,7 +69,7 @@ def test_all_that_is_kept_of_an_account_lies_in_one_part(cluster: RedisCluster, 
         for key in keys:
             _, _, *rest = key.split(":")
             if rest[-2:-1] == [str(APP)]:
-                assert key.startswith(PREFIXES[part_of(APP, rest[-1])])
+                assert key.startswith(PREFIXES[shard_of(APP, rest[-1])])
 
 
 def test_a_renewal_asks_each_server_once_for_each_of_its_parts_whatever_its_tabs(
@@ -139,10 +139,10 @@ def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
 ) -> None:
     store = open_redis(cluster.url)
     at = world(cluster, store, clock)
-    move = Move(cluster, part_of(APP, "alice"))
+    move = Move(cluster, shard_of(APP, "alice"))
 
     def holds() -> dict[str, object]:
-        prefix = PREFIXES[part_of(APP, "alice")]
+        prefix = PREFIXES[shard_of(APP, "alice")]
         return {key: value for key, value in cluster.holds().items() if key.startswith(prefix)}
 
     before = holds()
@@ -153,7 +153,7 @@ def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
                 EVERYTHING[verb](at)
         assert store.renew("node-1") == []
         store.sweep()
-        assert store.failed("another part", 20) == 0
+        assert store.count_failure("another part", 20) == 0
     move.ends()
     assert holds() == before
     clock.advance(1)
@@ -218,12 +218,12 @@ def test_while_one_server_says_nothing_the_others_serve_what_they_hold(
 ) -> None:
     monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
     store = open_redis(cluster.url, "node-1")
-    tabs = [log_in(store, user=user_in(part)) for part in range(0, PARTS, 9)]
+    tabs = [log_in(store, user=user_in(part)) for part in range(0, SHARDS, 9)]
     silent = cluster.nodes[1]
     silent.pauses()
     answered = []
     for tab in tabs:
-        if cluster.holder(PREFIXES[part_of(APP, tab.user)]) is silent:
+        if cluster.holder(PREFIXES[shard_of(APP, tab.user)]) is silent:
             with soon(), pytest.raises(StoreUnavailable):
                 store.get(tab.id)
         else:

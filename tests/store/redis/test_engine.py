@@ -12,7 +12,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import STORE_UNAVAILABLE, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.model import Instance
-from tim.rules import PARTS, REMEMBERED
+from tim.rules import REMEMBERED, SHARDS
 from tim.store.redis.engine import LEASE, RedisStore
 
 Open = Callable[..., RedisStore]
@@ -294,4 +294,4 @@ def test_a_redis_that_has_forgotten_everything_knows_nobody_and_takes_everybody_
 
 
 def test_each_part_knows_each_node(one: RedisStore, two: RedisStore, servers: Servers) -> None:
-    assert len(servers.keys("tim:{*}:nodes")) == PARTS
+    assert len(servers.keys("tim:{*}:nodes")) == SHARDS

@@ -13,7 +13,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
 from tim.model import Instance, Limits
-from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, part_of
+from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, shard_of
 from tim.store.redis.connection import PREFIXES, TIMEOUT
 from tim.store.redis.engine import RedisStore
 
@@ -63,7 +63,7 @@ def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
         if chance.random() < 0.02:
             store.delete_account(APP, user)
         for _ in range(chance.choice([0, 0, 1, 25])):
-            store.failed(f"account/{APP}/{user}", 20)
+            store.count_failure(f"account/{APP}/{user}", 20)
         if nth % 20 == 0:
             time_passes(store, clock, 20 * DAY / things)
     for tab in tabs:
@@ -82,7 +82,7 @@ def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
         for _ in range(4):
             time_passes(store, clock, 4 * DAY)
         left.append(servers.keys("*"))
-    accounts = {f"{PREFIXES[part_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
+    accounts = {f"{PREFIXES[shard_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "pulse")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
     # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
@@ -103,7 +103,7 @@ def test_a_node_that_is_no_more_leaves_nothing_behind(store: RedisStore, servers
     for _ in range(8):
         time_passes(store, clock, 5)
     time_passes(store, clock, REMEMBERED + 1)
-    assert servers.keys("*") == before | {f"{PREFIXES[part_of(APP, 'alice')]}:account:{APP}:alice"}
+    assert servers.keys("*") == before | {f"{PREFIXES[shard_of(APP, 'alice')]}:account:{APP}:alice"}
     with servers.client() as client:
         for prefix in PREFIXES:
             assert set(client.zrange(f"{prefix}:nodes", 0, -1)) == {"node-1", "node-2"}
@@ -113,7 +113,7 @@ def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, cloc
     alice = log_in(store)
     store.append(APP, alice.id, "alice", "hello", new_id())
     for _ in range(21):
-        store.failed("account/alice", 20)
+        store.count_failure("account/alice", 20)
     expected = {
         "log": clock() + REMEMBERED,
         "sent": clock() + REMEMBERED,
@@ -139,7 +139,7 @@ def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
             store.append(APP, alice.id, "alice", f"{n}", new_id())
         time_passes(store, clock, DAY)
         alice = store.attach(alice.id, "node-1", 2)
-    prefix = PREFIXES[part_of(APP, "alice")]
+    prefix = PREFIXES[shard_of(APP, "alice")]
     with servers.client() as client:
         assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:sent:{APP}:alice") == 3 * 8
     assert [each.seq for each in store.history(APP, "alice", 0, 100)] == list(range(70, 91))
@@ -150,7 +150,7 @@ def test_what_a_call_was_answered_is_kept_while_it_may_be_sent_again(
 ) -> None:
     server = make_redis()
     store = open_redis(server.url, "node-1")
-    store.failed("pair/alice", 20)
+    store.count_failure("pair/alice", 20)
     (key,) = server.keys("*:answered:*")
     with server.client() as client:
         assert 2 * TIMEOUT < client.pttl(key) / 1000 <= 10

@@ -17,7 +17,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.errors import StoreUnavailable
 from tim.model import Instance
-from tim.rules import PARTS, part_of
+from tim.rules import SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.engine import RedisStore
 
@@ -135,8 +135,8 @@ def test_nobody_is_told_what_he_does_himself_but_ends(ears: Ears) -> None:
 
 
 def test_what_happens_in_any_part_of_the_store_is_heard(ears: Ears, store: RedisStore) -> None:
-    one_each = {part_of(APP, f"user-{n}"): f"user-{n}" for n in range(PARTS * 20)}
-    assert len(one_each) == PARTS
+    one_each = {shard_of(APP, f"user-{n}"): f"user-{n}" for n in range(SHARDS * 20)}
+    assert len(one_each) == SHARDS
     tabs = [log_in(ears.store, user=user) for user in one_each.values()]
     ended = [store.remove(tab.id, Gone(LOGGED_OUT, 0)) for tab in tabs]
     ears.hears(*(Hint(APP, each.user, instance=each.id, gone=each.gone) for each in ended if each))

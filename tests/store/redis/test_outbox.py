@@ -11,7 +11,7 @@ import pytest
 from tests.support.actors import APP, DAY, Clock, new_id, newcomer, until
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim.model import Instance, Message
-from tim.rules import PARTS, REMEMBERED, part_of
+from tim.rules import REMEMBERED, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.connection import PREFIXES
 from tim.store.redis.engine import UNSENT, RedisStore
@@ -116,7 +116,7 @@ def test_every_process_that_has_a_tab_of_the_receiver_is_told_and_who_wrote_it_a
     [message] = other.history(APP, "bob", 0, 10)
     for hints in heard.values():
         until(lambda hints=hints: Hint(APP, "bob", message=message) in hints, "it should be told")  # type: ignore[misc]
-    assert other.read_up_to(APP, "bob") == message.seq, "somebody has been shown it"
+    assert other.read_seq(APP, "bob") == message.seq, "somebody has been shown it"
 
 
 def test_many_processes_that_sweep_at_once_write_it_once(
@@ -211,9 +211,9 @@ def test_a_receiver_whose_server_is_full_holds_up_nobody_else(
     cluster = make_redis_cluster(clock=clock)
     writer, other = open_redis(cluster.url, "node-1"), open_redis(cluster.url, "node-2")
     alice, leaves = (log_in(writer, user, "node-1") for user in ("alice", "dora"))
-    theirs = {cluster.holder(PREFIXES[part_of(APP, user)]) for user in ("alice", "dora")}
+    theirs = {cluster.holder(PREFIXES[shard_of(APP, user)]) for user in ("alice", "dora")}
     full = next(node for node in cluster.nodes if node not in theirs)
-    users = {part_of(APP, f"user-{n}"): f"user-{n}" for n in range(20 * PARTS)}
+    users = {shard_of(APP, f"user-{n}"): f"user-{n}" for n in range(20 * SHARDS)}
     for user in users.values():
         writer.import_account(APP, user)
         dies_in(writer, alice, user)

@@ -92,7 +92,7 @@ def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> 
         assert store.get(old.id) == evicted
         assert [each.id for each in store.instances(APP, "alice")] == [tab.id]
         assert store.history(APP, "alice", 0, 10) == log
-        assert store.read_up_to(APP, "alice") == 1
+        assert store.read_seq(APP, "alice") == 1
         back = store.attach(tab.id, NODE, 1)
         assert (back.generation, back.since) == (tab.generation, tab.since)
         assert back.stream > tab.stream

@@ -18,7 +18,7 @@ from redis.exceptions import AskError, ConnectionError, MovedError, NoScriptErro
 from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
-from tim.rules import PARTS
+from tim.rules import SHARDS
 from tim.store.redis.requirements import check, mode_of, name_of
 
 TIMEOUT: Final = 2.0
@@ -69,7 +69,7 @@ class Connection:
             for server in self.servers():
                 check(server.info(), self.name)
             self.look_at_clocks()
-            if len(self._ahead) < PARTS:
+            if len(self._ahead) < SHARDS:
                 raise StoreUnavailable("it has gone away")
         except SettingError:
             raise
@@ -94,7 +94,7 @@ class Connection:
         Raises:
             StoreUnavailable: none does.
         """
-        answers: list[Reply | None] = [None] * PARTS
+        answers: list[Reply | None] = [None] * SHARDS
         failure = StoreUnavailable("no part of it answers")
         for server, parts in self.servers().items():
             try:
@@ -143,7 +143,7 @@ class Connection:
         """
         held: dict[Redis, list[int]] = {}
         try:
-            for part in range(PARTS):
+            for part in range(SHARDS):
                 held.setdefault(self._server(part), []).append(part)
         except FAILURES as error:
             self.look_again()
@@ -240,10 +240,10 @@ def _prefixes() -> list[str]:
     """
     tags: dict[int, int] = {}
     number = 0
-    while len(tags) < PARTS:
-        tags.setdefault(key_slot(str(number).encode()) * PARTS // REDIS_CLUSTER_HASH_SLOTS, number)
+    while len(tags) < SHARDS:
+        tags.setdefault(key_slot(str(number).encode()) * SHARDS // REDIS_CLUSTER_HASH_SLOTS, number)
         number += 1
-    return [f"tim:{{{tags[part]}}}" for part in range(PARTS)]
+    return [f"tim:{{{tags[part]}}}" for part in range(SHARDS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,11 @@ from tim.rules import (
     MESSAGES_A_MINUTE,
     MINUTE,
     NEWEST,
-    PARTS,
     PAUSE,
     REMEMBERED,
+    SHARDS,
     WINDOW,
-    part_of,
+    shard_of,
 )
 from tim.store.hints import Hint, message_of, seconds
 from tim.store.redis.connection import NEVER, PREFIXES, TIMEOUT, Connection, Reply
@@ -103,27 +103,27 @@ class RedisStore:
     def admit(self, newcomer: Instance, limit: int, made: float = NEVER) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
         who = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
-        _, admitted, evicted = self._call(part_of(app, user), "admit", *who, limit, int(min(made, NEVER)))
+        _, admitted, evicted = self._call(shard_of(app, user), "admit", *who, limit, int(min(made, NEVER)))
         return instance_of(admitted), [instance_of(each) for each in evicted]
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
-        return instance_of(self._call(_part_in(id), "attach", id, node, limit)[1])
+        return instance_of(self._call(_shard_in(id), "attach", id, node, limit)[1])
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        again = self._call(_part_in(id), "attach", id, node, limit, after, call_id())[1]
+        again = self._call(_shard_in(id), "attach", id, node, limit, after, call_id())[1]
         return None if again is None else instance_of(again)
 
     def detach(self, id: str, stream: int) -> bool:
-        return bool(self._call(_part_in(id), "detach", id, stream)[1])
+        return bool(self._call(_shard_in(id), "detach", id, stream)[1])
 
     def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         by = () if gone.by is None else astuple(gone.by)
         fence = "" if stream is None else stream
-        removed = self._call(_part_in(id), "remove", id, gone.reason, fence, *by)[1]
+        removed = self._call(_shard_in(id), "remove", id, gone.reason, fence, *by)[1]
         return None if removed is None else instance_of(removed)
 
     def sign_out(self, id: str, other: str) -> Instance | None:
-        ended = self._call(_part_in(id), "sign_out", id, other)[1]
+        ended = self._call(_shard_in(id), "sign_out", id, other)[1]
         return None if ended is None else instance_of(ended)
 
     def sweep(self) -> list[Instance]:
@@ -142,17 +142,17 @@ class RedisStore:
         return ended
 
     def get(self, id: str) -> Instance:
-        _, now, found = self._call(_part_in(id), "get", id)
+        _, now, found = self._call(_shard_in(id), "get", id)
         if not found:
             return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, seconds(now)))
         return instance_of(found)
 
     def instances(self, app: int, user: str) -> list[Instance]:
-        return [instance_of(each) for each in self._call(part_of(app, user), "instances", app, user)[1]]
+        return [instance_of(each) for each in self._call(shard_of(app, user), "instances", app, user)[1]]
 
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         exists = int(bool(self.accounts(app, [to])))
-        part = _part_in(id)
+        part = _shard_in(id)
         message, bounds = (app, id, to, exists, text, message_id), (*LOG, MESSAGES_A_MINUTE, us(MINUTE))
         _, seq, written, entry, undelivered = self._call(part, "append", *message, *bounds)
         sent = message_of(fields_of(written), seq)
@@ -184,31 +184,33 @@ class RedisStore:
         return sent, received
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
-        _, oldest, entries = self._call(part_of(app, user), "history", app, user, after, limit, up_to)
+        _, oldest, entries = self._call(shard_of(app, user), "history", app, user, after, limit, up_to)
         newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
         return [message for message in newest_first if message.time >= seconds(oldest)][::-1]
 
-    def read_up_to(self, app: int, user: str) -> int:
+    def read_seq(self, app: int, user: str) -> int:
         return self._number(app, user, "shown")
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
-        self._call(part_of(app, user), "mark_read", app, user, seq)
+        self._call(shard_of(app, user), "mark_read", app, user, seq)
 
     def import_account(self, app: int, user: str) -> None:
-        self._connection.command(part_of(app, user), "HSET", _account(app, user), "exists", 1)
+        self._connection.command(shard_of(app, user), "HSET", _account(app, user), "exists", 1)
 
     def accounts(self, app: int, users: Collection[str]) -> set[str]:
         known = self._connection.command
-        return {user for user in users if known(part_of(app, user), "HEXISTS", _account(app, user), "exists")}
+        return {user for user in users if known(shard_of(app, user), "HEXISTS", _account(app, user), "exists")}
 
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
-        _, left, kicked = self._call(part_of(app, user), "kick_account", app, user)
+        _, left, kicked = self._call(shard_of(app, user), "kick_account", app, user)
         return seconds(left), [instance_of(each) for each in kicked]
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
-        return [instance_of(each) for each in self._call(part_of(app, user), "delete_account", app, user, call_id())[1]]
+        return [
+            instance_of(each) for each in self._call(shard_of(app, user), "delete_account", app, user, call_id())[1]
+        ]
 
-    def voided_before(self, app: int, user: str) -> int:
+    def revoked_before(self, app: int, user: str) -> int:
         return self._number(app, user, "void")
 
     def limits(self, app: int) -> Limits | None:
@@ -219,8 +221,8 @@ class RedisStore:
         pairs = (word for pair in asdict(limits).items() for word in pair)
         self._call(0, "save_limits", app, *pairs)
 
-    def failed(self, name: str, most: int) -> int:
-        left: int = self._call(part_of(0, name), "fail", name, most, us(WINDOW), us(PAUSE), call_id())[1]
+    def count_failure(self, name: str, most: int) -> int:
+        left: int = self._call(shard_of(0, name), "count_failure", name, most, us(WINDOW), us(PAUSE), call_id())[1]
         return math.ceil(left / 1000)
 
     def close(self) -> None:
@@ -248,7 +250,7 @@ class RedisStore:
             NoSuchAccount.
         """
         rules = (int(may_write), us(MINUTE), *LOG)
-        _, *copy = self._call(part_of(app, user), "receive", app, user, *rules, *fields, me=me)
+        _, *copy = self._call(shard_of(app, user), "receive", app, user, *rules, *fields, me=me)
         return message_of(fields_of(copy[1]), copy[0]) if copy[0] else None
 
     def _send_on(self, unsent: list[tuple[int, str, str, list[str]]]) -> None:
@@ -269,7 +271,7 @@ class RedisStore:
                 break
 
     def _number(self, app: int, user: str, name: str) -> int:
-        return int(self._connection.command(part_of(app, user), "HGET", _account(app, user), name) or 0)
+        return int(self._connection.command(shard_of(app, user), "HGET", _account(app, user), name) or 0)
 
 
 def _limits(app: int) -> str:
@@ -277,12 +279,12 @@ def _limits(app: int) -> str:
 
 
 def _account(app: int, user: str) -> str:
-    return f"{PREFIXES[part_of(app, user)]}:account:{app}:{user}"
+    return f"{PREFIXES[shard_of(app, user)]}:account:{app}:{user}"
 
 
-def _part_in(id: str) -> int:
+def _shard_in(id: str) -> int:
     """The part of the store that an id says it is of; whatever is no id of ours is in none and not found in any."""
     try:
-        return int(id[-2:], 16) % PARTS
+        return int(id[-2:], 16) % SHARDS
     except ValueError:
         return 0

@@ -40,7 +40,7 @@ def show(db: sqlite3.Connection, app: int, user: str, seq: int) -> None:
     db.execute("UPDATE accounts SET shown = max(shown, min(seq, ?)) WHERE app = ? AND user = ?", (seq, app, user))
 
 
-def voided_before(db: sqlite3.Connection, app: int, user: str) -> int:
+def revoked_before(db: sqlite3.Connection, app: int, user: str) -> int:
     """Unix seconds: its UserSigs that were made earlier are void."""
     row = db.execute("SELECT before FROM voided WHERE app = ? AND user = ?", (app, user)).fetchone()
     return 0 if row is None else int(row["before"])
@@ -69,7 +69,7 @@ def note_early(db: sqlite3.Connection, app: int, user: str, made: float, expires
 
 def revoke_early(db: sqlite3.Connection, app: int, user: str) -> None:
     """Revoke what was used and says that it was made later than the kick; what it does not say is void anyway."""
-    void = voided_before(db, app, user)
+    void = revoked_before(db, app, user)
     db.execute("DELETE FROM early WHERE app = ? AND user = ? AND made < ?", (app, user, void))
     db.execute("UPDATE early SET revoked = 1 WHERE app = ? AND user = ?", (app, user))
     _keep_early(db, app, user)

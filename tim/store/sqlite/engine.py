@@ -70,7 +70,7 @@ class SQLiteStore:
             known = instances.find(self._db, newcomer.id)
             if known is not None:
                 return known, []
-            if made < accounts.voided_before(self._db, newcomer.app, newcomer.user):
+            if made < accounts.revoked_before(self._db, newcomer.app, newcomer.user):
                 raise UserSigRevoked
             if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
                 raise UserSigRevoked
@@ -207,7 +207,7 @@ class SQLiteStore:
         with self._transaction() as now:
             return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
 
-    def read_up_to(self, app: int, user: str) -> int:
+    def read_seq(self, app: int, user: str) -> int:
         with self._transaction():
             return accounts.shown(self._db, app, user)
 
@@ -236,9 +236,9 @@ class SQLiteStore:
             accounts.forget(self._db, app, user)
             return kicked
 
-    def voided_before(self, app: int, user: str) -> int:
+    def revoked_before(self, app: int, user: str) -> int:
         with self._transaction():
-            return accounts.voided_before(self._db, app, user)
+            return accounts.revoked_before(self._db, app, user)
 
     def limits(self, app: int) -> Limits | None:
         with self._transaction():
@@ -248,9 +248,9 @@ class SQLiteStore:
         with self._transaction():
             accounts.save_limits(self._db, app, limits)
 
-    def failed(self, name: str, most: int) -> int:
+    def count_failure(self, name: str, most: int) -> int:
         with self._lock:
-            return self._failures.failed(name, most)
+            return self._failures.count(name, most)
 
     def close(self) -> None:
         self._database.close()

@@ -17,7 +17,7 @@ class Failures:
         self._failures: dict[str, deque[float]] = {}  # unix seconds of each, oldest first
         self._paused: dict[str, float] = {}  # until when, in unix seconds
 
-    def failed(self, name: str, most: int) -> int:
+    def count(self, name: str, most: int) -> int:
         """Count a failure of `name`, which may have `most` in a window; the seconds it has to wait from now on."""
         now = self._clock()
         self._forget(now)
