@@ -111,7 +111,7 @@ def microseconds() -> dict[str, float]:
         each("attach", lambda n: store.attach(tabs[n].id, NODE, 1))
         each("renewal", lambda n: (store.renew(NODE), store.sweep()), 100)
         each("append", lambda n: _says(store, tabs[n], 32))
-        each("receive", lambda n: store.deliver(APP, "x", users[n], "y" * 32, secrets.token_hex(16), copy=False))
+        each("deliver", lambda n: store.deliver(APP, "x", users[n], "y" * 32, secrets.token_hex(16), copy=False))
         each("mark_read", lambda n: store.mark_read(APP, users[n], 1))
         each("history", lambda n: store.history(APP, users[n], 0, 100))
         each("get", lambda n: store.get(tabs[n].id))
@@ -186,7 +186,7 @@ def _says(store: RedisStore, tab: Instance, size: int) -> None:
 
 def _a_minute_passes(redis: Redis) -> None:
     """What is kept of the times at which an instance has sent has gone."""
-    for key in redis.scan_iter("*:minute:*"):
+    for key in redis.scan_iter("*:rate:*"):
         redis.unlink(key)
 
 

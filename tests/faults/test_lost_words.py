@@ -15,8 +15,8 @@ from tests.support.wire import get
 from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.model import Limits
-from tim.store.redis.connection import SCRIPTS
-from tim.store.redis.engine import UNSENT
+from tim.store.redis.messages import UNSENT
+from tim.store.redis.scripts import SCRIPTS
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +135,7 @@ def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
     writing, reading = make_backend(line.url), make_backend(server.url)
     alice, bob = Person(writing, "alice").logs_in(), Person(reading, "bob").logs_in()
     alice.says("bob", "first")
-    line.drops_replies(2, of=SCRIPTS["receive"].sha)
+    line.drops_replies(2, of=SCRIPTS["deliver"].sha)
     alice.says("bob", "second")
     assert line.dropped == 2
     clock.advance(UNSENT)

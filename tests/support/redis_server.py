@@ -116,7 +116,7 @@ class RedisServer:
 
         Without what it has answered to single calls: no two calls are the same.
         """
-        keys = [key for key in self._admin.scan_iter(count=1000) if b":answered:" not in key]
+        keys = [key for key in self._admin.scan_iter(count=1000) if b":reply:" not in key]
         pipe = self._admin.pipeline(transaction=False)
         for key in keys:
             pipe.dump(key)

@@ -13,7 +13,7 @@ import redis
 
 from tests.support.actors import until
 from tests.support.redis_server import RedisServer
-from tim.store.redis.connection import SCRIPTS
+from tim.store.redis.scripts import SCRIPTS
 
 BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "TIME", "HMGET"})
 """What a process asks every few seconds or at most twice a second, whatever is done with it."""

@@ -11,8 +11,8 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance, Limits
 from tim.rules import instance_id
-from tim.store.redis.connection import SCRIPTS
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.scripts import SCRIPTS
 
 BEGIN: Final = 1_750_000_000.0
 """When the world begins, in unix seconds: so two of them are the same to the byte."""
@@ -71,7 +71,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "sign_out": lambda at: at.store.sign_out(at.online.id, at.closed.id),
     "sweep": lambda at: at.store.sweep(),
     "append": lambda at: at.store.append(APP, at.online.id, "bob", "hello", "m-1"),
-    "receive": lambda at: at.store.deliver(APP, "alice", "bob", "hello", "m-1", copy=True),
+    "deliver": lambda at: at.store.deliver(APP, "alice", "bob", "hello", "m-1", copy=True),
     "mark_read": lambda at: at.store.mark_read(APP, "carol", 1),
     "kick_account": lambda at: at.store.kick_account(APP, "alice"),
     "delete_account": _delete,

@@ -124,8 +124,12 @@ class Store(Protocol):
     ) -> tuple[Message | None, Message | None]:
         """Write a message that no instance sends into the log of its receiver, and where `copy` of its sender.
 
-        Returns both copies; None for the one that is not there, or is the same. Idempotent within
-        a MINUTE by `message_id`, sender, receiver and text; another message with the same id gets one of its own.
+        Returns the sender's copy and the receiver's. The sender's is None where it has none, or where it will be
+        written a moment later; the receiver's is None where it is the sender itself. Idempotent within a MINUTE by
+        `message_id`, sender, receiver and text; another message with the same id gets one of its own.
+
+        A store whose logs lie on several servers writes the receiver's copy first, and notes in the same step that the
+        sender's is missing. Where the node dies in between, a sweep of any node writes it.
 
         Raises:
             NoSuchAccount: the receiver does not exist. A sender that does not has no log.

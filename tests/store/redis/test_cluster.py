@@ -21,8 +21,9 @@ from tim.errors import StoreUnavailable
 from tim.model import Instance
 from tim.rules import SHARDS, shard_of
 from tim.store.hints import Hint
-from tim.store.redis.connection import PREFIXES, Connection
+from tim.store.redis.connection import Connection
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.shards import PREFIXES
 
 Open = Callable[..., RedisStore]
 SOON = 4.0

@@ -52,7 +52,7 @@ def test_a_call_whose_caller_has_given_up_is_not_carried_out(
     at = world(servers, store, clock)
     before = servers.holds()
     with monkeypatch.context() as late:
-        late.setattr(Connection, "_deadline", lambda *_: int(clock() * 1e6) - 1)
+        late.setattr(Connection, "deadline", lambda *_: int(clock() * 1e6) - 1)
         with pytest.raises(StoreUnavailable):
             CHANGING[verb](at)
     assert servers.holds() == before
@@ -177,7 +177,7 @@ def test_an_opening_that_is_asked_again_is_one_stream_and_the_one_before_is_void
     assert distant.detach(at.closed.id, 2) is True
 
 
-@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "receive", "kick_account"])
+@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "kick_account"])
 def test_a_line_that_breaks_twice_is_a_store_that_is_not_available_and_may_be_asked_again(
     verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
 ) -> None:

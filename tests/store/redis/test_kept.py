@@ -14,8 +14,9 @@ from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
 from tim.model import Instance, Limits
 from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, shard_of
-from tim.store.redis.connection import PREFIXES, TIMEOUT
+from tim.store.redis.connection import TIMEOUT
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.shards import PREFIXES
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -83,10 +84,10 @@ def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
             time_passes(store, clock, 4 * DAY)
         left.append(servers.keys("*"))
     accounts = {f"{PREFIXES[shard_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
-    nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "pulse")}
+    nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "swept")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
     # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
-    fields = {"exists", "generation", "void", "revoked", "early", "seq", "shown", "bytes"}
+    fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
 
@@ -116,8 +117,8 @@ def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, cloc
         store.count_failure("account/alice", 20)
     expected = {
         "log": clock() + REMEMBERED,
-        "sent": clock() + REMEMBERED,
-        "minute": clock() + MINUTE,
+        "ids": clock() + REMEMBERED,
+        "rate": clock() + MINUTE,
         "failures": clock() + WINDOW,
         "pause": clock() + PAUSE,
     }
@@ -141,7 +142,7 @@ def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
         alice = store.attach(alice.id, "node-1", 2)
     prefix = PREFIXES[shard_of(APP, "alice")]
     with servers.client() as client:
-        assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:sent:{APP}:alice") == 3 * 8
+        assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:ids:{APP}:alice") == 3 * 8
     assert [each.seq for each in store.history(APP, "alice", 0, 100)] == list(range(70, 91))
 
 
@@ -151,6 +152,6 @@ def test_what_a_call_was_answered_is_kept_while_it_may_be_sent_again(
     server = make_redis()
     store = open_redis(server.url, "node-1")
     store.count_failure("pair/alice", 20)
-    (key,) = server.keys("*:answered:*")
+    (key,) = server.keys("*:reply:*")
     with server.client() as client:
         assert 2 * TIMEOUT < client.pttl(key) / 1000 <= 10

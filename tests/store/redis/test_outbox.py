@@ -13,8 +13,9 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.model import Instance, Message
 from tim.rules import REMEMBERED, SHARDS, shard_of
 from tim.store.hints import Hint
-from tim.store.redis.connection import PREFIXES
-from tim.store.redis.engine import UNSENT, RedisStore
+from tim.store.redis.engine import RedisStore
+from tim.store.redis.messages import UNSENT
+from tim.store.redis.shards import PREFIXES
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -53,7 +54,7 @@ def dies_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[RedisStore, Instance, 
     def dies_in(store: RedisStore, sender: Instance, to: str) -> str:
         id = new_id()
         with monkeypatch.context() as killed:
-            killed.setattr(store, "_receive", dies)
+            killed.setattr(vars(store)["_messages"], "_copy", dies)
             with pytest.raises(Killed):
                 store.append(APP, sender.id, to, "the last word", id)
         return id
@@ -233,3 +234,62 @@ def test_a_receiver_whose_server_is_full_holds_up_nobody_else(
     for user in users.values():
         assert len(log_of(other, user)) == 1
     assert cluster.keys("*:outbox") == set()
+
+
+# A message that no instance sends
+
+
+def test_a_message_by_rest_gets_its_second_copy_though_its_node_died_after_the_first(
+    writer: RedisStore, other: RedisStore, servers: Servers, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("alice", "bob"):
+        other.import_account(APP, user)
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as killed:
+        killed.setattr(vars(writer)["_messages"], "_copy", dies)
+        with pytest.raises(Killed):
+            writer.deliver(APP, "alice", "bob", "hello", "m", copy=True)
+    assert (log_of(other, "alice"), log_of(other, "bob")) == ([], ["m"])
+    for _ in range(3):
+        clock.advance(UNSENT)
+        other.sweep()
+    assert other.history(APP, "alice", 0, 10) == other.history(APP, "bob", 0, 10) != []
+    assert servers.keys("*:outbox") == set()
+
+
+def test_a_message_by_rest_gets_its_second_copy_though_the_senders_server_was_away(
+    make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
+    cluster = make_redis_cluster(clock=clock)
+    writer, other = open_redis(cluster.url), open_redis(cluster.url)
+    holders = {f"user-{n}": cluster.holder(PREFIXES[shard_of(APP, f"user-{n}")]) for n in range(20)}
+    sender, to = "user-0", next(user for user, holder in holders.items() if holder is not holders["user-0"])
+    for user in (sender, to):
+        writer.import_account(APP, user)
+    holders[sender].pauses()
+    sent, received = writer.deliver(APP, sender, to, "hello", "m", copy=True)
+    assert sent is None
+    clock.advance(UNSENT)  # so what the server reads when it goes on is too late
+    holders[sender].goes_on()
+    other.look_at_clock()
+    assert log_of(other, sender) == []
+    other.sweep()
+    assert other.history(APP, sender, 0, 10) == other.history(APP, to, 0, 10) == [received]
+    assert cluster.keys("*:outbox") == set()
+
+
+def test_a_message_by_rest_that_is_delivered_again_is_one_and_leaves_nothing_to_do(
+    writer: RedisStore, servers: Servers
+) -> None:
+    for user in ("alice", "bob"):
+        writer.import_account(APP, user)
+    first = writer.deliver(APP, "alice", "bob", "hello", "m", copy=True)
+    assert writer.deliver(APP, "alice", "bob", "hello", "m", copy=True) == first
+    assert writer.deliver(APP, "nobody", "bob", "hello", "n", copy=True)[0] is None
+    assert writer.deliver(APP, "bob", "bob", "hello", "o", copy=True)[1] is None
+    assert [len(log_of(writer, user)) for user in ("alice", "bob")] == [1, 3]
+    assert servers.keys("*:outbox") == set()

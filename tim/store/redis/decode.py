@@ -1,10 +1,11 @@
-"""What the scripts of a store on Redis are given and answer with: a refusal, or values that are all strings."""
+"""What scripts reply and publish, as values of the model. All of it arrives as strings."""
 
 from __future__ import annotations
 
-import secrets
+import json
+from typing import Any
 
-from tim.ends import Client
+from tim.ends import Client, Gone
 from tim.errors import (
     InstanceGone,
     NodeForgotten,
@@ -14,26 +15,33 @@ from tim.errors import (
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import Instance
-from tim.store.hints import gone_of, seconds
-from tim.store.redis.connection import Reply
+from tim.model import Instance, Message
+from tim.store.hints import Hint
 
 
-def call_id() -> str:
-    """What tells a call that is sent again, as its answer was lost, from another one."""
-    return secrets.token_hex(8)
+class UnknownReply(RuntimeError):
+    """A script has replied or published something that has no meaning here: script and caller do not fit together."""
 
 
 def us(seconds_: float) -> str:
-    """Seconds as a script counts time: in whole microseconds."""
+    """Seconds as whole microseconds, in which scripts count time."""
     return str(round(seconds_ * 1e6))
 
 
-def checked(reply: Reply) -> Reply:
-    """The reply of a script that has decided; what it refuses is raised."""
+def seconds(microseconds: str) -> float:
+    return int(microseconds) / 1e6
+
+
+def checked(verb: str, reply: list[Any]) -> list[Any]:
+    """The values in the reply of the script `verb`, where it has done what it was called for.
+
+    Raises:
+        IMError: the script refuses; the class says why.
+        UnknownReply: the reply is none that a script should give.
+    """
     match reply:
-        case ["ok", *_]:
-            return reply
+        case ["ok", *values]:
+            return values
         case ["gone", reason, at, browser, address]:
             raise InstanceGone(gone_of(reason, at, browser, address))
         case ["no-account", user]:
@@ -44,10 +52,36 @@ def checked(reply: Reply) -> Reply:
             raise NotReady
         case ["too-many", left]:
             raise TooManyMessages(seconds(left))
-        case ["void"]:
+        case ["revoked"]:
             raise UserSigRevoked
-        case _:
+        case ["forgotten"]:
             raise NodeForgotten
+    kind = reply[0] if isinstance(reply, list) and reply else reply
+    raise UnknownReply(f"the script {verb} gave an unknown reply: {kind!r}")
+
+
+def hint_of(published: str) -> Hint:
+    """The hint that a script has published.
+
+    Raises:
+        UnknownReply: it is of no known kind.
+    """
+    fields: dict[str, Any] = json.loads(published)
+    app, user = int(fields["app"]), fields.get("user", "")
+    match fields["kind"]:
+        case "instances-changed":
+            return Hint(app, user)
+        case "message":
+            return Hint(app, user, message=message_of(fields, fields["seq"]))
+        case "ended":
+            gone = gone_of(fields["reason"], fields["at"], fields.get("by_browser"), fields.get("by_address"))
+            return Hint(app, user, instance=fields["instance"], gone=gone)
+        case "attached":
+            return Hint(app, user, instance=fields["instance"], stream=int(fields["stream"]))
+        case "limits":
+            return Hint(app, user, limits=True)
+        case kind:
+            raise UnknownReply(f"a script published a hint of an unknown kind: {kind!r}")
 
 
 def fields_of(flat: list[str]) -> dict[str, str]:
@@ -70,6 +104,29 @@ def instance_of(flat: list[str]) -> Instance:
         expires=seconds(of["expires"]),
         generation=int(of["generation"]),
         stream=int(of["stream"]),
-        detached_at=seconds(of["detached"]) if "detached" in of else None,
+        detached_at=seconds(of["detached_at"]) if "detached_at" in of else None,
         gone=gone,
     )
+
+
+def instances_of(found: list[list[str]]) -> list[Instance]:
+    return [instance_of(flat) for flat in found]
+
+
+def message_of(fields: dict[str, str], seq: str) -> Message:
+    """The message in the fields of its entry in a log."""
+    return Message(
+        seq=int(seq),
+        id=fields["id"],
+        sender=fields["sender"],
+        to=fields["to"],
+        text=fields["text"],
+        time=seconds(fields["time"]),
+        instance=fields["instance"],
+    )
+
+
+def gone_of(reason: str, at: str, browser: str | None, address: str | None) -> Gone:
+    """The end of an instance. Without a browser no client caused it; the name of a browser may be empty."""
+    by = None if browser is None or address is None else Client(browser, address)
+    return Gone(reason, seconds(at), by)

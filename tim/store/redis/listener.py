@@ -1,4 +1,4 @@
-"""The hints that other processes send to this one: one thread, one connection to each server of the store."""
+"""Receives the hints for this node: one thread, one connection to each server of the store."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 
 from tim.errors import StoreUnavailable
-from tim.store.hints import Hint, read
-from tim.store.redis.connection import FAILURES, PREFIXES, Connection
+from tim.store.hints import Hint
+from tim.store.redis.connection import FAILURES, Connection
+from tim.store.redis.decode import UnknownReply, hint_of
+from tim.store.redis.shards import key
 
 PAUSE: Final = 0.5
-"""Seconds before a broken line is made anew."""
+"""Seconds before a broken connection is opened anew."""
 SILENCE: Final = 2.0
-"""Seconds between the questions whether a line lives; one that answers none of two is dead."""
+"""Seconds between two pings; a connection that answers neither of two is dead."""
 
 ORDINARY: Final = (*FAILURES, StoreUnavailable)
-"""What a server that is away is noticed by. Whatever else happens, this process must not go deaf for it."""
+"""Errors of a server that is away. Any other error is logged with its traceback; no error ends the thread."""
 
 log = logging.getLogger("tim")
 
 
 class Listener:
-    """Hears what is told to `node`, until it is closed; whatever breaks is made anew.
+    """Receives the hints for `node` until it is closed, and opens broken connections anew.
 
     Args:
         hear: called with each hint, on the thread of this object.
-        missed: called each time when it listens again, as hints may have been lost before.
+        missed: called each time it begins to listen, as hints may have been lost before.
     """
 
     def __init__(
@@ -51,56 +53,58 @@ class Listener:
         self._closed.set()
 
     def _run(self) -> None:
-        said = ""  # one line an outage is enough
+        logged = ""  # one line for each outage
         while not self._closed.is_set():
             try:
-                with ExitStack() as open_lines:
-                    self._listen([self._line(server, parts, open_lines) for server, parts in self._servers()])
+                with ExitStack() as stack:
+                    servers = self._connection.servers().items()
+                    self._listen([self._subscribed(server, shards, stack) for server, shards in servers])
             except Exception as error:
                 if not self._closed.wait(PAUSE):
-                    if str(error) != said:
+                    if str(error) != logged:
                         log.warning("hints: %s", error, exc_info=not isinstance(error, ORDINARY))
-                    said = str(error)
+                    logged = str(error)
                     self._connection.look_again()
 
-    def _servers(self) -> list[tuple[Redis, list[int]]]:
-        return list(self._connection.servers().items())
-
-    def _line(self, server: Redis, parts: list[int], open_lines: ExitStack) -> Any:
-        """A connection that is told the hints of these parts."""
+    def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Any:
+        """A connection that receives the hints of these shards; `stack` closes it."""
         pool = server.connection_pool
-        line: Any = pool.connection_class(**pool.connection_kwargs)  # not one of the few that the pool may make
-        open_lines.callback(line.disconnect)
-        line.connect()
-        # One for each part: a cluster takes no command that is about several.
-        asked = [("SSUBSCRIBE", f"{PREFIXES[part]}:node:{self._node}") for part in parts]
-        line.send_packed_command(line.pack_commands(asked))
-        for _ in parts:
-            line.read_response()  # that it is subscribed; an error where the part is elsewhere
-        return line
+        opened: Any = pool.connection_class(**pool.connection_kwargs)  # not one of the pool, which has only so many
+        stack.callback(opened.disconnect)
+        opened.connect()
+        # One command for each shard: a cluster takes none that is about several slots.
+        commands = [("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]
+        opened.send_packed_command(opened.pack_commands(commands))
+        for _ in shards:
+            opened.read_response()  # the confirmation; raises where the shard is on another server
+        return opened
 
-    def _listen(self, lines: list[Any]) -> None:
+    def _listen(self, connections: list[Any]) -> None:
         with selectors.DefaultSelector() as selector:
-            for line in lines:
-                selector.register(line._sock, selectors.EVENT_READ, line)
-            heard = dict.fromkeys(lines, time.monotonic())
-            asked = 0.0
+            for connection in connections:
+                selector.register(connection._sock, selectors.EVENT_READ, connection)
+            heard = dict.fromkeys(connections, time.monotonic())
+            pinged = 0.0
             self._missed()
             while not self._closed.is_set():
                 for ready, _ in selector.select(SILENCE / 2):
                     heard[ready.data] = time.monotonic()
                     self._read(ready.data)
-                if time.monotonic() > asked + SILENCE:
-                    asked = time.monotonic()
-                    for line in lines:
-                        line.send_command("PING")
+                if time.monotonic() > pinged + SILENCE:
+                    pinged = time.monotonic()
+                    for connection in connections:
+                        connection.send_command("PING")
                 if min(heard.values()) < time.monotonic() - 2 * SILENCE:
-                    raise ConnectionError("a line is dead")
+                    raise ConnectionError("a connection is dead")
 
-    def _read(self, line: Any) -> None:
-        while line.can_read(0):
-            match line.read_response():
-                case ["smessage", _, words]:
-                    self._hear(read(words))
+    def _read(self, connection: Any) -> None:
+        while connection.can_read(0):
+            match connection.read_response():
+                case ["smessage", _, published]:
+                    self._hear(hint_of(published))
                 case ["sunsubscribe", *_]:
-                    raise ConnectionError("a part has moved to another server")
+                    raise ConnectionError("a shard has moved to another server")
+                case ["pong", _] | "PONG":
+                    pass
+                case other:
+                    raise UnknownReply(f"an unknown reply on a connection for hints: {other!r}")

@@ -1,18 +1,25 @@
 #!lua
-local id, app, user, browser, address = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local expires, limit, made = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
+-- Evicts as many instances of the account as the limit demands, and admits the newcomer.
+-- KEYS: the shard of the account
+-- ARGV: id, app, user, browser, address, expires, limit, made
+--   `made` is the unix second in which the UserSig says it was made, `exact` where it is not known.
+-- Replies:
+--   {'ok', instance, evicted}  admitted, or it was before
+--   {'revoked'}                a kick has revoked the UserSig
+local id, app, user, browser, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local expires, limit, made = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local known = find(id)
 if known then return {'ok', flat(known), {}} end
 local account = key('account', app, user)
-local void, revoked, early = unpack(redis.call('HMGET', account, 'void', 'revoked', 'early'))
-local ticket = us(made) .. '/' .. expires
-if made < tonumber(void or 0) or tickets(revoked)[ticket] then return {'void'} end
+local revoked_before, revoked, early = unpack(redis.call('HMGET', account, 'revoked_before', 'revoked', 'early'))
+local usersig = us(made) .. '/' .. expires
+if made < tonumber(revoked_before or 0) or usersigs(revoked)[usersig] then return {'revoked'} end
 
 -- rules.leaving: the detached first, then the oldest generation.
 local seated = live(app, user, true)
 table.sort(seated, function(a, b)
-    if (a.detached == nil) ~= (b.detached == nil) then return a.detached ~= nil end
+    if (a.detached_at == nil) ~= (b.detached_at == nil) then return a.detached_at ~= nil end
     return tonumber(a.generation) < tonumber(b.generation)
 end)
 local evicted = {}
@@ -22,18 +29,18 @@ for n = 1, #seated + 1 - limit do
 end
 
 redis.call('HSET', account, 'exists', 1)
--- Its maker's clock is ahead: a kick has to know it, as it will say that it was made after the kick.
-if made * 1000000 > now and made < never then
-    local known = tickets(early, now / 1000000)
-    known[ticket] = made
-    keep_tickets(account, 'early', known)
+-- Its maker's clock is ahead: it will say that it was made after the next kick, so that kick has to know it.
+if made * 1000000 > now and made < exact then
+    local used = usersigs(early, now / 1000000)
+    used[usersig] = made
+    keep_usersigs(account, 'early', used)
 end
 local instance = {id = id}
 set(instance, {
     app = app, user = user, browser = browser, address = address, since = now, expires = expires,
-    generation = redis.call('HINCRBY', account, 'generation', 1), stream = 0, detached = now,
+    generation = redis.call('HINCRBY', account, 'generation', 1), stream = 0, detached_at = now,
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 schedule(instance)
-changed(app, user)
-return {'ok', flat(instance), all(evicted)}
+notify_changed(app, user)
+return {'ok', flat(instance), all_flat(evicted)}

@@ -1,10 +1,20 @@
 #!lua
-local app, id, to, exists, text, message_id = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local max_log, overhead, most, minute = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+-- Writes a message of an instance into the log of its sender, and notes in the outbox that the receiver lacks its copy.
+-- KEYS: the shard of the sender
+-- ARGV: app, id, to, exists, text, message_id
+--   `exists` is 1 where the receiver exists; its account may lie in another shard.
+-- Replies:
+--   {'ok', seq, message, entry, pending}  the sender's copy, as it was written now or before; `pending` is 1 while the
+--                                         outbox has the entry
+--   {'gone', reason, at, browser, address}  the instance has ended for good
+--   {'not-ready'}                         its stream is not open
+--   {'no-account', to}                    the receiver does not exist
+--   {'too-many', left}                    microseconds until it may send again
+local app, id, to, receiver_exists, text, message_id = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local instance = find(id)
 if not instance or instance.app ~= app then return gone({}, 'unknown', now) end
-local reason, at = fate(instance)
+local reason, at = ended(instance)
 if reason and reason ~= 'away' then return gone(instance, reason, at) end
 if reason or not instance.node then return {'not-ready'} end
 
@@ -13,21 +23,21 @@ local message = {id = message_id, sender = user, to = to, text = text, time = us
 local outbox = key('outbox')
 local known, copy = copy_of(app, user, message, 0)
 if known then
-    local entry = table.concat({app, user, known}, ':')
+    local entry = outbox_entry(app, user, known)
     return {'ok', known, copy, entry, redis.call('ZSCORE', outbox, entry) and 1 or 0}
 end
-if exists == '0' then return {'no-account', to} end
+if receiver_exists == '0' then return {'no-account', to} end
 
--- The times of the newest messages of the instance, the newest first.
-local times = key('minute', id)
-local oldest = tonumber(redis.call('LINDEX', times, most - 1) or 0)
+-- When the instance sent its newest messages, the newest first.
+local sent_at = key('rate', id)
+local oldest = tonumber(redis.call('LINDEX', sent_at, messages_a_minute - 1) or 0)
 -- A time in the future is from before the clock was set back.
 if oldest > now - minute and oldest <= now then return {'too-many', us(oldest + minute - now)} end
-redis.call('LPUSH', times, us(now))
-redis.call('LTRIM', times, 0, most - 1)
-redis.call('PEXPIRE', times, minute / 1000)
+redis.call('LPUSH', sent_at, us(now))
+redis.call('LTRIM', sent_at, 0, messages_a_minute - 1)
+redis.call('PEXPIRE', sent_at, minute / 1000)
 
-local seq, fields = write(app, user, message, max_log, overhead)
-local entry = table.concat({app, user, seq}, ':')
+local seq, fields = write(app, user, message)
+local entry = outbox_entry(app, user, seq)
 if to ~= user then redis.call('ZADD', outbox, 'NX', now, entry) end
 return {'ok', seq, fields, entry, 1}

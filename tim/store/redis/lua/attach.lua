@@ -1,16 +1,24 @@
 #!lua
-local id, node, limit, after, call = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+-- Opens a stream of an instance at a node; an instance that was away takes a seat again if one is free.
+-- KEYS: the shard of the account
+-- ARGV: id, node, limit, [after, call]
+--   With `after`, only if that is still the number of the newest stream; `call` tells a repeated call from a new one.
+-- Replies:
+--   {'ok', instance}  attached
+--   {'ok', false}     stream `after` is not the newest one
+--   {'gone', reason, at, browser, address}  the instance has ended
+--   {'forgotten'}     the node has not joined, or is dead; it has to join again
+local id, node, limit, after, call = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
-local before = call and answered(call)
-if before then return before end
+local earlier = call and earlier_reply(call)
+if earlier then return earlier end
 local instance = find(id)
 if not instance then return gone({}, 'unknown', now) end
--- A node that is held to be dead must not have streams; it learns of it when it renews, and comes again.
-if not redis.call('ZSCORE', key('nodes'), node) then return {'lapsed'} end
+if not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 
 local app, user = instance.app, instance.user
-local reason, at = fate(instance)
--- An end for good is told whichever stream is the newest.
+local reason, at = ended(instance)
+-- A final end is reported whichever stream is the newest.
 if after and instance.stream ~= after and (not reason or reason == 'away') then return {'ok', false} end
 if reason == 'away' then
     local seated = live(app, user, true)
@@ -23,8 +31,7 @@ if reason == 'away' then
         finish(instance, 'multipleAccount', math.max(tonumber(newest.since), at), newest.browser, newest.address)
         return gone(instance, instance.reason, instance.at)
     end
-    redis.call('SREM', key('away', app, user), id)
-    redis.call('ZREM', key('stayed', app, user), id)
+    redis.call('ZREM', key('away', app, user), id)
     set(instance, {
         reason = false, at = false, by_browser = false, by_address = false,
         generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),
@@ -36,13 +43,13 @@ elseif reason then
 end
 
 local old = instance.node
-set(instance, {stream = instance.stream + 1, node = node, detached = false})
-if old then redis.call('SREM', key('at', old), id) end
-redis.call('SADD', key('at', node), id)
+set(instance, {stream = instance.stream + 1, node = node, detached_at = false})
+if old then redis.call('SREM', key('attached', old), id) end
+redis.call('SADD', key('attached', node), id)
 if old and old ~= node then
-    tell(old, {app = app, user = user, instance = id, stream = instance.stream})
+    notify(old, 'attached', {app = app, user = user, instance = id, stream = instance.stream})
 end
 schedule(instance)
-changed(app, user)
+notify_changed(app, user)
 local reply = {'ok', flat(instance)}
-return call and answer(call, reply) or reply
+return call and keep_reply(call, reply) or reply

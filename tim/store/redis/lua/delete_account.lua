@@ -1,11 +1,18 @@
 #!lua flags=allow-oom
-local app, user, call = ARGV[5], ARGV[6], ARGV[7]
+-- Ends every instance of an account, and forgets the account and its log.
+-- KEYS: the shard of the account
+-- ARGV: app, user, call
+--   `call` tells a repeated call from a new one.
+-- Replies:
+--   {'ok', ended}         the instances that it ended
+--   {'no-account', user}  there is none
+local app, user, call = ARGV[4], ARGV[5], ARGV[6]
 
-local before = answered(call)
-if before then return before end
+local earlier = earlier_reply(call)
+if earlier then return earlier end
 if not exists(app, user) then return {'no-account', user} end
-local ended = end_all(app, user)
--- That a UserSig of its is void stays true, and no generation comes twice.
-redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'shown', 'bytes', 'early')
-redis.call('DEL', key('log', app, user), key('sent', app, user))
-return answer(call, {'ok', ended})
+local instances = end_all(app, user)
+-- The rest stays: revoked UserSigs stay revoked, and no generation is given twice.
+redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'read_seq', 'bytes', 'early')
+redis.call('DEL', key('log', app, user), key('ids', app, user))
+return keep_reply(call, {'ok', instances})

@@ -1,16 +1,22 @@
 #!lua flags=allow-oom
-local id, stream = ARGV[5], ARGV[6]
+-- Closes a stream of an instance; an older stream than the newest changes nothing.
+-- KEYS: the shard of the account
+-- ARGV: id, stream
+-- Replies:
+--   {'ok', 1}  detached
+--   {'ok', 0}  not detached: the stream is not the newest, or the instance has ended, and its notice is delivered now
+local id, stream = ARGV[4], ARGV[5]
 
 local instance = find(id)
 if not instance or not instance.node or instance.stream ~= stream then return {'ok', 0} end
 if instance.reason then
-    redis.call('SREM', key('owed', instance.node), id)
+    redis.call('SREM', key('notices', instance.node), id)
     set(instance, {node = false})
     schedule(instance)
     return {'ok', 0}
 end
-redis.call('SREM', key('at', instance.node), id)
-set(instance, {node = false, detached = now})
+redis.call('SREM', key('attached', instance.node), id)
+set(instance, {node = false, detached_at = now})
 schedule(instance)
-changed(instance.app, instance.user)
+notify_changed(instance.app, instance.user)
 return {'ok', 1}

@@ -1,7 +1,12 @@
 #!lua flags=no-writes
-local instance = find(ARGV[5])
+-- Reads an instance, ended or not.
+-- KEYS: the shard of the account
+-- ARGV: id
+-- Replies:
+--   {'ok', now, instance}  an empty `instance` where there is none
+local instance = find(ARGV[4])
 if not instance then return {'ok', us(now), {}} end
-local reason, at = fate(instance)
+local reason, at = ended(instance)
 if reason then
     instance.reason = reason
     instance.at = us(at)

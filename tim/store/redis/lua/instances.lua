@@ -1,2 +1,7 @@
 #!lua flags=no-writes
-return {'ok', all(live(ARGV[5], ARGV[6]))}
+-- Reads the live instances of an account.
+-- KEYS: the shard of the account
+-- ARGV: app, user
+-- Replies:
+--   {'ok', instances}  the oldest generation first
+return {'ok', all_flat(live(ARGV[4], ARGV[5]))}

@@ -1,12 +1,5 @@
 -- The logs of messages: each account has its own, numbered 1, 2, 3, … without gaps.
 
--- Names and values in turn, as a table.
-local function of_flat(list)
-    local fields = {}
-    for n = 1, #list, 2 do fields[list[n]] = list[n + 1] end
-    return fields
-end
-
 -- rules.distinct_id
 local function distinct_id(message)
     local content = table.concat({message.sender, message.to, message.text}, '\0')
@@ -16,13 +9,13 @@ end
 -- The newest message in the account's log with this instance and id, its number, and its fields as they were written;
 -- nil where there is none.
 local function newest_of(app, user, instance, id)
-    local seq = redis.call('HGET', key('sent', app, user), instance .. '/' .. id)
+    local seq = redis.call('HGET', key('ids', app, user), instance .. '/' .. id)
     local entry = seq and redis.call('XRANGE', key('log', app, user), seq, seq)[1]
     if entry then return of_flat(entry[2]), seq, entry[2] end
 end
 
--- The number and the fields of the copy of `message` that the account's log has, of the time `since` or later. It has
--- the same sender, receiver, text, instance and id. Where another message has its id, `message` gets one of its own.
+-- The number and the fields of the copy of `message` in the account's log, of the time `since` or later. A copy has the
+-- same sender, receiver, text, instance and id. Where another message has its id, `message` gets one of its own.
 local function copy_of(app, user, message, since)
     local function is_copy(found)
         return found and tonumber(found.time) >= since and found.sender == message.sender and found.to == message.to
@@ -38,21 +31,21 @@ local function copy_of(app, user, message, since)
     return nil
 end
 
--- Add `message` to the account's log; its number and fields. What is older than is remembered goes, ten at a time, and
--- the oldest go until the log has at most `max_log` bytes, where a message counts `overhead` beside its text.
-local function write(app, user, message, max_log, overhead)
-    local account, log, sent = key('account', app, user), key('log', app, user), key('sent', app, user)
-    local size, first = #message.text + overhead, 0
+-- Add `message` to the account's log and notify the nodes of the account; returns its number and fields. Messages older
+-- than `remembered` are removed, ten at a time, and the oldest until the log has at most `max_log` bytes.
+local function write(app, user, message)
+    local account, log, ids = key('account', app, user), key('log', app, user), key('ids', app, user)
+    local size, first = #message.text + message_overhead, 0
     local bytes = tonumber(redis.call('HGET', account, 'bytes') or 0) + size
     local function has_room()
         local oldest = redis.call('XRANGE', log, us(first), '+', 'COUNT', 10)
-        if #oldest == 0 then bytes = size end -- the log is empty, or was forgotten as a whole
+        if #oldest == 0 then bytes = size end -- the log is empty, or has expired as a whole
         for _, entry in ipairs(oldest) do
             local old, seq = of_flat(entry[2]), string.match(entry[1], '^%d+')
             if tonumber(old.time) >= now - remembered and bytes <= max_log then return true end
             local name = old.instance .. '/' .. old.id
-            if redis.call('HGET', sent, name) == seq then redis.call('HDEL', sent, name) end
-            bytes = math.max(size, bytes - #old.text - overhead)
+            if redis.call('HGET', ids, name) == seq then redis.call('HDEL', ids, name) end
+            bytes = math.max(size, bytes - #old.text - message_overhead)
             first = seq + 1
         end
         return bytes <= max_log
@@ -63,15 +56,28 @@ local function write(app, user, message, max_log, overhead)
     local seq = redis.call('HINCRBY', account, 'seq', 1)
     local fields = flat(message)
     redis.call('XADD', log, us(seq) .. '-0', unpack(fields))
-    redis.call('HSET', sent, message.instance .. '/' .. message.id, seq)
-    -- What is not written to for so long has nothing that is still remembered.
+    redis.call('HSET', ids, message.instance .. '/' .. message.id, seq)
+    -- A log without a new message for so long has none that is still remembered.
     redis.call('PEXPIRE', log, remembered / 1000 + 1)
-    redis.call('PEXPIRE', sent, remembered / 1000 + 1)
+    redis.call('PEXPIRE', ids, remembered / 1000 + 1)
 
-    local seated, shown = live(app, user), user == message.sender
-    for _, instance in ipairs(seated) do shown = shown or instance.node ~= nil end
-    redis.call('HSET', account, 'bytes', us(bytes), unpack(shown and {'shown', seq} or {}))
+    local instances, is_read = live(app, user), user == message.sender
+    for _, instance in ipairs(instances) do is_read = is_read or instance.node ~= nil end
+    redis.call('HSET', account, 'bytes', us(bytes), unpack(is_read and {'read_seq', seq} or {}))
     message.app, message.user, message.seq = app, user, us(seq)
-    tell_nodes(seated, message)
+    notify_nodes(instances, 'message', message)
     return us(seq), fields
+end
+
+-- The outbox has an entry for each message whose second copy is still to be written. It names the copy that is there,
+-- in a log of this shard, as 'app:user:seq'. `deliver` writes the other copy, and the caller then removes the entry.
+local function outbox_entry(app, user, seq) return table.concat({app, user, seq}, ':') end
+
+-- The app, the account that still lacks its copy, and the fields of the copy that is there; nil where that is gone.
+local function read_outbox(entry)
+    local app, user, seq = string.match(entry, '^(%d+):(.+):(%d+)$')
+    local copy = redis.call('XRANGE', key('log', app, user), seq, seq)[1]
+    if not copy then return nil end
+    local message = of_flat(copy[2])
+    return app, user == message.sender and message.to or message.sender, copy[2]
 end

@@ -1,6 +1,11 @@
 #!lua flags=no-writes
-local counted = {}
+-- Counts the instances that are online, by node.
+-- KEYS: one shard
+-- ARGV: none
+-- Replies:
+--   {'ok', counts}  a list of {node, number}
+local counts = {}
 for n, node in ipairs(redis.call('ZRANGE', key('nodes'), 0, -1)) do
-    counted[n] = {node, redis.call('SCARD', key('at', node))}
+    counts[n] = {node, redis.call('SCARD', key('attached', node))}
 end
-return {'ok', counted}
+return {'ok', counts}

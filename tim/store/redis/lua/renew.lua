@@ -1,9 +1,15 @@
 #!lua flags=allow-oom
-local node, lease, joins, many = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1', 100
+-- Renews the lease of a node, and returns instances whose end it has not been notified of.
+-- KEYS: one shard
+-- ARGV: node, lease, joins
+--   `joins` is 1 where the node joins.
+-- Replies:
+--   {'ok', ended}  some of those whose notice is pending, 100 at most
+--   {'forgotten'}  it has not joined, or was held to be dead; so until it joins, as this reply may be lost
+local node, lease, joins, many = ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1', 100
 
--- Whoever is forgotten stays so until he joins: the answer that says so may be lost.
-if not joins and not redis.call('ZSCORE', key('nodes'), node) then return {'ok', 0, {}} end
+if not joins and not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 redis.call('ZADD', key('nodes'), now + lease, node)
-local ended = {}
-for _, id in ipairs(redis.call('SRANDMEMBER', key('owed', node), many)) do ended[#ended + 1] = find(id) end
-return {'ok', 1, all(ended)}
+local pending = {}
+for _, id in ipairs(redis.call('SRANDMEMBER', key('notices', node), many)) do pending[#pending + 1] = find(id) end
+return {'ok', all_flat(pending)}

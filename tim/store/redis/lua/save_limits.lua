@@ -1,8 +1,14 @@
 #!lua
-local app = ARGV[5]
+-- Saves the limits of an app, and notifies every other node.
+-- KEYS: the first shard
+-- ARGV: app, fields...
+--   `fields` are names and values in turn.
+-- Replies:
+--   {'ok'}
+local app = ARGV[4]
 
-redis.call('HSET', key('limits', app), unpack(ARGV, 6))
+redis.call('HSET', key('limits', app), unpack(ARGV, 5))
 for _, node in ipairs(redis.call('ZRANGE', key('nodes'), 0, -1)) do
-    if node ~= me then tell(node, {app = app, limits = true}) end
+    if node ~= me then notify(node, 'limits', {app = app}) end
 end
 return {'ok'}

@@ -1,15 +1,23 @@
 #!lua flags=allow-oom
-local id, other = ARGV[5], ARGV[6]
+-- Ends another instance of the same account, on behalf of an instance that is logged in.
+-- KEYS: the shard of the account
+-- ARGV: id, other
+-- Replies:
+--   {'ok', instance}  the other one, ended
+--   {'ok', false}     the other one had ended before
+--   {'gone', reason, at, browser, address}  instance `id` has ended
+--   {'no-instance'}   the account has no instance `other`
+local id, other = ARGV[4], ARGV[5]
 
 local instance = find(id)
 if not instance then return gone({}, 'unknown', now) end
-local reason, at = fate(instance)
+local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
--- Of another account it lies in another part, and is not found, or it says so.
+-- An instance of another account lies in another shard and is not found, or has another user.
 local target = find(other)
 if not target or target.app ~= instance.app or target.user ~= instance.user then return {'no-instance'} end
-local before = fate(target)
+local before = ended(target)
 if before and before ~= 'away' then return {'ok', false} end
 finish(target, 'loggedOut', now, instance.browser, instance.address)
-changed(instance.app, instance.user)
+notify_changed(instance.app, instance.user)
 return {'ok', flat(target)}

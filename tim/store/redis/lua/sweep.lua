@@ -1,13 +1,21 @@
 #!lua flags=allow-oom
-local lease, patience, many = tonumber(ARGV[5]), tonumber(ARGV[6]), 100
--- The caller needs the hints too: he is answered only who has ended, and not who is detached now.
+-- Detaches the streams of dead nodes, ends and forgets instances that are due, and returns what is left in the outbox.
+-- KEYS: one shard
+-- ARGV: lease, patience
+--   `patience` is how old an entry of the outbox has to be.
+-- Replies:
+--   {'ok', more, ended, unfinished}  `more` is 1 where instances are left that are due; `unfinished` is a list of
+--                                    {entry, app, user, message}: the account `user` lacks a copy of `message`, or
+--                                    {entry} where nothing is to be done any more
+local lease, patience, many = tonumber(ARGV[4]), tonumber(ARGV[5]), 100
+-- The caller needs the hints as well: the reply names the ended instances, not the detached ones.
 me = ''
 
--- A node is dead if it alone was silent. Where nobody was heard for long, it was this server that was away.
-local silence = now - (redis.call('GET', key('pulse')) or now)
-redis.call('SET', key('pulse'), us(now))
+-- A node is dead if it alone was silent. Where no node was heard for long, this server was away.
+local silence = now - (redis.call('GET', key('swept')) or now)
+redis.call('SET', key('swept'), us(now))
 if silence < 0 then
-    -- The clock was set back: leases and what waits must not last so much longer.
+    -- The clock was set back: leases and the outbox must not wait so much longer.
     for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), us(now + lease), '+inf')) do
         redis.call('ZADD', key('nodes'), now + lease, node)
     end
@@ -19,45 +27,42 @@ for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), '-inf', us(now))
     if silence > lease / 2 then
         redis.call('ZADD', key('nodes'), now + lease, node)
     else
-        for _, id in ipairs(redis.call('SMEMBERS', key('at', node))) do
+        for _, id in ipairs(redis.call('SMEMBERS', key('attached', node))) do
             local instance = find(id)
-            set(instance, {node = false, detached = now})
+            set(instance, {node = false, detached_at = now})
             schedule(instance)
-            changed(instance.app, instance.user)
+            notify_changed(instance.app, instance.user)
         end
-        for _, id in ipairs(redis.call('SMEMBERS', key('owed', node))) do
+        for _, id in ipairs(redis.call('SMEMBERS', key('notices', node))) do
             local instance = find(id)
             set(instance, {node = false})
             schedule(instance)
         end
-        redis.call('DEL', key('at', node), key('owed', node))
+        redis.call('DEL', key('attached', node), key('notices', node))
         redis.call('ZREM', key('nodes'), node)
     end
 end
 
-local ended = {}
+local finished = {}
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', us(now), 'LIMIT', 0, many)
 for _, id in ipairs(due) do
     local instance = find(id)
-    local reason, at = fate(instance)
+    local reason, at = ended(instance)
     if not reason then
         schedule(instance) -- another node has a shorter grace time
     elseif not instance.reason then
         finish(instance, reason, at)
-        changed(instance.app, instance.user)
-        ended[#ended + 1] = instance
+        notify_changed(instance.app, instance.user)
+        finished[#finished + 1] = instance
     elseif instance.node then
-        redis.call('ZADD', key('due'), now + lease, id) -- its stream has not heard it yet
+        redis.call('ZADD', key('due'), now + lease, id) -- its notice is still pending
     else
         forget(instance)
     end
 end
 
--- Messages whose sender's process died before it had written the receiver's copy.
-local unsent = {}
+local unfinished = {}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', us(now - patience), 'LIMIT', 0, many)) do
-    local app, user, seq = string.match(entry, '^(%d+):(.+):(%d+)$')
-    local found = redis.call('XRANGE', key('log', app, user), seq, seq)[1]
-    unsent[#unsent + 1] = {entry, app, found and found[2] or {}}
+    unfinished[#unfinished + 1] = {entry, read_outbox(entry)}
 end
-return {'ok', #due == many and 1 or 0, all(ended), unsent}
+return {'ok', #due == many and 1 or 0, all_flat(finished), unfinished}

@@ -1,0 +1,138 @@
+"""What stands at the top of each script is true: what it is given, and what it replies. Nothing else is accepted."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from tests.support.actors import Clock
+from tests.support.redis_server import RedisServer
+from tests.support.verbs import EVERYTHING, world
+from tim.ends import LOGGED_OUT, Gone
+from tim.errors import IMError
+from tim.store.redis.decode import UnknownReply, checked, hint_of
+from tim.store.redis.engine import RedisStore
+from tim.store.redis.scripts import CONSTANTS, SCRIPTS, Script, Scripts
+
+HEADER = re.compile(
+    r"#!lua[^\n]*\n"
+    r"-- (?P<what>[A-Z][^\n]*\.)\n"
+    r"-- KEYS: (?P<keys>[^\n]+)\n"
+    r"-- ARGV: (?P<argv>[^\n]+)\n(?:--   [^\n]+\n)*"
+    r"-- Replies:\n(?P<replies>(?:--   [^\n]+\n)+)"
+    r"(?P<body>(?!--)[\s\S]*)"
+)
+BEFORE = 3
+"""How many ARGV each script is given before its own."""
+MANY = 10_000
+
+
+def source(name: str) -> str:
+    return resources.files("tim.store.redis").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+def header(name: str) -> re.Match[str]:
+    found = HEADER.fullmatch(source(name))
+    assert found is not None, f"{name}.lua does not begin with what it does, KEYS, ARGV and replies"
+    return found
+
+
+def arguments(name: str) -> tuple[list[str], int, int]:
+    """The names of its ARGV, and how many it is given at least and at most."""
+    argv = header(name)["argv"]
+    names = [] if argv == "none" else re.findall(r"\w+", argv)
+    optional = len(re.findall(r"\w+", argv.partition("[")[2]))
+    if argv.endswith("..."):
+        return names, len(names) - 1, MANY
+    return names, len(names) - optional, len(names)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_argument_of_a_script_is_named_and_used(name: str) -> None:
+    names, _, _ = arguments(name)
+    used = {int(number) for number in re.findall(r"ARGV(?:\[|, )(\d+)", header(name)["body"])}
+    assert used == set(range(BEFORE + 1, BEFORE + 1 + len(names)))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_reply_of_a_script_is_named_and_understood(name: str) -> None:
+    found = header(name)
+    replies = re.findall(r"^--   (\{'[^}]+\})", found["replies"], re.MULTILINE)
+    kinds = set(re.findall(r"\{'([a-z-]+)'", found["body"])) | ({"gone"} if "gone(" in found["body"] else set())
+    assert kinds == {kind for reply in replies for kind in re.findall(r"\{'([a-z-]+)'", reply)}
+    for reply in replies:
+        kind, *values = reply.strip("{}").split(", ")
+        with suppress(IMError):  # a refusal
+            checked(name, [kind.strip("'"), *("1" for _ in values)])
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_each_constant_that_the_scripts_are_given_is_used(name: str) -> None:
+    assert sum(len(re.findall(rf"\b{name}\b", script.text)) > 1 for script in SCRIPTS.values()) > 0
+
+
+def test_each_script_is_given_as_many_arguments_as_it_names(
+    make_redis: Callable[..., RedisServer],
+    open_redis: Callable[..., RedisStore],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: dict[str, set[int]] = defaultdict(set)
+    for method in ("_evaluate", "_evaluate_all"):
+        original = getattr(Scripts, method)
+
+        def note(self: Scripts, *words: Any, _original: Any = original) -> Any:
+            *_, verb, values = words
+            given[verb].add(1 + len(values) - BEFORE)
+            return _original(self, *words)
+
+        monkeypatch.setattr(Scripts, method, note)
+    server = make_redis(clock=clock)
+    store = open_redis(server.url)
+    for call in EVERYTHING.values():
+        call(world(server, store, clock))
+    at = world(server, store, clock)
+    store.attach_again(at.online.id, "node-1", 10, at.online.stream)
+    store.remove(at.closed.id, Gone(LOGGED_OUT, 0))
+    assert given.keys() == SCRIPTS.keys()
+    for name, numbers in given.items():
+        _, least, most = arguments(name)
+        assert all(least <= number <= most for number in numbers), (
+            f"{name} is given {numbers} and names {least}, {most}"
+        )
+
+
+# What is not known
+
+
+@pytest.mark.parametrize("verb", ["get", "renew"])
+def test_an_unknown_reply_of_a_script_is_an_error_that_says_so(
+    verb: str,
+    make_redis: Callable[..., RedisServer],
+    open_redis: Callable[..., RedisStore],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = make_redis(clock=clock)
+    store = open_redis(server.url)
+    at = world(server, store, clock)
+    monkeypatch.setitem(SCRIPTS, verb, Script.of("#!lua\nreturn {'perhaps', 'secret'}"))
+    with pytest.raises(UnknownReply, match=f"the script {verb} gave an unknown reply: 'perhaps'$"):
+        EVERYTHING[verb](at)
+
+
+@pytest.mark.parametrize("reply", [[], ["gone"], ["forgotten", "1"], ["OK"], "ok", None, 1])
+def test_a_reply_of_another_shape_is_unknown(reply: Any) -> None:
+    with pytest.raises(UnknownReply):
+        checked("get", reply)
+
+
+def test_a_hint_of_an_unknown_kind_is_an_error_that_says_so() -> None:
+    with pytest.raises(UnknownReply, match="unknown kind: 'perhaps'"):
+        hint_of('{"kind": "perhaps", "app": "1", "user": "alice"}')

@@ -1,0 +1,107 @@
+"""The logs of messages, and how a message gets into two of them.
+
+The logs of sender and receiver may lie on two servers, so a message is written in two steps. The first step writes one
+copy and, in the same script, an entry of the outbox. The second step writes the other copy, and then the entry is
+removed. Where the node dies in between, or the other shard does not answer, the next sweep of any node finishes it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from typing import Final
+
+from tim.errors import NoSuchAccount, StoreUnavailable
+from tim.model import Message
+from tim.rules import shard_of
+from tim.store.redis.connection import TIMEOUT, Connection
+from tim.store.redis.decode import fields_of, message_of, seconds
+from tim.store.redis.scripts import Scripts
+from tim.store.redis.shards import key, shard_of_instance
+
+UNSENT: Final = 10.0
+"""Seconds after which a sweep writes the second copy of a message."""
+
+
+class Messages:
+    """The verbs on messages of a store on Redis."""
+
+    def __init__(self, connection: Connection, scripts: Scripts) -> None:
+        self._connection = connection
+        self._scripts = scripts
+
+    def append(
+        self, app: int, id: str, to: str, text: str, message_id: str, *, exists: bool
+    ) -> tuple[Message, Message | None]:
+        """The verb `append`; `exists` says whether the receiver does."""
+        shard = shard_of_instance(id)
+        seq, written, entry, pending = self._scripts.call(shard, "append", app, id, to, int(exists), text, message_id)
+        sent = message_of(fields_of(written), seq)
+        if to == sent.sender:
+            return sent, None
+        received = None
+        with suppress(StoreUnavailable):
+            received = self._copy(app, to, written, may_write=bool(pending))
+            if pending:
+                self._done(shard, entry)
+        return sent, received
+
+    def deliver(
+        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
+    ) -> tuple[Message | None, Message | None]:
+        """The verb `deliver`."""
+        message = ["id", message_id, "sender", sender, "to", to, "text", text, "instance", ""]
+        two = copy and sender != to
+        shard = shard_of(app, to)
+        seq, written, entry = self._scripts.call(shard, "deliver", app, to, 1, int(two), *message)
+        received = message_of(fields_of(written), seq)
+        if to == sender:
+            return received, None
+        sent = None
+        if two:
+            with suppress(StoreUnavailable):
+                sent = self._copy(app, sender, written)
+                self._done(shard, entry)
+        return sent, received
+
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int) -> list[Message]:
+        """The verb `history`."""
+        since, entries = self._scripts.call(shard_of(app, user), "history", app, user, after, limit, up_to)
+        newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
+        return [message for message in newest_first if message.time >= seconds(since)][::-1]
+
+    def finish(self, unfinished: list[tuple[int, list[object]]]) -> None:
+        """Write second copies that are still missing; each by its shard and what `sweep` replies of it.
+
+        A copy that cannot be written now stays for the next time. It holds up neither the others nor a renewal.
+        """
+        random.shuffle(unfinished)
+        enough = time.monotonic() + TIMEOUT
+        for shard, (entry, *missing) in unfinished:
+            with suppress(StoreUnavailable):
+                if missing:
+                    app, user, written = missing
+                    self._copy(int(str(app)), str(user), written, me="")  # type: ignore[arg-type]
+                self._done(shard, str(entry))
+            if time.monotonic() > enough:
+                break
+
+    def _copy(
+        self, app: int, user: str, written: list[str], *, may_write: bool = True, me: str | None = None
+    ) -> Message | None:
+        """Write into the log of `user` the copy of a message that another log has, once.
+
+        Returns the copy. None where `may_write` does not allow one, or where the account does not exist: it was
+        deleted in the meantime, or a sender that is no account has no log.
+        """
+        try:
+            seq, *copy = self._scripts.call(
+                shard_of(app, user), "deliver", app, user, int(may_write), 0, *written, me=me
+            )
+        except NoSuchAccount:
+            return None
+        return message_of(fields_of(copy[0]), seq) if seq else None
+
+    def _done(self, shard: int, entry: str) -> None:
+        self._connection.command(shard, "ZREM", key(shard, "outbox"), entry)

@@ -1,0 +1,182 @@
+"""The scripts in `lua/`: how they are loaded, and how they are called on one shard or on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import ConnectionError, NoScriptError
+
+from tim.errors import StoreUnavailable
+from tim.rules import (
+    EARLY_KEPT,
+    ENDS_KEPT,
+    MAX_LOG,
+    MESSAGE_OVERHEAD,
+    MESSAGES_A_MINUTE,
+    MINUTE,
+    PAUSE,
+    REMEMBERED,
+    SHARDS,
+    WINDOW,
+)
+from tim.store.redis.connection import Connection
+from tim.store.redis.decode import checked, us
+from tim.store.redis.shards import PREFIXES
+
+EXACT: Final = 2**53 - 1
+"""Largest integer that is exact in a Lua double; stands for "no limit"."""
+COMMON: Final = ("common", "usersigs", "log")
+"""The files that every script begins with, in this order."""
+CONSTANTS: Final = {
+    "remembered": us(REMEMBERED),
+    "minute": us(MINUTE),
+    "window": us(WINDOW),
+    "pause": us(PAUSE),
+    "ends_kept": ENDS_KEPT,
+    "early_kept": EARLY_KEPT,
+    "max_log": MAX_LOG,
+    "message_overhead": MESSAGE_OVERHEAD,
+    "messages_a_minute": MESSAGES_A_MINUTE,
+    "exact": EXACT,
+}
+"""What the scripts know of `tim.rules`; times are microseconds."""
+
+Reply = list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis gets it, and the hash by which Redis knows it afterwards."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Scripts:
+    """Calls scripts over `connection`.
+
+    Each call carries a deadline by the clock of its server, so a call that was given up is not carried out later,
+    when a paused server or a slow network goes on.
+
+    Attributes:
+        me: the node of the caller; hints of what it does itself are not sent to it.
+    """
+
+    def __init__(self, connection: Connection, grace: float) -> None:
+        self._connection = connection
+        self._grace = us(grace)
+        self.me = ""
+
+    def call(self, shard: int, verb: str, *words: object, me: str | None = None) -> Reply:
+        """The values that the script `verb` replies with on `shard`. After a broken connection it is called once more.
+
+        `me` stands for another node than the caller's.
+
+        Raises:
+            StoreUnavailable; and what `checked` raises where the script refuses.
+        """
+        return checked(verb, self._call(shard, verb, self._given(words, me)))
+
+    def everywhere(self, verb: str, *words: object) -> list[Reply | None]:
+        """The values that the script replies with on each shard, in their order; None for a shard without a reply.
+
+        Raises:
+            StoreUnavailable: there is no reply at all. And what `checked` raises where the script refuses.
+        """
+        given = self._given(words)
+        replies: list[Reply | None] = [None] * SHARDS
+        failure = StoreUnavailable("no shard of it answers")
+        for server, shards in self._connection.servers().items():
+            try:
+                with self._connection.reaching():
+                    found = self._evaluate_all(server, shards, verb, given)
+            except StoreUnavailable as error:
+                failure = error
+                continue
+            for shard, reply in zip(shards, found, strict=True):
+                with suppress(StoreUnavailable):
+                    done = isinstance(reply, list) and reply[:1] != ["late"]
+                    replies[shard] = reply if done else self._call(shard, verb, given)
+        if not any(replies):
+            raise failure
+        return [None if reply is None else checked(verb, reply) for reply in replies]
+
+    def everywhere_or_fail(self, verb: str, *words: object) -> list[Reply]:
+        """The same, where each shard has to reply.
+
+        Raises:
+            StoreUnavailable: one does not.
+        """
+        replies = [reply for reply in self.everywhere(verb, *words) if reply is not None]
+        if len(replies) < SHARDS:
+            raise StoreUnavailable("a shard of it does not answer")
+        return replies
+
+    def _given(self, words: tuple[object, ...], me: str | None = None) -> tuple[object, ...]:
+        return (self._grace, self.me if me is None else me, *words)
+
+    def _call(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
+        with self._connection.reaching():
+            try:
+                return self._evaluate(shard, verb, given)
+            except ConnectionError:
+                return self._evaluate(shard, verb, given)
+
+    def _evaluate(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
+        script = SCRIPTS[verb]
+        for _ in range(3):
+            words = (1, PREFIXES[shard], self._connection.deadline(shard), *given)
+            try:
+                reply: Reply = self._connection.execute(shard, "EVALSHA", script.sha, *words)
+            except NoScriptError:
+                reply = self._connection.execute(shard, "EVAL", script.text, *words)
+            if reply[:1] != ["late"]:
+                return reply
+            # The reply is here in time, so the clock of the server was set.
+            self._connection.set_clock(shard, int(reply[1]))
+        raise StoreUnavailable("its clock does not keep still")
+
+    def _evaluate_all(self, server: Redis, shards: list[int], verb: str, given: tuple[object, ...]) -> list[Any]:
+        """The replies of one server, or the errors in place of replies."""
+        try:
+            return self._pipelined(server, shards, verb, given)
+        except ConnectionError:
+            pass
+        try:
+            return self._pipelined(server, shards, verb, given)
+        except ConnectionError:
+            self._connection.look_again()
+            raise
+
+    def _pipelined(self, server: Redis, shards: list[int], verb: str, given: tuple[object, ...]) -> list[Any]:
+        with server.pipeline(transaction=False) as pipe:
+            for shard in shards:
+                words = (1, PREFIXES[shard], self._connection.deadline(shard), *given)
+                pipe.execute_command("EVALSHA", SCRIPTS[verb].sha, *words)  # type: ignore[no-untyped-call]
+            return pipe.execute(raise_on_error=False)
+
+
+def _load() -> dict[str, Script]:
+    """Each script by its name. Its first line has the flags, which Redis reads nowhere else."""
+    folder = resources.files("tim.store.redis").joinpath("lua")
+    constants = f"local {', '.join(CONSTANTS)} = {', '.join(map(str, CONSTANTS.values()))}\n"
+    common = constants + "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in COMMON)
+    found: dict[str, Script] = {}
+    for file in folder.iterdir():
+        name, _, suffix = file.name.partition(".")
+        if suffix == "lua" and name not in COMMON:
+            flags, _, verb = file.read_text(encoding="utf-8").partition("\n")
+            found[name] = Script.of(f"{flags}\n{common}{verb}")
+    return found
+
+
+SCRIPTS: Final = _load()
