@@ -86,7 +86,7 @@ def test_the_core_installs_alone_and_runs_the_example_of_the_readme(tmp_path: Pa
     assert "pip install 'tim[redis]'" in refused.stderr
     shipped = subprocess.run(
         [python, "-c", "from importlib.resources import files as f; print(f('tim').joinpath('py.typed').is_file(),"
-         "f('tim.store').joinpath('lua', 'admit.lua').is_file())"],
+         "f('tim.store').joinpath('redis', 'lua', 'admit.lua').is_file())"],
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
     assert shipped.stdout.split() == ["True", "True"]
