@@ -1,4 +1,4 @@
-"""What the service costs. `python -m tests.measure` prints the tables of README, for this machine and its Redis.
+"""What the service costs. `python -m tests.measure` prints the tables of docs/costs.md, for this machine and its Redis.
 
 Calls, commands and keys are exact. Bytes and microseconds are not: those of an idle machine are the ones to believe.
 """
@@ -215,12 +215,12 @@ def main() -> None:
         for tabs in (0, 1000, 10_000):
             its = renewal(tabs)
             time_taken = round(took["renewal"], -1)
-            say(f"| A process with {tabs} tabs, every 5 s | {its} | {its.within} | {time_taken:.0f} µs |\n")
+            say(f"| A node with {tabs} tabs, every 5 s | {its} | {its.within} | {time_taken:.0f} µs |\n")
         say("\n| what | keys | bytes |\n| --- | --- | --- |\n")
         for what, one in kept():
             say(f"| {what} | {one.keys} | {one.bytes} |\n")
         empty, each = process(500, Path(home) / "process")
-        say(f"\nA process takes {empty:.0f} MiB, and {each:.0f} KiB for each tab.\n\n")
+        say(f"\nA node takes {empty:.0f} MiB, and {each:.0f} KiB for each tab.\n\n")
         for name, us in took.items():
             say(f"{name}: {us:.0f} µs\n")
 

@@ -1,4 +1,4 @@
-"""README's figures are those of this code: what it costs a Redis, counted and weighed anew."""
+"""The figures of docs/costs.md are those of this code: what each action costs a Redis, counted and weighed anew."""
 
 from __future__ import annotations
 
@@ -8,60 +8,68 @@ import pytest
 
 from tests.measure import kept, renewal
 from tests.support.costs import costs
-from tests.support.readme import row
+from tests.support.documents import prose, row
 from tim.hub import MAX_STREAMS
 
+COSTS = "docs/costs.md"
 NEAR = 0.25
 """How far a number of bytes may be from the stated one: it depends on the version of Redis and of its allocator."""
 
 
-def test_what_people_do_costs_what_the_readme_says(tmp_path: Path) -> None:
+def figures(what: str) -> list[str]:
+    return row(COSTS, what)
+
+
+def test_what_people_do_costs_what_the_document_says(tmp_path: Path) -> None:
     counted = {what: [str(its), str(its.within)] for what, its in costs(tmp_path)}
-    assert counted == {what: row(what)[:2] for what in counted}
+    assert counted == {what: figures(what)[:2] for what in counted}
 
 
 @pytest.mark.parametrize("tabs", [0, 1000])
 def test_a_process_costs_the_same_whatever_its_tabs(tabs: int) -> None:
     its = renewal(tabs)
-    assert [str(its), str(its.within)] == row("A process with 0, 1000 or 10000 tabs, every 5 s")[:2]
+    assert [str(its), str(its.within)] == figures("A node with 0, 1000 or 10000 tabs, every 5 s")[:2]
 
 
-def test_what_is_kept_takes_the_keys_and_about_the_bytes_that_the_readme_says() -> None:
+def test_what_is_kept_takes_the_keys_and_about_the_bytes_that_the_document_says() -> None:
     for what, one in kept():
-        keys, size = row(what)
+        keys, size = figures(what)
         assert one.keys == int(keys), what
         assert one.bytes == pytest.approx(int(size), rel=NEAR), what
 
 
 def test_the_arithmetic_adds_up() -> None:
     def takes(what: str) -> int:
-        return int(row(what)[1])
+        return int(figures(what)[1])
 
     def lasts(what: str) -> int:
-        return int(row(what)[2].removesuffix(" µs"))
+        return int(figures(what)[2].removesuffix(" µs"))
 
     ended = takes("A tab that has ended, for 7 days, at most 500 of an account")
     idle = takes("An account, for ever") + takes("A tab that is logged in") + 7 * ended
     log = takes("The log of an account, until 7 days after its last message")
     busy = idle + log + 7 * 20 * takes("A copy of a message of 32 bytes, for 7 days")
     login = lasts("A login") + lasts("Its page opens") + lasts("Its stream opens")
-    day = login + 10 * lasts("A reload") + 10 * lasts("A message, and its receiver at another process")
-    each = 3 * day / 86400 + lasts("A process with 0, 1000 or 10000 tabs, every 5 s") / 5 / MAX_STREAMS
+    day = login + 10 * lasts("A reload") + 10 * lasts("A message, and its receiver at another node")
+    each = 3 * day / 86400 + lasts("A node with 0, 1000 or 10000 tabs, every 5 s") / 5 / MAX_STREAMS
     room, masters, many = 12 * 2**30, 64, 100_000_000
     gigabytes, half = 1e9 * masters, 0.5 * 1e6
 
-    assert row(f"memory: {busy / 1000:.0f} KB an account") == [
+    assert figures(f"memory: {busy / 1000:.0f} KB an account") == [
         f"{round(room / busy, -4):,.0f} tabs",
         f"{masters * room / busy / 1e6:.0f} million tabs",
         f"{many * busy / gigabytes:.0f} GB each",
     ]
-    assert row(f"memory where nobody writes: {idle / 1000:.1f} KB") == [
+    assert figures(f"memory without messages: {idle / 1000:.1f} KB") == [
         f"{room / idle / 1e6:.1f} million tabs",
         f"{round(masters * room / idle / 1e6, -1):.0f} million tabs",
         f"{many * idle / gigabytes:.0f} GB each",
     ]
-    assert row(f"time: {each:.2f} µs a second for a tab") == [
+    assert figures(f"time: {each:.2f} µs a second for a tab") == [
         f"{half / each / 1e6:.1f} million tabs, half busy",
         f"{round(masters * half / each / 1e6, -1):.0f} million tabs, half busy",
         f"{many * each / masters / 1e6:.0%} of each".replace("%", " %"),
     ]
+
+    parts = [login, lasts("A reload"), lasts("A message, and its receiver at another node")]
+    assert "({} + 10 × {} + 10 × {}) µs a day".format(*parts) in prose(COSTS)

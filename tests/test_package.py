@@ -10,11 +10,11 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from tests.support.documents import block
 from tim.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def distributions(*folders: str) -> set[str]:
@@ -72,10 +72,13 @@ def test_the_core_installs_alone_and_runs_the_example_of_the_readme(tmp_path: Pa
         [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
     )
     assert named(listed.stdout.splitlines()) == {"pip", "setuptools", "tim"}
-    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert example is not None
     run = subprocess.run(
-        [python, "-c", example[1]], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [python, "-c", block("README.md", "python")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert run.stdout.splitlines()[-1] == "refused: 2024", run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["venv"], "nothing is written beside a store in memory"

@@ -1,4 +1,4 @@
-"""One gunicorn with three workers, as README runs it: nobody who uses it can tell that they are three."""
+"""One gunicorn with three workers, as docs/operating.md runs it: nobody who uses it can tell that they are three."""
 
 from __future__ import annotations
 

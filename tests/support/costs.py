@@ -51,7 +51,7 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
 
         alice.posts("messages", {"to": "bob", "text": "hello"})
         his.hears("hello")
-        yield "A message, and its receiver at another process", watch.cost()
+        yield "A message, and its receiver at another node", watch.cost()
         stream.leaves()
         closing = watch.cost("detach")
         yield "A tab is closed", closing
@@ -61,9 +61,9 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
 
         newer = log_in(there, "alice")
         assert stream.is_closed() == 4001
-        yield "A login, and it kicks out a tab of another process", watch.cost("detach")
+        yield "A login that evicts a tab of another node", watch.cost("detach")
         assert 'data-type="multipleAccount"' in login_page_of(alice)
-        yield "The kicked-out tab's way to the login page", watch.cost()
+        yield "The evicted tab's way to the login page", watch.cost()
         stream = opened(newer)
         watch.asked()
         newer.posts("logout")

@@ -1,7 +1,8 @@
-"""README's production set-up, from its own words: machines as their unit runs them, and nginx in front of them."""
+"""The set-up of docs/operating.md, made from its blocks: machines as the unit runs them, and nginx in front of them."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -13,27 +14,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
-from tests.support.readme import block, environment_made, setting
+from tests.support.documents import block
 from tests.support.redis_server import RedisServer
 from tests.support.server import SDK_KEY, SECRET_KEY, Server, copy_of_the_tree
 from tests.support.wire import TRUSTING, get
 
-UNIT: Final = block("ini")
+OPERATING: Final = "docs/operating.md"
+UNIT: Final = block(OPERATING, "ini")
 HOST: Final = "127.0.0.1"
 
 
 def changed(text: str, changes: dict[str, str]) -> str:
     """The text with other words for some that it must have."""
     for old, new in changes.items():
-        assert old in text, f"README has no {old!r}"
+        assert old in text, f"the document has no {old!r}"
         text = text.replace(old, new)
     return text
 
 
+@functools.cache
+def files_made() -> dict[str, str]:
+    """What the script that makes the secrets writes, by the name of the file."""
+    with TemporaryDirectory() as folder:
+        subprocess.run(["sh", "-c", block(OPERATING, "sh", "tim.env <<")], cwd=folder, check=True)
+        made = list(Path(folder).iterdir())
+        assert all(file.stat().st_mode & 0o077 == 0 for file in made)
+        return {file.name: file.read_text() for file in made}
+
+
+def environment_made() -> dict[str, str]:
+    """The settings of each machine, without `TIM_` in front."""
+    return dict(line.removeprefix("TIM_").split("=", 1) for line in files_made()["tim.env"].splitlines())
+
+
+def setting(text: str, name: str) -> str:
+    """The value of the line `name=…` in a block."""
+    found = re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
+    assert len(found) == 1, f"{len(found)} lines of {name}"
+    return str(found[0])
+
+
+class Alone(Server):
+    """The single node of the document, with the default store, on a port of its own."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, app=copy_of_the_tree(home), demo=True)
+        command = changed(block(OPERATING, "sh", "gunicorn"), {".venv/bin/": f"{Path(sys.executable).parent}/"})
+        self._command = [*shlex.split(command), "-b", f"{HOST}:{self.port}"]
+
+
 class Machine(Server):
-    """One of README's machines: a copy of the code that its unit starts, on a port of its own.
+    """One of the machines: a copy of the code that the unit starts, on a port of its own.
 
     Args:
         home: where the code is to lie.
@@ -61,7 +95,7 @@ class Machine(Server):
 
 
 class Nginx(Server):
-    """A real nginx with README's configuration, in front of two ports."""
+    """A real nginx with the configuration of the document, in front of two ports."""
 
     def __init__(self, home: Path, one: int, other: int, *, changes: dict[str, str] | None = None) -> None:
         super().__init__(home)
@@ -78,7 +112,7 @@ class Nginx(Server):
             "10.0.0.11:8000": f"{HOST}:{one}",
             "10.0.0.12:8000": f"{HOST}:{other}",
         }
-        (home / "tim.conf").write_text(changed(block("nginx"), ours | (changes or {})))
+        (home / "tim.conf").write_text(changed(block(OPERATING, "nginx"), ours | (changes or {})))
         own = [f"{name}_temp_path {home / name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
         user = "user root;" if os.getuid() == 0 else ""
         (home / "nginx.conf").write_text(

@@ -72,7 +72,7 @@ def flask(app: Path, *words: str) -> list[str]:
 
 
 def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
-    """The command line that serves `app` as the README says, with workers of greenlets."""
+    """The command line that serves `app` as docs/operating.md says, with workers of greenlets."""
     options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(app.parent)]
     return [sys.executable, "-m", "gunicorn", *options, "app:app"]
 

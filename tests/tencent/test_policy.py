@@ -1,4 +1,4 @@
-"""The Content-Security-Policy that the README gives keeps the SDK's statistics at home, and the SDK works under it."""
+"""The Content-Security-Policy of docs/official-sdk.md blocks the SDK's statistics, and the SDK works under it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, Route
 
+from tests.support.documents import block
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import NET_STATE, READY, SDKPage
 from tests.support.sdk_site import OLD, SDK, Site
@@ -14,8 +15,8 @@ from tests.tencent.conftest import Account
 from tests.web.conftest import NewWindow
 
 VENDOR = "qcloud.com"
-POLICY = "default-src 'self'; connect-src 'self' {server}; worker-src blob:"
-"""The README's. Both SDKs open their socket in a worker that they make of a blob, and fail silently without it."""
+POLICY = block("docs/official-sdk.md", "text", "Content-Security-Policy").strip().partition(": ")[2]
+"""Both SDKs open their socket in a worker that they make of a blob, and fail silently without `worker-src`."""
 NOTE_VIOLATIONS = """window.stopped = [];
 document.addEventListener('securitypolicyviolation', event => stopped.push(event.blockedURI));"""
 
@@ -59,7 +60,7 @@ def test_the_policy_stops_them_and_nothing_else(
 ) -> None:
     line = make_proxy(server)
     # The page of these tests has its script in it, hence the 'unsafe-inline'; an application need not have it.
-    policy = POLICY.format(server=f"ws://127.0.0.1:{line.port}") + "; script-src 'self' 'unsafe-inline'"
+    policy = POLICY.replace(":5000", f":{line.port}") + "; script-src 'self' 'unsafe-inline'"
     guarded, window = Site(policy), new_window()
     window.add_init_script(NOTE_VIOLATIONS)
     abroad = requests_abroad(window)

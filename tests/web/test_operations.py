@@ -1,10 +1,12 @@
-"""What README tells operators to put into files works as it stands there: the unit, its settings, Redis."""
+"""What docs/operating.md tells operators to type or put into files works: unit, settings, limits, Redis."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,19 +16,29 @@ import pytest
 from redis import Redis
 
 from tests.support.actors import APP, newcomer
+from tests.support.documents import ROOT, block, text
 from tests.support.ports import free_port
-from tests.support.production import UNIT, Machine, changed
-from tests.support.readme import OPERATE, environment_made, files_made, setting
+from tests.support.production import (
+    OPERATING,
+    UNIT,
+    Alone,
+    Machine,
+    changed,
+    environment_made,
+    files_made,
+    running,
+    setting,
+)
 from tests.support.redis_server import RedisServer
-from tests.support.server import until
+from tests.support.server import Server, clean_environment, copy_of_the_tree, until
 from tests.support.wire import get, log_in
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import SettingError, StoreUnavailable
 from tim.hub import MAX_STREAMS
+from tim.model import Limits
 from tim.store.redis.engine import RedisStore
 from tim.web import settings
 
-ROOT = Path(__file__).parents[2]
 EXPIRES = 2e9
 HALF_A_LOGIN = (
     b"POST /login HTTP/1.1\r\nHost: x\r\n"
@@ -99,7 +111,7 @@ def test_a_worker_has_room_for_all_its_tabs_and_more() -> None:
     room = int(words[words.index("--worker-connections") + 1])
     assert room > MAX_STREAMS
     assert int(setting(UNIT, "LimitNOFILE")) > room
-    assert f"takes {MAX_STREAMS} tabs" in OPERATE
+    assert f"takes {MAX_STREAMS} tabs" in text(OPERATING)
 
 
 def test_each_setting_of_the_file_is_one_and_opens_a_server(tmp_path: Path) -> None:
@@ -172,7 +184,7 @@ def _takes_connections(host: str, port: int) -> bool:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> dict[str, str]:
-    """README's lines for what a Redis keeps, as the tests give them to one."""
+    """The lines for what a Redis keeps, as the tests give them to one."""
     lines = dict(line.replace("-", "_").split(" ", 1) for line in files_made()["tim-redis.conf"].splitlines())
     return {name: value for name, value in lines.items() if name not in ("bind", "requirepass")}
 
@@ -182,7 +194,7 @@ def test_a_redis_takes_its_lines_and_keeps_all_over_a_kill(
     fsync: str, configured: dict[str, str], make_redis: Callable[..., RedisServer]
 ) -> None:
     assert configured["appendfsync"] in ("everysec", "always")
-    assert f"`appendfsync {fsync}`" in OPERATE
+    assert f"`appendfsync {fsync}`" in text(OPERATING)
     server = make_redis(**configured | {"appendfsync": fsync})
     with server.client() as client:
         for name, value in configured.items():
@@ -226,3 +238,58 @@ def test_a_redis_that_is_full_refuses_what_comes_and_loses_nothing(
     assert [each.id for each in store.kick_account(APP, "alice")[1]] == [alice.id]
     assert store.detach(open_tab.id, open_tab.stream) is False
     store.close()
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The code with its packages, as each machine has it."""
+    home = copy_of_the_tree(tmp_path / "opt").parent
+    (home / ".venv").symlink_to(sys.prefix)
+    return home
+
+
+def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Types a command in this folder."""
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+
+
+def test_one_process_serves_the_default_store(tmp_path: Path) -> None:
+    with running(Alone(tmp_path / "opt")) as alone:
+        assert get(alone, "/readyz").body == "ok\n"
+        assert (alone.home / "instance" / "tim.db").exists()
+        assert alone.terminate() == 0
+
+
+def test_limits_are_saved_in_redis_beside_the_servers(installed: Path, make_redis: Callable[..., RedisServer]) -> None:
+    server = make_redis()
+    settings_made = changed(files_made()["tim.env"], {environment_made()["STORE"]: server.url})
+    (installed / "tim.env").write_text(settings_made)
+    saved = run(installed, changed(block(OPERATING, "sh", "set -a"), {"/etc/tim.env": "./tim.env"}))
+    assert (saved.returncode, saved.stderr) == (0, "")
+    store = RedisStore(server.url, grace=60)
+    assert store.limits(APP) == Limits(online_web_instances=3)
+    store.close()
+    assert not (installed / "instance").exists(), "no key is made where one is set"
+
+
+def test_limits_are_saved_while_the_server_is_stopped(installed: Path, tmp_path: Path) -> None:
+    command = block(OPERATING, "sh", "--failures-per-account")
+    server = Server(tmp_path / "server", app=installed / "app.py", demo=True)
+    with running(server):
+        refused = run(installed, command)
+        assert refused.returncode != 0
+        assert "stop that one" in refused.stderr
+        server.terminate()
+        assert run(installed, command).returncode == 0
+        server.settings["ONLINE_WEB_INSTANCES"] = "1"  # what is saved wins over it
+        server.start()
+        server.settings["SDK_SECRET_KEY"] = (installed / "instance" / "sdk_secret_key").read_text()
+        assert "1 of 3" in log_in(server, "alice").gets().body
+
+
+def test_each_metric_is_described(installed: Path, tmp_path: Path) -> None:
+    with running(Server(tmp_path / "server", app=installed / "app.py", demo=True)) as server:
+        shown = set(re.findall(r"^# TYPE (\w+)", get(server, "/metrics").body, re.MULTILINE))
+    assert shown == set(re.findall(r"^\| `(tim_\w+)` \|", text(OPERATING), re.MULTILINE))

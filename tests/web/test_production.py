@@ -1,4 +1,4 @@
-"""README's nginx in front of two machines of README, on one Redis: what a person gets through all of it."""
+"""The nginx of docs/operating.md in front of two of its machines, on one Redis, as a user reaches them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Person, Tab
+from tests.support.documents import block
 from tests.support.ports import free_port
-from tests.support.production import HOST, Machine, Nginx, Site, running, running_site
-from tests.support.readme import block
+from tests.support.production import HOST, OPERATING, Machine, Nginx, Site, running, running_site
 from tests.support.redis_server import RedisServer
 from tests.support.server import APP, PATIENCE, replace, until
 from tests.support.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
@@ -244,7 +244,7 @@ def test_how_it_does_is_told_to_machines_nearby_alone(site: Site) -> None:
 
 
 def test_an_idle_socket_stays_open(tmp_path: Path, make_redis: Callable[..., RedisServer]) -> None:
-    found = re.search(r"proxy_read_timeout (\d+)s;", block("nginx"))
+    found = re.search(r"proxy_read_timeout (\d+)s;", block(OPERATING, "nginx"))
     assert found
     # All as it is, only so many times faster that a ping period is a second.
     patience = int(found[1]) / PING_PERIOD

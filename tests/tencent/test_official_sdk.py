@@ -1,8 +1,9 @@
-"""What the README gives to application teams works as it stands there: the page, with either SDK, and the CI script."""
+"""What docs/official-sdk.md gives to application teams works: the page with either SDK, the REST call, CI."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import shlex
 import socket
 import subprocess
@@ -15,16 +16,18 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.documents import block, row
 from tests.support.ports import free_port
-from tests.support.readme import README, block
 from tests.support.sdk_site import NEW, NODE_MODULES, OLD, SDK
 from tests.support.server import PATIENCE, Server, clean_environment, copy_of_the_tree, until
+from tests.support.wire import log_in, post_login
 from tests.tencent.conftest import Account
 from tests.web.conftest import NewWindow
 
-PAGE: Final = block("html", "proxyServer", of=README)
-SERVE: Final = block("sh", "http.server", of=README)
-CI: Final = block("sh", "The tests go here", of=README)
+DOCUMENT: Final = "docs/official-sdk.md"
+PAGE: Final = block(DOCUMENT, "html")
+SERVE: Final = block(DOCUMENT, "sh", "http.server")
+CI: Final = block(DOCUMENT, "sh", "The tests go here")
 
 
 def page_for(sdk: SDK, port: int) -> str:
@@ -34,7 +37,7 @@ def page_for(sdk: SDK, port: int) -> str:
 
 @contextmanager
 def served(folder: Path) -> Iterator[int]:
-    """Runs README's web server in this folder; its port."""
+    """Runs the web server of the document in this folder; its port."""
     port = free_port()
     words = shlex.split(SERVE.replace("8000", str(port)))
     process = subprocess.Popen([sys.executable, *words[1:]], cwd=folder, stderr=subprocess.DEVNULL)
@@ -89,8 +92,51 @@ def test_its_web_server_gives_nothing_beside_the_page_to_anybody(tmp_path: Path)
         assert not takes_connections("127.0.0.2", port), "it listens on 127.0.0.1 alone"
 
 
+def test_it_installs_the_version_under_test() -> None:
+    package = json.loads((NODE_MODULES / "tim-js-sdk" / "package.json").read_text())
+    assert f"tim-js-sdk@{package['version']}" in block(DOCUMENT, "sh", "npm install").split()
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Server]:
+    """A server that was started by `flask run` and made its own key."""
+    app = copy_of_the_tree(tmp_path / "tree")
+    (app.parent / ".venv").symlink_to(sys.prefix)
+    server = Server(app.parent, app=app, demo=True)
+    try:
+        server.start()
+        server.settings["SDK_SECRET_KEY"] = (app.parent / "instance" / "sdk_secret_key").read_text()
+        yield server
+    finally:
+        server.stop()
+
+
+def typed(server: Server, command: str) -> str:
+    """What a command prints that is typed in the folder of this server."""
+    command = command.replace("127.0.0.1:5000", f"127.0.0.1:{server.port}")
+    run = subprocess.run(
+        ["sh", "-c", command], cwd=server.home, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_it_prints_an_address_whose_usersig_logs_in(started: Server) -> None:
+    address = typed(started, block(DOCUMENT, "sh", "flask tim usersig alice"))
+    user, _, sig = address.strip().partition("#")[2].partition("/")
+    assert user == "alice"
+    assert post_login(started, user, sig).location.startswith("/im/")
+
+
+def test_its_call_of_the_rest_api_kicks(started: Server) -> None:
+    tab = log_in(started, "alice")
+    reply = json.loads(typed(started, block(DOCUMENT, "sh", "SIG=")))
+    assert (reply["ActionStatus"], reply["ErrorCode"]) == ("OK", 0)
+    assert tab.gets().location.startswith("/login")
+
+
 class Script:
-    """README's script for CI, in a folder with the product; it stops where the tests go, and then runs what it is told.
+    """The script for CI, in a folder with the product; it stops where the tests go, and then runs what it is told.
 
     Attributes:
         port: of its server.
@@ -157,9 +203,8 @@ def script(tmp_path: Path) -> Iterator[Callable[..., Script]]:
 
 
 def command_for(kick: str) -> str:
-    """The command in README's table of types."""
-    row = next(line for line in README.splitlines() if line.startswith(f"| `{kick}` |"))
-    return row.split(" | ")[-1].removesuffix(" |").strip("`")
+    """The command in the table of types."""
+    return row(DOCUMENT, f"`{kick}`")[-1].strip("`")
 
 
 def test_each_type_of_kick_comes_of_its_command(
