@@ -466,7 +466,7 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:
     file.parent.mkdir(parents=True)
     with sqlite3.connect(file) as db:
-        db.executescript(resources.files("tim.store").joinpath("schema.sql").read_text())
+        db.executescript(resources.files("tim.store.sqlite").joinpath("schema.sql").read_text())
         db.execute("DROP INDEX instances_ended")
         db.execute("DROP TABLE early")
         db.execute("PRAGMA user_version = 3")
