@@ -15,7 +15,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.server import Server
 from tests.support.site import Site
 from tests.support.wire import Door, ScriptTab, log_in
-from tests.web.conftest import NewWindow
+from tests.web.conftest import NewWindow, chromium, new_window, playwright  # noqa: F401 - fixtures
 
 MakeGunicorn = Callable[..., Gunicorn]
 Opens = Callable[[Door, str | ScriptTab], LiveTab]
@@ -70,7 +70,7 @@ def opens() -> Iterator[Opens]:
 
 
 @pytest.fixture
-def browses(new_window: NewWindow) -> Browses:
+def browses(new_window: NewWindow) -> Browses:  # noqa: F811
     """`browses(server, "alice")`: somebody in front of a real browser."""
 
     def make(server: Server, name: str) -> Person:

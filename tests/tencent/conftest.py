@@ -12,8 +12,16 @@ from tests.support.proxy import Proxy
 from tests.support.sdk_page import SDKPage
 from tests.support.sdk_site import NODE_MODULES, SDK, SDKS, Site
 from tests.support.server import Server
-from tests.web.conftest import (
+from tests.web.conftest import (  # noqa: F401 - fixtures
     NewWindow,
+    chromium,
+    make_proxy,
+    make_server,
+    new_window,
+    playwright,
+    roomy,
+    server,
+    shared_server,
 )
 
 OpenPage = Callable[..., SDKPage]
@@ -37,7 +45,7 @@ def sdk(request: pytest.FixtureRequest) -> SDK:
 
 
 @pytest.fixture
-def open_page(new_window: NewWindow, site: Site, server: Server) -> OpenPage:
+def open_page(new_window: NewWindow, site: Site, server: Server) -> OpenPage:  # noqa: F811
     """`open_page(sdk)`: a page of the application, not logged in."""
     window = new_window()
 
@@ -54,6 +62,6 @@ def account() -> Account:
 
 
 @pytest.fixture
-def admin(server: Server) -> Administrator:
+def admin(server: Server) -> Administrator:  # noqa: F811
     """Who may call the REST API of `server`."""
     return Administrator(server)
