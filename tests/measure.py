@@ -164,7 +164,7 @@ def _store() -> Iterator[tuple[Redis, RedisStore]]:
 
 
 def _users() -> Iterator[str]:
-    """Accounts of one part of the store: as full as in a large service, and without one of so many."""
+    """Accounts of one shard, which is as full as in a large service."""
     names = (f"user-{number:08d}" for number in count())
     return (name for name in names if shard_of(APP, name) == 0)
 

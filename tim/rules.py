@@ -30,7 +30,7 @@ MAX_INSTANCES: Final = 10
 MOST_FAILURES: Final = 1_000_000
 """The largest number of failures that can be allowed."""
 SHARDS: Final = 64
-"""Into how many parts the accounts of a store are divided, each of which a server of its own may hold."""
+"""Shards of a store. Each account lies in one, and each shard may lie on a server of its own."""
 REMEMBERED: Final = 7 * 86400
 """Seconds that the end of an instance, and a message, are kept: the vendor's default life of a message, and
 the longest that a tab's cookie goes on living without being renewed."""
@@ -106,7 +106,7 @@ def distinct_id(message: Message) -> str:
 
 
 def shard_of(app: int, user: str) -> int:
-    """The part of the store an account lives in: 0 to SHARDS - 1."""
+    """The shard in which an account lies: 0 to SHARDS - 1."""
     return zlib.crc32(f"{app}:{user}".encode()) % SHARDS
 
 

@@ -14,7 +14,7 @@ from tim.store import open_store
 from tim.store.base import Store
 
 NODES: Final = ("node-1", "node-2")
-"""Who has the streams open in the tests of a store."""
+"""The nodes in the tests of a store."""
 
 
 def with_nodes(store: Store) -> Store:
@@ -26,7 +26,7 @@ def with_nodes(store: Store) -> Store:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A store under test. One more entry in ENGINES, and every test of a store holds for it as well.
+    """A store under test. Every test of a store runs on each entry of ENGINES.
 
     `address` prepares an empty store on the clock and says where it is. `lease` names the constant of the product
     that says after how many seconds without a renewal a node is dead; None where it never is.

@@ -1,4 +1,4 @@
-"""A line to Redis that can fail: late, silent, cut, refused, or with single replies and hints lost."""
+"""A proxy before Redis with faults: delays, silence, cuts, refusals, or single replies and hints lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from tests.support.proxy import Cut, Filter, Proxy
 from tests.support.redis_server import HOST, RedisServer
 
-# What a client says by itself, to introduce itself, to find its way and to see whether the line is whole.
+# Commands that a client sends by itself.
 SMALL_TALK: Final = frozenset({b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"READONLY", b"COMMAND", b"CLUSTER", b"PING"})
 SUBSCRIBING: Final = frozenset(
     {b"SUBSCRIBE", b"SSUBSCRIBE", b"PSUBSCRIBE", b"UNSUBSCRIBE", b"SUNSUBSCRIBE", b"PUNSUBSCRIBE"}
@@ -19,7 +19,7 @@ HINTS: Final = frozenset({b"message", b"smessage"})
 
 
 class RedisLine(Proxy):
-    """Passes on between its own port and a redis-server, until told otherwise. `passes()` ends each of the faults."""
+    """Forwards between its own port and a redis-server. `passes()` ends every fault."""
 
     def __init__(self, server: RedisServer) -> None:
         self._faults = threading.Lock()  # owns the seven below
@@ -42,12 +42,12 @@ class RedisLine(Proxy):
             return self._dropped
 
     def delays(self, *, requests: float = 0, replies: float = 0) -> None:
-        """From now on each direction takes so many seconds; what comes in that time goes on with what comes next."""
+        """Delay each direction by so many seconds; data that arrives meanwhile is forwarded together."""
         with self._faults:
             self._requests_late, self._replies_late = requests, replies
 
     def drops_replies(self, times: int, *, after: int = 0, of: str = "") -> None:
-        """The next so many requests reach Redis, but their replies are lost, and with each the connection.
+        """Drop the replies to the next `times` requests, and with each the connection. Redis carries the requests out.
 
         So many as `after` says pass before. Only requests with the word `of` in them count. What a client says by
         itself is no request: it would use them up where it connects again.
@@ -56,7 +56,7 @@ class RedisLine(Proxy):
             self._replies_to_pass, self._replies_to_drop, self._replies_of = after, times, of.encode()
 
     def drops_hints(self) -> None:
-        """From now on nothing published reaches a subscriber; replies and confirmations do."""
+        """Drop everything published; replies and confirmations still pass."""
         with self._faults:
             self._hints_are_dropped = True
 
@@ -65,7 +65,7 @@ class RedisLine(Proxy):
         self._reset_all()
 
     def refuses(self) -> None:
-        """From now on new connections are reset; those that are there stay."""
+        """Reset new connections; open ones stay."""
         with self._lock:
             self._mode = "cut"
 
@@ -134,7 +134,7 @@ class _Items:
         self._rest = b""
 
     def whole(self, data: bytes) -> list[bytes]:
-        """Those that are whole with this piece, as they were sent."""
+        """The items that this piece completes, as they were sent."""
         self._rest += data
         items, at = [], 0
         while (end := end_of(self._rest, at)) is not None:
@@ -172,5 +172,5 @@ def first(item: bytes) -> bytes:
 
 
 def is_push(item: bytes) -> bool:
-    """What Redis says without being asked. Version 2 knows it from a reply only by what is in it."""
+    """Whether it is a push. In version 2 only its content tells it from a reply."""
     return item[:1] == b">" or (item[:4] == b"*3\r\n" and first(item) in HINTS | {name.lower() for name in SUBSCRIBING})

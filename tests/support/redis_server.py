@@ -1,4 +1,4 @@
-"""Real redis-servers for the tests, alone or three in a cluster. They tell the time that a test shows them."""
+"""Real redis-servers for the tests, alone or three in a cluster. A test can set their clock."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ class RedisServer:
         self._require().send_signal(signal.SIGCONT)
 
     def holds(self) -> dict[str, tuple[bytes, int]]:
-        """All it has: each key with its value, written out, and when it expires, in milliseconds of unix time.
+        """Every key with its dumped value, and when it expires, in milliseconds of unix time.
 
-        Without what it has answered to single calls: no two calls are the same.
+        Without the replies that it keeps for repeated calls: no two calls have the same id.
         """
         keys = [key for key in self._admin.scan_iter(count=1000) if b":reply:" not in key]
         pipe = self._admin.pipeline(transaction=False)
@@ -137,12 +137,12 @@ class RedisServer:
         self._admin.script_flush()
 
     def shows(self, now: float) -> None:
-        """From its next command on it is this time, in unix seconds, to the microsecond."""
+        """Set its clock, in unix seconds, to the microsecond."""
         assert self._shown is not None, "it was not given a clock"
         self._shown.shows(now)
 
     def follows(self, clock: Clock) -> None:
-        """From now on it tells the time of this clock instead of the one before."""
+        """Follow this clock instead of the one before."""
         if self._clock:
             self._clock.leaves(self.shows)
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What a Redis is asked and what its scripts do there: every command, counted as its MONITOR tells it."""
+"""Counts the calls to a Redis and the commands that its scripts run, by its MONITOR."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.redis_server import RedisServer
 from tim.store.redis.scripts import SCRIPTS
 
 BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "TIME", "HMGET"})
-"""What a process asks every few seconds or at most twice a second, whatever is done with it."""
+"""Calls that a node makes periodically, whatever else it does."""
 SMALL_TALK: Final = frozenset({"HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO", "COMMAND", "SSUBSCRIBE"})
 VERBS: Final = {script.sha: verb for verb, script in SCRIPTS.items()}
 
@@ -31,12 +31,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of what was done.
+    """What an act costs.
 
     Attributes:
-        calls: what clients asked, and how often.
+        calls: of clients, by name.
         within: commands that the scripts among them ran.
-        hints: how many of these told something to a node.
+        hints: how many of these published a hint.
     """
 
     calls: Counter[str]
@@ -52,7 +52,7 @@ class Cost:
 
 
 class Watch:
-    """Sees every command that `server` carries out, until it is closed. All scripts are loaded before."""
+    """Sees every command that `server` carries out, until it is closed. Loads all scripts first."""
 
     def __init__(self, server: RedisServer) -> None:
         self._client = server.client()
@@ -65,9 +65,9 @@ class Watch:
         threading.Thread(target=self._see, daemon=True).start()
 
     def asked(self, last: str = "", times: int = 1) -> list[Asked]:
-        """All that was asked since the last look; where `last` is given, once that has been asked so often."""
+        """The calls since the last look; with `last`, waits until that was called so often."""
         mark = secrets.token_hex(8)
-        until(lambda: not last or self._saw(last) >= times, f"nobody asks {last}")
+        until(lambda: not last or self._saw(last) >= times, f"no call of {last}")
         self._client.echo(mark)  # all that was carried out before it is seen before it
         until(lambda: self._saw(mark), "the monitor does not answer")
         with self._lock:
@@ -77,7 +77,7 @@ class Watch:
         return seen
 
     def cost(self, last: str = "") -> Cost:
-        """Of what was done since the last look, without what is asked by the clock."""
+        """The cost of what was done since the last look, without periodic calls."""
         return cost([one for one in self.asked(last) if one.name not in BY_THE_CLOCK])
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Watch:
             return sum(one.name == name for one in self._asked)
 
     def _see(self) -> None:
-        with suppress(redis.RedisError, OSError, ValueError, AttributeError):  # however the line ends when it is closed
+        with suppress(redis.RedisError, OSError, ValueError, AttributeError):  # when it is closed
             for seen in self._monitor.listen():
                 self._note(seen["client_type"] == "lua", seen["command"].split(" ", 2))
 
@@ -114,6 +114,6 @@ class Watch:
 
 
 def cost(asked: list[Asked]) -> Cost:
-    """Of all of it together."""
+    """The cost of all of these together."""
     within = Counter(name for one in asked for name in one.within)
     return Cost(Counter(one.name for one in asked), within.total(), within["SPUBLISH"])

@@ -1,4 +1,4 @@
-"""Everything that a store on Redis can be asked, each once, in a small world where it has something to do."""
+"""Every verb of a store on Redis, once, in a small world where it has something to do."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BEGIN: Final = 1_750_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Bob has never logged in, and carol has not been shown the message she has got.
+    """Bob has never logged in, and carol has an unread message.
 
     Attributes:
         online: alice's, at node-1.
         closed: hers too; it has not opened its stream yet.
-        due: dora's; its grace time is over, and nobody has written that down.
+        due: dora's; its grace time is over, and no sweep has noticed.
     """
 
     store: RedisStore
@@ -35,7 +35,7 @@ class World:
 
 
 def newcomer(name: str, user: str = "alice") -> Instance:
-    """Somebody who asks to be admitted; the same one for the same name."""
+    """An instance to be admitted; the same one for the same name."""
     id = instance_id(APP, user, f"{name:0>32}")
     return Instance(id, APP, user, Client("Firefox", "203.0.113.7"), 0, BEGIN + 365 * DAY)
 
@@ -78,7 +78,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "count_failure": lambda at: at.store.count_failure("account/alice", 20),
     "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
 }
-"""What changes something, by the name of the script that does it."""
+"""Verbs that change something, by the name of their script."""
 
 READING: Final[dict[str, Callable[[World], object]]] = {
     "attached": lambda at: at.store.attached("node-1"),
@@ -87,7 +87,7 @@ READING: Final[dict[str, Callable[[World], object]]] = {
     "instances": lambda at: at.store.instances(APP, "alice"),
     "online": lambda at: at.store.online(),
 }
-"""What changes nothing."""
+"""Verbs that change nothing."""
 
 COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
@@ -96,7 +96,7 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
     "limits": lambda at: at.store.limits(APP),
 }
-"""What needs no script."""
+"""Verbs without a script."""
 
 EVERYTHING: Final = CHANGING | READING | COMMANDS
 

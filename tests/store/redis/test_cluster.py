@@ -1,4 +1,4 @@
-"""A store on three servers: its parts are spread evenly, and it goes on while they change places or one is away."""
+"""A store on three servers: its shards are spread evenly, and it works while they move or one server is away."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tim.store.redis.shards import PREFIXES
 
 Open = Callable[..., RedisStore]
 SOON = 4.0
-"""Seconds in which everything is answered, well or badly, though servers say nothing: two of their TIMEOUTs at most."""
+"""Seconds within which a call succeeds or fails though servers are silent: two TIMEOUTs at most."""
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def log_in(store: RedisStore, node: str = "node-1", user: str = "alice") -> Inst
     return store.attach(admitted.id, node, 10)
 
 
-def user_in(part: int) -> str:
-    """Somebody whose account is there."""
-    return next(user for user in (f"user-{n}" for n in range(100 * SHARDS)) if shard_of(APP, user) == part)
+def user_in(shard: int) -> str:
+    """An account in this shard."""
+    return next(user for user in (f"user-{n}" for n in range(100 * SHARDS)) if shard_of(APP, user) == shard)
 
 
-# Where the parts are
+# Where the shards are
 
 
-def test_each_part_lies_in_its_own_64th_of_the_slots() -> None:
+def test_each_shard_lies_in_its_own_64th_of_the_slots() -> None:
     slots = [key_slot(prefix.encode()) for prefix in PREFIXES]
     assert [slot * SHARDS // SLOTS for slot in slots] == list(range(SHARDS))
 
@@ -57,11 +57,11 @@ def test_each_of_three_servers_holds_a_third(servers: RedisServer | RedisCluster
     connection = Connection(servers.url)
     held = list(connection.servers().values())
     connection.close()
-    assert sorted(part for parts in held for part in parts) == list(range(SHARDS))
+    assert sorted(shard for shards in held for shard in shards) == list(range(SHARDS))
     assert sorted(map(len, held)) == ([21, 21, 22] if isinstance(servers, RedisCluster) else [64])
 
 
-def test_all_that_is_kept_of_an_account_lies_in_one_part(cluster: RedisCluster, open_redis: Open, clock: Clock) -> None:
+def test_all_keys_of_an_account_lie_in_one_shard(cluster: RedisCluster, open_redis: Open, clock: Clock) -> None:
     store = open_redis(cluster.url)
     for call in EVERYTHING.values():
         call(world(cluster, store, clock))
@@ -73,9 +73,7 @@ def test_all_that_is_kept_of_an_account_lies_in_one_part(cluster: RedisCluster, 
                 assert key.startswith(PREFIXES[shard_of(APP, rest[-1])])
 
 
-def test_a_renewal_asks_each_server_once_for_each_of_its_parts_whatever_its_tabs(
-    cluster: RedisCluster, open_redis: Open
-) -> None:
+def test_a_renewal_costs_one_call_a_shard_however_many_tabs_there_are(cluster: RedisCluster, open_redis: Open) -> None:
     store = open_redis(cluster.url, "node-1")
     store.sweep()
 
@@ -92,22 +90,22 @@ def test_a_renewal_asks_each_server_once_for_each_of_its_parts_whatever_its_tabs
         return counted
 
     before = costs()
-    assert [counted["evalsha"] for counted in before] == [2 * parts for parts in (21, 22, 21)]
+    assert [counted["evalsha"] for counted in before] == [2 * shards for shards in (21, 22, 21)]
     for tabs in (10, 2000):
         for n in range(tabs):
             log_in(store, user=f"user-{n}")
         assert costs() == before
 
 
-# A part that moves
+# A shard that moves
 
 
 class Move:
-    """The slot of a part goes to another server, as `redis-cli --cluster reshard` moves it: key by key."""
+    """Moves the slot of a shard to another server key by key, as `redis-cli --cluster reshard` does."""
 
-    def __init__(self, cluster: RedisCluster, part: int) -> None:
+    def __init__(self, cluster: RedisCluster, shard: int) -> None:
         self._nodes = cluster.nodes
-        self._prefix = PREFIXES[part]
+        self._prefix = PREFIXES[shard]
         self._slot = key_slot(self._prefix.encode())
         self._old = cluster.holder(self._prefix)
         self._new = self._nodes[self._nodes.index(self._old) - 1]
@@ -135,7 +133,7 @@ class Move:
 OF_ALICE = ("admit", "attach", "detach", "remove", "append", "kick_account", "delete_account", "get", "instances")
 
 
-def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
+def test_a_shard_that_is_being_moved_is_unavailable_and_unchanged(
     cluster: RedisCluster, open_redis: Open, clock: Clock
 ) -> None:
     store = open_redis(cluster.url)
@@ -154,12 +152,12 @@ def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
                 EVERYTHING[verb](at)
         assert store.renew("node-1") == []
         store.sweep()
-        assert store.count_failure("another part", 20) == 0
+        assert store.count_failure("another shard", 20) == 0
     move.ends()
     assert holds() == before
     clock.advance(1)
     assert store.renew("node-1") == []
-    assert holds() != before, "the renewal has found where it is now"
+    assert holds() != before, "the renewal has found its new server"
     assert store.get(at.online.id) == at.online
     for verb, call in EVERYTHING.items():
         if verb not in OF_ALICE:
@@ -167,7 +165,7 @@ def test_a_part_on_its_way_is_not_available_and_nothing_of_it_is_touched(
     EVERYTHING["append"](at)
 
 
-def test_calls_and_hints_go_on_while_parts_move(cluster: RedisCluster, open_redis: Open) -> None:
+def test_calls_and_hints_go_on_while_shards_move(cluster: RedisCluster, open_redis: Open) -> None:
     here, there = open_redis(cluster.url, "node-1"), open_redis(cluster.url)
     heard: list[Hint] = []
     listens = Counter[str]()
@@ -190,36 +188,36 @@ def test_calls_and_hints_go_on_while_parts_move(cluster: RedisCluster, open_redi
     with ThreadPoolExecutor(2) as pool:
         coming = [pool.submit(come_and_go) for _ in range(2)]
         try:
-            for part in moved:
-                move = Move(cluster, part)
+            for shard in moved:
+                move = Move(cluster, shard)
                 move.begins()
                 move.takes_half_of_the_keys()
                 move.ends()
         finally:
             stop.set()
         assert all(each.result() > 0 for each in coming)
-    until(lambda: listens["times"] > 1, "it should have noticed")
-    for part in moved:
+    until(lambda: listens["times"] > 1, "it should have subscribed again")
+    for shard in moved:
 
-        def is_heard(part: int = part) -> bool:
-            tab = log_in(there, user=user_in(part))
+        def is_heard(shard: int = shard) -> bool:
+            tab = log_in(there, user=user_in(shard))
             there.remove(tab.id, Gone(LOGGED_OUT, 0))
             time.sleep(0.1)
             return any(hint.instance == tab.id for hint in heard)
 
-        # The last of the parts may just have moved, and what is published until it listens there again is lost.
-        until(is_heard, "nothing is heard of it")
+        # The last shard may just have moved; hints are lost until the listener subscribes there again.
+        until(is_heard, "no hint of it arrives")
 
 
 # Servers that are away
 
 
-def test_while_one_server_says_nothing_the_others_serve_what_they_hold(
+def test_while_one_server_is_silent_the_others_serve_their_shards(
     cluster: RedisCluster, open_redis: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
     store = open_redis(cluster.url, "node-1")
-    tabs = [log_in(store, user=user_in(part)) for part in range(0, SHARDS, 9)]
+    tabs = [log_in(store, user=user_in(shard)) for shard in range(0, SHARDS, 9)]
     silent = cluster.nodes[1]
     silent.pauses()
     answered = []
@@ -239,10 +237,10 @@ def test_while_one_server_says_nothing_the_others_serve_what_they_hold(
     assert store.renew("node-1") == []
 
 
-def test_a_cluster_that_serves_nobody_says_so_soon(cluster: RedisCluster, open_redis: Open) -> None:
+def test_a_cluster_that_is_down_fails_calls_soon(cluster: RedisCluster, open_redis: Open) -> None:
     store = open_redis(cluster.url, "node-1")
     tab = log_in(store)
-    slot = 12  # of no part
+    slot = 12  # of no shard
     assert slot not in map(key_slot, (prefix.encode() for prefix in PREFIXES))
     for node in cluster.nodes:
         node.client().cluster("DELSLOTS", slot)
@@ -258,7 +256,7 @@ def test_a_cluster_that_serves_nobody_says_so_soon(cluster: RedisCluster, open_r
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """It is answered, well or badly, before somebody gives up."""
+    """The call succeeds or fails within SOON."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < SOON

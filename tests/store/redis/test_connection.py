@@ -1,4 +1,4 @@
-"""Calls of Redis that come late, are asked twice or find the scripts forgotten: each is done once or not at all."""
+"""Calls that arrive late, are repeated, or find no scripts: each is carried out once or not at all."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine
 
 @pytest.fixture
 def distant(line: RedisLine, open_redis: Open) -> RedisStore:
-    """What is at the other end of the line."""
+    """The store behind a proxy."""
     return open_redis(line.url)
 
 
-# Too late
+# Deadlines
 
 
 @pytest.mark.parametrize("verb", CHANGING)
-def test_a_call_whose_caller_has_given_up_is_not_carried_out(
+def test_a_call_past_its_deadline_is_not_carried_out(
     verb: str, servers: Servers, store: RedisStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = world(servers, store, clock)
@@ -60,26 +60,26 @@ def test_a_call_whose_caller_has_given_up_is_not_carried_out(
     assert servers.holds() != before, "so there was something to do"
 
 
-def test_what_a_server_reads_that_stood_still_is_not_carried_out_any_more(
+def test_a_paused_server_does_not_carry_out_calls_that_were_given_up(
     server: RedisServer, open_redis: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
     at = world(server, open_redis(server.url), clock)
     before = server.holds()
-    began = {verb: change for verb, change in CHANGING.items() if verb != "append"}  # that has something to read first
+    began = {verb: change for verb, change in CHANGING.items() if verb != "append"}  # it reads first
     with ThreadPoolExecutor(len(began)) as pool:
         server.pauses()
         calls = [pool.submit(change, at) for change in began.values()]
         assert all(isinstance(call.exception(), StoreUnavailable) for call in calls)
         clock.advance(3)
         server.goes_on()
-    asked = at.store.get(at.online.id)  # it takes what came first first
+    asked = at.store.get(at.online.id)  # commands are read in the order of arrival
     assert asked.online
     assert server.holds() == before
 
 
 @pytest.mark.parametrize("jump", [HOUR, 30 * DAY, -HOUR])
-def test_no_call_fails_for_a_jump_of_the_servers_clock(
+def test_no_call_fails_when_the_servers_clock_jumps(
     jump: float, servers: Servers, store: RedisStore, clock: Clock
 ) -> None:
     for call in EVERYTHING.values():
@@ -88,7 +88,7 @@ def test_no_call_fails_for_a_jump_of_the_servers_clock(
         call(at)
 
 
-def test_no_call_fails_where_the_servers_of_a_cluster_tell_different_times(
+def test_no_call_fails_when_the_clocks_of_a_cluster_differ(
     make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock
 ) -> None:
     cluster = make_redis_cluster(clock=clock)
@@ -112,9 +112,7 @@ def test_no_call_fails_where_the_servers_of_a_cluster_tell_different_times(
 
 
 @pytest.mark.parametrize("verb", EVERYTHING)
-def test_a_redis_that_has_forgotten_the_scripts_answers_as_ever(
-    verb: str, servers: Servers, store: RedisStore, clock: Clock
-) -> None:
+def test_every_verb_works_after_script_flush(verb: str, servers: Servers, store: RedisStore, clock: Clock) -> None:
     answer = EVERYTHING[verb](world(servers, store, clock))
     then = servers.holds()
     at = world(servers, store, clock)
@@ -123,21 +121,21 @@ def test_a_redis_that_has_forgotten_the_scripts_answers_as_ever(
     assert servers.holds() == then
 
 
-# Answers that are lost
+# Lost replies
 
 
-OF_EACH_PART = {"attached", "online", "renew", "sweep"}
-"""What asks so much that only a few of the answers are lost here, one after the other."""
+OF_EVERY_SHARD = {"attached", "online", "renew", "sweep"}
+"""Verbs that call every shard; only a few of their replies are lost here, one at a time."""
 
 
 def numbers(verb: str) -> Iterable[int]:
-    """Which of its answers may be lost, if it gets so many."""
-    return (0, 1, 40) if verb in OF_EACH_PART else itertools.count()
+    """Which of its replies are lost, one at a time, as far as it gets so many."""
+    return (0, 1, 40) if verb in OF_EVERY_SHARD else itertools.count()
 
 
 @pytest.fixture
 def lose(line: RedisLine) -> Callable[..., bool]:
-    """`lose(call, 2)`: the call, and the answer that comes after two others is lost. False where none does."""
+    """`lose(call, 2)`: makes the call and loses its third reply; False where there is none."""
 
     def lose(call: Callable[[], object], nth: int, times: int = 1) -> bool:
         before = line.dropped
@@ -151,7 +149,7 @@ def lose(line: RedisLine) -> Callable[..., bool]:
 
 
 @pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach"}))
-def test_what_is_asked_again_as_the_answer_was_lost_is_done_once(
+def test_a_call_repeated_after_a_lost_reply_is_carried_out_once(
     verb: str, server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
 ) -> None:
     for _ in range(2):  # the second time it has all the scripts
@@ -165,7 +163,7 @@ def test_what_is_asked_again_as_the_answer_was_lost_is_done_once(
     assert nth > 0
 
 
-def test_an_opening_that_is_asked_again_is_one_stream_and_the_one_before_is_void(
+def test_an_attach_repeated_after_a_lost_reply_supersedes_its_first_stream(
     server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
 ) -> None:
     at = world(server, distant, clock)
@@ -178,7 +176,7 @@ def test_an_opening_that_is_asked_again_is_one_stream_and_the_one_before_is_void
 
 
 @pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "kick_account"])
-def test_a_line_that_breaks_twice_is_a_store_that_is_not_available_and_may_be_asked_again(
+def test_a_connection_that_breaks_twice_is_store_unavailable_and_the_call_may_be_repeated(
     verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
 ) -> None:
     for _ in range(2):
@@ -188,7 +186,7 @@ def test_a_line_that_breaks_twice_is_a_store_that_is_not_available_and_may_be_as
     line.drops_replies(2)
     with pytest.raises(StoreUnavailable):
         CHANGING[verb](at)
-    assert line.dropped == 2, "it is asked twice, and not three times"
+    assert line.dropped == 2, "it is sent twice, and not three times"
     line.passes()
     CHANGING[verb](at)
     if verb != "attach":

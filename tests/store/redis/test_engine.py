@@ -1,4 +1,4 @@
-"""Nodes and their leases: who is dead, what becomes of the streams it had, and what it hears when it comes back."""
+"""Nodes and their leases: when a node is dead, what becomes of its streams, and how it joins again."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PERIOD = 5.0
 
 @pytest.fixture
 def one(servers: Servers, open_redis: Open) -> RedisStore:
-    """The process that is node-1."""
+    """The store as node-1 has it."""
     return open_redis(servers.url, "node-1")
 
 
 @pytest.fixture
 def two(servers: Servers, open_redis: Open) -> RedisStore:
-    """The process that is node-2."""
+    """The store as node-2 has it."""
     return open_redis(servers.url, "node-2")
 
 
@@ -64,7 +64,7 @@ def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: 
 # A node that is dead
 
 
-def test_who_was_at_a_node_that_renews_no_more_is_detached_when_its_lease_has_run_out(
+def test_the_streams_of_a_node_are_detached_when_its_lease_runs_out(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab, other = log_in(one), log_in(two, "node-2")
@@ -76,7 +76,7 @@ def test_who_was_at_a_node_that_renews_no_more_is_detached_when_its_lease_has_ru
     assert two.instances(APP, "alice") == [two.get(tab.id), other], "it keeps its seat, and its place in the order"
 
 
-def test_it_keeps_its_seat_for_the_grace_time_from_that_moment_and_is_away_afterwards(
+def test_a_stream_detached_with_its_node_keeps_its_seat_for_the_grace_time(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab = log_in(one)
@@ -86,7 +86,7 @@ def test_it_keeps_its_seat_for_the_grace_time_from_that_moment_and_is_away_after
     assert [(each.id, each.gone) for each in passes(0.001, two)] == [(tab.id, Gone(AWAY, clock()))]
 
 
-def test_it_leaves_before_any_that_is_online_though_it_is_the_newest(
+def test_an_instance_of_a_dead_node_is_evicted_before_any_that_is_online(
     one: RedisStore, two: RedisStore, passes: Passes
 ) -> None:
     old, dead = log_in(two, "node-2"), log_in(one)
@@ -96,7 +96,9 @@ def test_it_leaves_before_any_that_is_online_though_it_is_the_newest(
     assert two.get(old.id).online
 
 
-def test_it_comes_back_elsewhere_with_its_seat_and_age(one: RedisStore, two: RedisStore, passes: Passes) -> None:
+def test_an_instance_of_a_dead_node_attaches_elsewhere_with_its_seat_and_age(
+    one: RedisStore, two: RedisStore, passes: Passes
+) -> None:
     tab = log_in(one)
     passes(LEASE + GRACE - 1, two)
     back = two.attach(tab.id, "node-2", 1)
@@ -106,9 +108,7 @@ def test_it_comes_back_elsewhere_with_its_seat_and_age(one: RedisStore, two: Red
     assert two.get(tab.id) == back
 
 
-def test_the_streams_of_a_dead_node_close_too_late_to_change_anything(
-    one: RedisStore, two: RedisStore, passes: Passes
-) -> None:
+def test_a_late_detach_by_a_dead_node_changes_nothing(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
     passes(LEASE, two)
     buried = two.get(tab.id)
@@ -117,7 +117,7 @@ def test_the_streams_of_a_dead_node_close_too_late_to_change_anything(
     assert two.get(tab.id) == buried
 
 
-def test_a_node_that_renews_in_time_is_never_buried(one: RedisStore, two: RedisStore, passes: Passes) -> None:
+def test_a_node_that_renews_in_time_stays_alive(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
     for _ in range(20):
         passes(LEASE - 0.001, two)
@@ -125,7 +125,7 @@ def test_a_node_that_renews_in_time_is_never_buried(one: RedisStore, two: RedisS
     assert two.get(tab.id) == tab
 
 
-def test_many_nodes_die_at_once_and_all_of_them_are_buried(
+def test_many_nodes_that_die_at_once_are_all_removed(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     dead = [f"dead-{n}" for n in range(20)]
@@ -136,7 +136,7 @@ def test_many_nodes_die_at_once_and_all_of_them_are_buried(
     assert {two.get(tab.id).detached_at for tab in tabs} == {clock()}
 
 
-def test_one_that_dies_when_the_clock_was_set_back_is_buried_as_soon_as_any_other(
+def test_a_clock_set_back_does_not_prolong_a_lease(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab = log_in(one)
@@ -146,10 +146,10 @@ def test_one_that_dies_when_the_clock_was_set_back_is_buried_as_soon_as_any_othe
     assert not two.get(tab.id).online
 
 
-# What was owed to it
+# Its pending notices
 
 
-def test_what_a_dead_node_had_to_be_told_is_remembered_as_long_as_ever_and_then_forgotten(
+def test_pending_notices_of_a_dead_node_go_and_the_ends_stay_for_their_time(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock, servers: Servers
 ) -> None:
     tab = log_in(one)
@@ -165,12 +165,10 @@ def test_what_a_dead_node_had_to_be_told_is_remembered_as_long_as_ever_and_then_
     assert servers.keys(f"*{tab.id}*") == set()
 
 
-# What it hears
+# A node that is forgotten
 
 
-def test_a_buried_node_hears_that_it_is_forgotten_until_it_has_joined_again(
-    one: RedisStore, two: RedisStore, passes: Passes
-) -> None:
+def test_a_removed_node_is_forgotten_until_it_joins_again(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
     passes(LEASE, two)
     for _ in range(2):
@@ -185,7 +183,7 @@ def test_a_buried_node_hears_that_it_is_forgotten_until_it_has_joined_again(
     assert one.attach(tab.id, "node-1", 10).online
 
 
-def test_it_hears_so_though_the_answer_is_lost(
+def test_a_node_learns_that_it_is_forgotten_though_one_reply_is_lost(
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
     open_redis: Open,
@@ -202,9 +200,7 @@ def test_it_hears_so_though_the_answer_is_lost(
     assert line.dropped == 1
 
 
-def test_nobody_is_attached_at_a_node_that_has_not_joined_and_nothing_is_changed(
-    two: RedisStore, servers: Servers
-) -> None:
+def test_attaching_at_a_node_that_has_not_joined_changes_nothing(two: RedisStore, servers: Servers) -> None:
     admitted, _ = two.admit(newcomer(expires=two.now() + DAY), 1)
     before = servers.holds()
     with pytest.raises(NodeForgotten):
@@ -217,7 +213,7 @@ def test_nobody_is_attached_at_a_node_that_has_not_joined_and_nothing_is_changed
         two.attach(admitted.id, "node-2", 1)
 
 
-def test_a_renewal_tells_of_all_that_have_ended_though_they_are_many(one: RedisStore, two: RedisStore) -> None:
+def test_renewals_return_all_ended_instances_though_they_are_many(one: RedisStore, two: RedisStore) -> None:
     tabs = {log_in(one, limit=10_000).id for _ in range(250)}
     two.kick_account(APP, "alice")
     told: set[str] = set()
@@ -235,7 +231,7 @@ def test_a_renewal_tells_of_all_that_have_ended_though_they_are_many(one: RedisS
 # Redis that was away
 
 
-def test_after_a_silence_of_everybody_nobody_is_buried_but_who_stays_silent(
+def test_after_a_silence_of_all_nodes_only_those_that_stay_silent_are_removed(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     one.join("node-3")
@@ -246,13 +242,13 @@ def test_after_a_silence_of_everybody_nobody_is_buried_but_who_stays_silent(
     assert two.sweep() == []
     passes(LEASE - 0.001, two)
     assert one.renew("node-1") == []
-    assert two.get(there.id).online, "a fresh lease, from the moment when somebody was heard again"
+    assert two.get(there.id).online, "a fresh lease, from the moment when the first node renewed again"
     passes(0.001, two)
     assert two.get(there.id).detached_at == clock()
     assert two.get(here.id) == here
 
 
-def test_a_redis_that_was_stopped_for_minutes_buries_nobody(
+def test_a_redis_that_was_stopped_for_minutes_removes_no_node(
     make_redis: Callable[..., RedisServer], open_redis: Open, passes: Passes, clock: Clock
 ) -> None:
     server = make_redis(clock=clock, append_only=True)
@@ -271,7 +267,7 @@ def test_a_redis_that_was_stopped_for_minutes_buries_nobody(
     assert two.get(tab.id) == tab
 
 
-def test_a_redis_that_has_forgotten_everything_knows_nobody_and_takes_everybody_anew(
+def test_after_flushall_every_id_is_unknown_and_logins_start_anew(
     one: RedisStore, two: RedisStore, servers: Servers
 ) -> None:
     tab = log_in(one)
@@ -293,5 +289,5 @@ def test_a_redis_that_has_forgotten_everything_knows_nobody_and_takes_everybody_
     assert two.instances(APP, "alice") == [again]
 
 
-def test_each_part_knows_each_node(one: RedisStore, two: RedisStore, servers: Servers) -> None:
+def test_each_shard_knows_each_node(one: RedisStore, two: RedisStore, servers: Servers) -> None:
     assert len(servers.keys("tim:{*}:nodes")) == SHARDS

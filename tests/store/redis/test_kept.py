@@ -1,4 +1,4 @@
-"""What a Redis keeps, and for how long: of everything that happens, only the accounts are left a week later."""
+"""Which keys a Redis keeps, and for how long: a week later only the accounts are left."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def log_in(store: RedisStore, user: str = "alice", *, life: float = 365 * DAY, l
 
 
 def time_passes(store: RedisStore, clock: Clock, seconds: float) -> None:
-    """Both nodes are there afterwards, and their streams have heard which of their instances have ended."""
+    """Let time pass; then both nodes renew, and close the streams of ended instances."""
     clock.advance(seconds)
     for node in ("node-1", "node-2"):
         for ended in store.renew(node):
@@ -43,7 +43,7 @@ def time_passes(store: RedisStore, clock: Clock, seconds: float) -> None:
 
 
 def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
-    """So many things happen to people: logins and evictions, reloads, messages, kicks, expiries, wrong UserSigs."""
+    """So many random acts: logins and evictions, reloads, messages, kicks, expiries, wrong UserSigs."""
     chance = random.Random(things)
     tabs: list[Instance] = []
     for nth in range(things):
@@ -71,7 +71,7 @@ def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
         store.detach(tab.id, store.get(tab.id).stream)
 
 
-def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
+def test_a_week_after_a_busy_day_only_the_accounts_are_left(
     store: RedisStore, servers: Servers, clock: Clock, rounds: int
 ) -> None:
     store.save_limits(APP, Limits(2))
@@ -79,20 +79,20 @@ def test_a_week_after_a_busy_day_nothing_is_left_but_the_accounts(
     for things in (500 * rounds, 500 * rounds):
         a_busy_day(store, clock, things)
         assert len(servers.keys("*")) > 500
-        # In steps: whoever gave up a seat may be away for as long as he is remembered, and then his end is.
+        # In steps: an instance may be away for as long as it is remembered, and then its end is remembered.
         for _ in range(4):
             time_passes(store, clock, 4 * DAY)
         left.append(servers.keys("*"))
     accounts = {f"{PREFIXES[shard_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "swept")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
-    # That a UserSig is void, and which generation was the last, is to be true also of an account that is deleted.
+    # A deleted account keeps its revoked UserSigs and its last generation.
     fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
 
 
-def test_a_node_that_is_no_more_leaves_nothing_behind(store: RedisStore, servers: Servers, clock: Clock) -> None:
+def test_a_dead_node_leaves_no_keys(store: RedisStore, servers: Servers, clock: Clock) -> None:
     time_passes(store, clock, 5)
     before = servers.keys("*")
     for n in range(20):
@@ -110,7 +110,7 @@ def test_a_node_that_is_no_more_leaves_nothing_behind(store: RedisStore, servers
             assert set(client.zrange(f"{prefix}:nodes", 0, -1)) == {"node-1", "node-2"}
 
 
-def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, clock: Clock) -> None:
+def test_keys_that_expire_have_the_right_time_to_live(store: RedisStore, servers: Servers, clock: Clock) -> None:
     alice = log_in(store)
     store.append(APP, alice.id, "alice", "hello", new_id())
     for _ in range(21):
@@ -131,9 +131,7 @@ def test_what_goes_by_itself_says_when(store: RedisStore, servers: Servers, cloc
     assert not {key for key in servers.keys("*") if key.split(":")[2] in expected}
 
 
-def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
-    store: RedisStore, servers: Servers, clock: Clock
-) -> None:
+def test_a_log_written_every_day_holds_the_last_seven_days(store: RedisStore, servers: Servers, clock: Clock) -> None:
     alice = log_in(store)
     for _ in range(30):
         for n in range(3):
@@ -146,7 +144,7 @@ def test_a_log_that_is_written_to_every_day_holds_the_last_seven(
     assert [each.seq for each in store.history(APP, "alice", 0, 100)] == list(range(70, 91))
 
 
-def test_what_a_call_was_answered_is_kept_while_it_may_be_sent_again(
+def test_a_reply_is_kept_as_long_as_its_call_may_be_repeated(
     make_redis: Callable[..., RedisServer], open_redis: Open
 ) -> None:
     server = make_redis()

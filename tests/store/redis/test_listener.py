@@ -1,4 +1,4 @@
-"""What other processes decide is heard at once, on a single Redis and on a cluster, and for ever.
+"""Hints of other nodes arrive at once, on a single Redis and on a cluster, through any outage.
 
 Words may be lost while a line is broken; then the listener says so as soon as it listens again.
 """
@@ -27,7 +27,7 @@ SOMEBODY = Client("Chrome", "198.51.100.1")
 
 
 class Ears:
-    """Everything that a process hears as the node `name`, from the moment it listens."""
+    """Collects the hints for the node `name`, from the moment it listens."""
 
     def __init__(self, store: RedisStore, name: str) -> None:
         self.store = store
@@ -58,13 +58,13 @@ class Ears:
 
 @pytest.fixture
 def ears(servers: Servers, open_redis: Open) -> Ears:
-    """Somebody else's process, which is node-1."""
+    """Another node, which is node-1."""
     return Ears(open_redis(servers.url, "node-1"), "node-1")
 
 
 @pytest.fixture
 def store(servers: Servers, open_redis: Open) -> RedisStore:
-    """The process that decides; it is nobody who has streams."""
+    """The node that acts; it has no streams."""
     return open_redis(servers.url, "node-2")
 
 
@@ -76,10 +76,10 @@ def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: 
 CHANGED = Hint(APP, "alice")
 
 
-# What is heard
+# Hints
 
 
-def test_an_instance_that_has_ended_is_told_of_with_why_and_by_whom(ears: Ears, store: RedisStore) -> None:
+def test_the_hint_of_an_end_has_the_reason_and_the_client_that_caused_it(ears: Ears, store: RedisStore) -> None:
     tab, _ = log_in(ears.store), log_in(ears.store)
     ears.hears()
     removed = store.remove(tab.id, Gone(LOGGED_OUT, 0, SOMEBODY))
@@ -87,7 +87,7 @@ def test_an_instance_that_has_ended_is_told_of_with_why_and_by_whom(ears: Ears, 
     ears.hears(Hint(APP, "alice", instance=tab.id, gone=removed.gone), CHANGED)
 
 
-def test_an_evicted_one_is_told_of_and_so_is_the_change_for_those_that_stay(ears: Ears, store: RedisStore) -> None:
+def test_an_eviction_sends_its_end_and_a_change_of_the_list(ears: Ears, store: RedisStore) -> None:
     old, stays = log_in(ears.store), log_in(ears.store)
     ears.hears()
     _, evicted = store.admit(newcomer(browser="", expires=store.now() + DAY), 2)
@@ -98,7 +98,7 @@ def test_an_evicted_one_is_told_of_and_so_is_the_change_for_those_that_stay(ears
     ears.hears(Hint(APP, "alice", instance=stays.id, gone=gone))
 
 
-def test_a_message_is_told_as_it_stands_in_the_log(ears: Ears, store: RedisStore) -> None:
+def test_the_hint_of_a_message_is_the_message_in_the_log(ears: Ears, store: RedisStore) -> None:
     log_in(ears.store, user="bob")
     alice = log_in(store, "node-2")
     sent, received = store.append(APP, alice.id, "bob", 'a "quote", \0, é and 😀', new_id())
@@ -107,14 +107,14 @@ def test_a_message_is_told_as_it_stands_in_the_log(ears: Ears, store: RedisStore
     assert sent.text == received.text == 'a "quote", \0, é and 😀'
 
 
-def test_a_stream_that_was_opened_elsewhere_is_told_to_where_it_was(ears: Ears, store: RedisStore) -> None:
+def test_a_stream_opened_elsewhere_is_sent_to_its_old_node(ears: Ears, store: RedisStore) -> None:
     tab = log_in(ears.store)
     ears.hears()
     moved = store.attach(tab.id, "node-2", 10)
     ears.hears(Hint(APP, "alice", instance=tab.id, stream=moved.stream))
 
 
-def test_that_the_list_has_changed_is_told_for_each_that_comes_or_goes(ears: Ears, store: RedisStore) -> None:
+def test_each_attach_and_detach_sends_a_change_of_the_list(ears: Ears, store: RedisStore) -> None:
     log_in(ears.store)
     ears.hears()
     other = log_in(store, "node-2")
@@ -123,18 +123,18 @@ def test_that_the_list_has_changed_is_told_for_each_that_comes_or_goes(ears: Ear
     ears.hears(CHANGED)
 
 
-def test_nobody_is_told_what_he_does_himself_but_ends(ears: Ears) -> None:
+def test_a_node_gets_no_hints_of_its_own_acts_but_ends(ears: Ears) -> None:
     tab, other = log_in(ears.store), log_in(ears.store)
     ears.store.append(APP, tab.id, "alice", "hello", new_id())
     ears.store.detach(other.id, other.stream)
     ears.hears()
     removed = ears.store.remove(tab.id, Gone(LOGGED_OUT, 0))
     assert removed is not None
-    # Told twice is told once: a process whose call was answered too late hears of it all the same.
+    # The hub ignores a repeated end. A node whose call timed out learns of the end by this hint.
     ears.hears(Hint(APP, "alice", instance=tab.id, gone=removed.gone))
 
 
-def test_what_happens_in_any_part_of_the_store_is_heard(ears: Ears, store: RedisStore) -> None:
+def test_hints_arrive_from_every_shard(ears: Ears, store: RedisStore) -> None:
     one_each = {shard_of(APP, f"user-{n}"): f"user-{n}" for n in range(SHARDS * 20)}
     assert len(one_each) == SHARDS
     tabs = [log_in(ears.store, user=user) for user in one_each.values()]
@@ -142,12 +142,12 @@ def test_what_happens_in_any_part_of_the_store_is_heard(ears: Ears, store: Redis
     ears.hears(*(Hint(APP, each.user, instance=each.id, gone=each.gone) for each in ended if each))
 
 
-# Lines that break
+# Broken connections
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes seconds takes tenths of them."""
+    """Pauses and pings of tenths of a second."""
     monkeypatch.setattr("tim.store.redis.listener.PAUSE", 0.05)
     monkeypatch.setattr("tim.store.redis.listener.SILENCE", 0.3)
 
@@ -159,7 +159,7 @@ def own(
     make_redis_cluster: Callable[..., RedisCluster],
     clock: Clock,
 ) -> Servers:
-    """A Redis, and then a cluster, that a test may stop; it keeps what it was told."""
+    """A Redis, and then a cluster, that a test may stop; it keeps its data."""
     return (make_redis if request.param == "redis" else make_redis_cluster)(clock=clock, append_only=True)
 
 
@@ -178,7 +178,7 @@ def once_more(ears: Ears) -> Iterator[None]:
     ears.listens_again(times + 1)
 
 
-def test_it_listens_again_after_each_of_twenty_restarts_and_says_so(own: Servers, open_redis: Open) -> None:
+def test_it_reconnects_after_each_of_twenty_restarts_and_reports_it(own: Servers, open_redis: Open) -> None:
     ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
     for _ in range(20 if isinstance(own, RedisServer) else 3):
         with once_more(ears):
@@ -187,7 +187,7 @@ def test_it_listens_again_after_each_of_twenty_restarts_and_says_so(own: Servers
         hears_of_a_logout(ears, store)
 
 
-def test_it_tries_as_often_as_it_takes_and_nobody_else_runs_short_of_connections(
+def test_it_retries_without_using_up_the_connections_of_calls(
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
     open_redis: Open,
@@ -206,9 +206,7 @@ def test_it_tries_as_often_as_it_takes_and_nobody_else_runs_short_of_connections
     hears_of_a_logout(ears, store)
 
 
-def test_it_outlives_a_redis_of_which_nothing_is_left(
-    own: Servers, open_redis: Open, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_it_survives_a_redis_that_is_gone(own: Servers, open_redis: Open, caplog: pytest.LogCaptureFixture) -> None:
     ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
     own.kill()
     for _ in range(5):
@@ -220,7 +218,7 @@ def test_it_outlives_a_redis_of_which_nothing_is_left(
     hears_of_a_logout(ears, store)
 
 
-def test_one_server_of_a_cluster_that_was_away_is_heard_again(
+def test_it_reconnects_to_each_server_of_a_cluster(
     make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock
 ) -> None:
     cluster = make_redis_cluster(clock=clock, append_only=True)
@@ -234,7 +232,7 @@ def test_one_server_of_a_cluster_that_was_away_is_heard_again(
             hears_of_a_logout(ears, store)
 
 
-def test_a_line_that_is_silent_is_given_up_and_made_anew(
+def test_a_silent_connection_is_replaced(
     make_redis: Callable[..., RedisServer], make_redis_line: Callable[[RedisServer], RedisLine], open_redis: Open
 ) -> None:
     server = make_redis()
@@ -242,20 +240,20 @@ def test_a_line_that_is_silent_is_given_up_and_made_anew(
     ears, store = Ears(open_redis(line.url, "node-1"), "node-1"), open_redis(server.url, "node-2")
     lines = line.accepted
     line.swallows()
-    until(lambda: line.accepted > lines, "it should try a new line")
+    until(lambda: line.accepted > lines, "it should open a new connection")
     with once_more(ears):
         line.passes()
     hears_of_a_logout(ears, store)
 
 
-def test_a_line_on_which_nothing_is_said_is_kept(servers: Servers, open_redis: Open) -> None:
+def test_an_idle_connection_is_kept(servers: Servers, open_redis: Open) -> None:
     ears, store = Ears(open_redis(servers.url, "node-1"), "node-1"), open_redis(servers.url, "node-2")
     threading.Event().wait(1)
     assert ears.times == 1
     hears_of_a_logout(ears, store)
 
 
-def test_it_listens_though_redis_refused_it_for_a_while(
+def test_it_reconnects_after_redis_has_refused_its_password(
     make_redis: Callable[..., RedisServer], open_redis: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = make_redis()
@@ -269,7 +267,7 @@ def test_it_listens_though_redis_refused_it_for_a_while(
     hears_of_a_logout(ears, store)
 
 
-def test_a_closed_one_stops(servers: Servers, open_redis: Open) -> None:
+def test_close_ends_its_thread(servers: Servers, open_redis: Open) -> None:
     def listening() -> int:
         return sum(thread.name == "tim-hints" for thread in threading.enumerate())
 

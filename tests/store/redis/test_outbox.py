@@ -1,4 +1,4 @@
-"""A message whose writer died between the two logs: it gets into both, once, and its readers are told."""
+"""A message whose node died between its two copies: a sweep writes the second one, once, and sends the hints."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Servers = RedisServer | RedisCluster
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The node was killed."""
 
 
 @pytest.fixture
 def writer(servers: Servers, open_redis: Open) -> RedisStore:
-    """The process that alice is at."""
+    """The node that alice is attached at."""
     return open_redis(servers.url, "node-1")
 
 
@@ -43,7 +43,7 @@ def log_in(store: RedisStore, user: str, node: str) -> Instance:
 
 @pytest.fixture
 def dies_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[RedisStore, Instance, str], str]:
-    """`dies_in(store, alice, "bob")`: alice writes to bob, and after the first of two steps nothing more is done.
+    """`dies_in(store, alice, "bob")`: alice writes to bob, and her node dies after the first of two steps.
 
     Returns the id of the message.
     """
@@ -69,7 +69,7 @@ def log_of(store: RedisStore, user: str) -> list[str]:
     return [message.id for message in store.history(APP, user, 0, 100)]
 
 
-def test_after_ten_seconds_another_process_writes_it_to_its_receiver_once(
+def test_after_ten_seconds_another_node_writes_the_second_copy_once(
     writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
@@ -86,7 +86,7 @@ def test_after_ten_seconds_another_process_writes_it_to_its_receiver_once(
     assert servers.keys("*:outbox") == set()
 
 
-def test_it_does_not_wait_for_a_clock_that_was_set_back(
+def test_a_clock_set_back_does_not_delay_the_outbox(
     writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
@@ -100,7 +100,7 @@ def test_it_does_not_wait_for_a_clock_that_was_set_back(
     assert servers.keys("*:outbox") == set()
 
 
-def test_every_process_that_has_a_tab_of_the_receiver_is_told_and_who_wrote_it_as_well(
+def test_every_node_with_a_tab_of_the_receiver_is_notified_of_the_second_copy(
     writer: RedisStore, other: RedisStore, dies_in: DiesIn, clock: Clock
 ) -> None:
     heard: dict[str, list[Hint]] = {"node-1": [], "node-2": []}
@@ -116,11 +116,11 @@ def test_every_process_that_has_a_tab_of_the_receiver_is_told_and_who_wrote_it_a
     other.sweep()
     [message] = other.history(APP, "bob", 0, 10)
     for hints in heard.values():
-        until(lambda hints=hints: Hint(APP, "bob", message=message) in hints, "it should be told")  # type: ignore[misc]
-    assert other.read_seq(APP, "bob") == message.seq, "somebody has been shown it"
+        until(lambda hints=hints: Hint(APP, "bob", message=message) in hints, "it should be notified")  # type: ignore[misc]
+    assert other.read_seq(APP, "bob") == message.seq, "a stream of the receiver is open"
 
 
-def test_many_processes_that_sweep_at_once_write_it_once(
+def test_many_sweeps_at_once_write_the_second_copy_once(
     servers: Servers, writer: RedisStore, open_redis: Open, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice = log_in(writer, "alice", "node-1")
@@ -136,7 +136,7 @@ def test_many_processes_that_sweep_at_once_write_it_once(
 
 
 @pytest.mark.parametrize("swept", [False, True], ids=["before it was sent on", "after that"])
-def test_who_sends_it_again_with_the_same_id_sends_the_same_message(
+def test_a_message_sent_again_with_the_same_id_is_the_same_message(
     swept: bool, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice = log_in(other, "alice", "node-2")
@@ -152,7 +152,7 @@ def test_who_sends_it_again_with_the_same_id_sends_the_same_message(
     assert servers.keys("*:outbox") == set()
 
 
-def test_a_receiver_that_was_deleted_meanwhile_gets_nothing_and_nothing_stays_behind(
+def test_a_receiver_deleted_in_the_meantime_gets_no_copy(
     writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice = log_in(writer, "alice", "node-1")
@@ -165,7 +165,7 @@ def test_a_receiver_that_was_deleted_meanwhile_gets_nothing_and_nothing_stays_be
     assert servers.keys("*:outbox") == set()
 
 
-def test_a_receiver_that_is_deleted_between_the_two_steps_of_sending_does_not_make_it_fail(
+def test_a_receiver_deleted_between_the_two_steps_does_not_fail_the_send(
     writer: RedisStore, other: RedisStore, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
@@ -186,19 +186,19 @@ def test_a_receiver_that_is_deleted_between_the_two_steps_of_sending_does_not_ma
     assert log_of(other, "bob") == []
 
 
-def test_one_that_nobody_remembers_is_not_sent_on(
+def test_an_expired_message_gets_no_second_copy(
     writer: RedisStore, other: RedisStore, servers: Servers, dies_in: DiesIn, clock: Clock
 ) -> None:
     alice = log_in(writer, "alice", "node-1")
     writer.import_account(APP, "bob")
     dies_in(writer, alice, "bob")
-    clock.advance(REMEMBERED + 1)  # in which everybody was away
+    clock.advance(REMEMBERED + 1)  # in which no node swept
     other.sweep()
     assert log_of(other, "bob") == []
     assert servers.keys("*:outbox") == set()
 
 
-def test_what_was_written_to_both_leaves_nothing_to_do(writer: RedisStore, servers: Servers) -> None:
+def test_a_message_with_both_copies_leaves_the_outbox_empty(writer: RedisStore, servers: Servers) -> None:
     alice = log_in(writer, "alice", "node-1")
     writer.import_account(APP, "bob")
     for to in ("bob", "alice"):
@@ -206,7 +206,7 @@ def test_what_was_written_to_both_leaves_nothing_to_do(writer: RedisStore, serve
     assert servers.keys("*:outbox") == set()
 
 
-def test_a_receiver_whose_server_is_full_holds_up_nobody_else(
+def test_a_full_server_delays_only_its_own_receivers(
     make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, dies_in: DiesIn, clock: Clock
 ) -> None:
     cluster = make_redis_cluster(clock=clock)
@@ -226,7 +226,7 @@ def test_a_receiver_whose_server_is_full_holds_up_nobody_else(
         clock.advance(UNSENT)
         writer.renew("node-1")
         ended += other.sweep()
-    assert [each.id for each in ended] == [leaves.id], "who has ended is told all the same"
+    assert [each.id for each in ended] == [leaves.id], "the ended instance is returned all the same"
     for user in users.values():
         assert len(log_of(other, user)) == (user not in there)
     full.client().config_set("maxmemory", "0")
@@ -282,9 +282,7 @@ def test_a_message_by_rest_gets_its_second_copy_though_the_senders_server_was_aw
     assert cluster.keys("*:outbox") == set()
 
 
-def test_a_message_by_rest_that_is_delivered_again_is_one_and_leaves_nothing_to_do(
-    writer: RedisStore, servers: Servers
-) -> None:
+def test_a_message_by_rest_delivered_again_is_the_same_message(writer: RedisStore, servers: Servers) -> None:
     for user in ("alice", "bob"):
         writer.import_account(APP, user)
     first = writer.deliver(APP, "alice", "bob", "hello", "m", copy=True)

@@ -1,4 +1,4 @@
-"""What the tests of a store on Redis are built on does what it says: the shown time, the cluster, the bad line."""
+"""The helpers of the tests on Redis work: the shown time, the cluster, the proxy with faults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
 
 
 def through(line: RedisLine, protocol: int = 3) -> redis.Redis:
-    """A client that asks once and does not ask again."""
+    """A client without retries."""
     return redis.Redis.from_url(line.url, protocol=protocol, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
 
 
@@ -48,7 +48,7 @@ def test_the_shown_time_is_what_the_server_says_to_the_microsecond(
     assert [int(part) for part in inside] == [seconds, microseconds]
 
 
-def test_a_key_expires_when_the_shown_time_has_come_and_not_before(server: RedisServer, clock: Clock) -> None:
+def test_a_key_expires_by_the_shown_time(server: RedisServer, clock: Clock) -> None:
     client = server.client()
     client.set("key", "value", ex=30 * 86400)
     clock.advance(30 * DAY - 0.001)
@@ -65,7 +65,7 @@ def test_the_newest_clock_wins_and_may_be_earlier(server: RedisServer, clock: Cl
     assert server.client().time() == (int(newer()), 0)
 
 
-def test_what_was_acknowledged_is_there_after_a_kill_where_it_was_to_be(
+def test_an_append_only_server_keeps_what_it_acknowledged(
     make_redis: Callable[..., RedisServer],
 ) -> None:
     for append_only in (True, False):
@@ -76,7 +76,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_where_it_was_to_be(
         assert server.client().exists("key") == append_only
 
 
-def test_a_paused_server_answers_nobody_until_it_goes_on(server: RedisServer, make_redis_line: Line) -> None:
+def test_a_paused_server_does_not_answer(server: RedisServer, make_redis_line: Line) -> None:
     client = through(make_redis_line(server))
     client.set("key", "value")
     server.pauses()
@@ -115,9 +115,7 @@ def test_a_server_ends_with_the_process_that_started_it_though_that_is_killed(tm
 # The cluster
 
 
-def test_a_cluster_answers_on_all_three_through_any_leap_of_time(
-    make_redis_cluster: Callable[..., RedisCluster], clock: Clock
-) -> None:
+def test_a_cluster_survives_any_leap_of_time(make_redis_cluster: Callable[..., RedisCluster], clock: Clock) -> None:
     cluster = make_redis_cluster(clock=clock)
     keys = [f"tim:{{{n}}}:key" for n in range(30)]
     assert {cluster.holder(key) for key in keys} == set(cluster.nodes)
@@ -135,7 +133,7 @@ def test_a_cluster_answers_on_all_three_through_any_leap_of_time(
     assert cluster.client().exists(*keys) == 0
 
 
-# The line
+# The proxy
 
 
 def test_a_request_whose_reply_is_dropped_was_executed(server: RedisServer, make_redis_line: Line) -> None:
@@ -150,7 +148,7 @@ def test_a_request_whose_reply_is_dropped_was_executed(server: RedisServer, make
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_a_hint_is_dropped_and_everything_else_comes(server: RedisServer, make_redis_line: Line, protocol: int) -> None:
+def test_hints_are_dropped_and_replies_are_not(server: RedisServer, make_redis_line: Line, protocol: int) -> None:
     line = make_redis_line(server)
     client = through(line, protocol)
     heard = client.pubsub()  # type: ignore[no-untyped-call]
@@ -181,7 +179,7 @@ def test_each_direction_may_be_late(server: RedisServer, make_redis_line: Line) 
         assert time.monotonic() - began >= 0.1
 
 
-def test_a_line_is_silent_broken_or_refused(server: RedisServer, make_redis_line: Line) -> None:
+def test_a_proxy_swallows_resets_and_refuses(server: RedisServer, make_redis_line: Line) -> None:
     line = make_redis_line(server)
     client = through(line)
     client.ping()
@@ -199,7 +197,7 @@ def test_a_line_is_silent_broken_or_refused(server: RedisServer, make_redis_line
     connections = line.accepted
     line.breaks()
     client.ping()
-    assert line.accepted == connections + 1, "the client had to come again"
+    assert line.accepted == connections + 1, "the client had to reconnect"
 
 
 @pytest.mark.parametrize(
@@ -216,7 +214,7 @@ def test_a_line_is_silent_broken_or_refused(server: RedisServer, make_redis_line
         b"%1\r\n+a\r\n~1\r\n#t",
     ],
 )
-def test_an_item_is_whole_with_its_last_byte_and_no_sooner(item: bytes) -> None:
+def test_an_item_ends_with_its_last_byte(item: bytes) -> None:
     item += b"\r\n"
     assert end_of(item + b"+OK\r\n", 0) == len(item)
     assert [end_of(item[:n], 0) for n in range(len(item))] == [None] * len(item)

@@ -1,4 +1,4 @@
-"""Which addresses and servers a store on Redis takes. What it does not take, it says in words, and no secret."""
+"""Which addresses and servers a store on Redis accepts. A refusal says why, without the password."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def refusal(url: str) -> str:
         "rediss://127.0.0.1:1/0?ssl_ca_certs=/no/such/file",
     ],
 )
-def test_an_address_that_is_none_or_of_nobody_is_refused_and_its_password_not_said(url: str) -> None:
+def test_a_malformed_or_unreachable_address_is_refused_without_its_password(url: str) -> None:
     refusal(url)
 
 
-def test_an_address_that_cannot_be_read_says_how_to_write_a_password(make_redis: Make) -> None:
+def test_the_error_for_a_malformed_address_explains_how_to_escape_a_password(make_redis: Make) -> None:
     assert "%2F" in refusal("redis://:hunt/er2@localhost/0")
     server = make_redis()
     with server.client() as admin:
@@ -76,18 +76,18 @@ def test_an_address_that_cannot_be_read_says_how_to_write_a_password(make_redis:
         admin.config_set("requirepass", "")
 
 
-def test_a_database_that_is_not_there_is_refused(make_redis: Make) -> None:
+def test_a_missing_database_is_refused(make_redis: Make) -> None:
     url = make_redis().url.removesuffix("0")
     RedisStore(f"{url}15", grace=60).close()
     refusal(f"{url}16")
 
 
 @pytest.mark.parametrize("name", ["zero", "0/0", "-1", "1.5"])
-def test_a_database_that_is_no_number_is_refused_and_not_taken_for_the_first(name: str, make_redis: Make) -> None:
+def test_a_database_that_is_no_number_is_refused(name: str, make_redis: Make) -> None:
     refusal(f"{make_redis().url.removesuffix('0')}{name}")
 
 
-def test_what_evicts_is_refused_in_one_sentence(make_redis: Make) -> None:
+def test_a_server_that_evicts_keys_is_refused(make_redis: Make) -> None:
     server = make_redis(maxmemory_policy="allkeys-lru")
     said = f"TIM_STORE: {HOST}:{server.port} has maxmemory-policy allkeys-lru and would forget who is logged in; "
     assert refusal(server.url) == said + "set it to noeviction"
@@ -111,19 +111,17 @@ def test_a_sentinel_is_refused(tmp_path: Path) -> None:
             sentinel.kill()
 
 
-def test_a_cluster_that_lacks_a_part_is_refused(make_redis: Make) -> None:
+def test_a_cluster_that_lacks_slots_is_refused(make_redis: Make) -> None:
     refusal(make_redis(cluster_enabled="yes", cluster_port=str(free_port())).url)
 
 
-def test_one_that_says_nothing_is_refused_soon(
-    make_redis: Make, make_redis_line: Callable[[RedisServer], RedisLine]
-) -> None:
+def test_a_silent_server_is_refused_soon(make_redis: Make, make_redis_line: Callable[[RedisServer], RedisLine]) -> None:
     line = make_redis_line(make_redis())
     line.swallows()
     assert f"{HOST}:{line.port}" in refusal(line.url)
 
 
-def test_what_is_no_redis_is_refused() -> None:
+def test_a_server_of_another_protocol_is_refused() -> None:
     def answer() -> None:
         line, _ = door.accept()
         line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -134,16 +132,14 @@ def test_what_is_no_redis_is_refused() -> None:
         refusal(f"redis://{HOST}:{door.getsockname()[1]}/0")
 
 
-def test_one_that_is_full_takes_back_a_process_that_it_knows(
-    make_redis: Make, make_backend: Callable[..., Backend]
-) -> None:
+def test_a_node_renews_on_a_full_server(make_redis: Make, make_backend: Callable[..., Backend]) -> None:
     server = make_redis()
     make_backend(server.url)
     server.client().config_set("maxmemory", "1kb")
     make_backend(server.url).renew()
 
 
-def test_one_that_goes_away_in_the_midst_of_a_start_is_refused_or_taken(
+def test_a_server_that_goes_away_during_a_start_is_refused_or_accepted(
     make_redis: Make, make_redis_line: Callable[[RedisServer], RedisLine]
 ) -> None:
     line = make_redis_line(make_redis())

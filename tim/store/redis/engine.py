@@ -52,7 +52,7 @@ class RedisStore:
         self._scripts.everywhere_or_fail("renew", node, us(LEASE), 1)
 
     def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
-        self._scripts.me = node
+        self._scripts.set_node(node)
         self._listener = Listener(self._connection, node, hear, missed)
 
     def renew(self, node: str) -> list[Instance]:

@@ -67,14 +67,16 @@ class Scripts:
     Each call carries a deadline by the clock of its server, so a call that was given up is not carried out later,
     when a paused server or a slow network goes on.
 
-    Attributes:
-        me: the node of the caller; hints of what it does itself are not sent to it.
     """
 
     def __init__(self, connection: Connection, grace: float) -> None:
         self._connection = connection
         self._grace = us(grace)
-        self.me = ""
+        self._me = ""  # set once
+
+    def set_node(self, node: str) -> None:
+        """From now on `node` gets no hints of what these calls do, except of ends."""
+        self._me = node
 
     def call(self, shard: int, verb: str, *words: object, me: str | None = None) -> Reply:
         """The values that the script `verb` replies with on `shard`. After a broken connection it is called once more.
@@ -122,7 +124,7 @@ class Scripts:
         return replies
 
     def _given(self, words: tuple[object, ...], me: str | None = None) -> tuple[object, ...]:
-        return (self._grace, self.me if me is None else me, *words)
+        return (self._grace, self._me if me is None else me, *words)
 
     def _call(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
         with self._connection.reaching():
