@@ -71,10 +71,10 @@ def test_a_reply_that_is_lost_and_asked_for_again_is_one_login_one_eviction_one_
     [admitted] = instances(site.redis, "alice")
     assert (admitted.id, admitted.generation) == (second.id, 2)
 
-    for verb in ("append", "receive"):
+    for verb in ("append", "deliver"):
         site.line.drops_replies(1, of=SCRIPTS[verb].sha)
         second.says(friend.user_id, verb)
-    friend.reads("hello", "append", "receive")
+    friend.reads("hello", "append", "deliver")
     assert texts(site.redis, "bob") == texts(site.redis, "alice") == friend.messages
 
     site.line.drops_replies(1, of=SCRIPTS["attach"].sha)

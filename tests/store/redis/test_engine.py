@@ -155,8 +155,9 @@ def test_pending_notices_of_a_dead_node_go_and_the_ends_stay_for_their_time(
     tab = log_in(one)
     gone = Gone(TYPES.KICKED_OUT_REST_API, clock(), Client("Chrome", "198.51.100.1"))
     two.remove(tab.id, gone)
+    assert len(servers.keys("*:notices:node-1")) == 1
     passes(LEASE, two)
-    assert servers.keys("*:owed:*") == set()
+    assert servers.keys("*:notices:*") == set()
     clock.advance(REMEMBERED - LEASE - 1)
     passes(1, two)
     assert two.get(tab.id).gone == gone
