@@ -17,7 +17,7 @@ import pytest
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import with_nodes
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
-from tim.errors import InstanceGone, SettingError, StoreUnavailable
+from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
 from tim.rules import log_size
 from tim.store import open_store
 from tim.store.base import Store
@@ -463,18 +463,42 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
+VERSION_5 = """
+ALTER TABLE accounts RENAME COLUMN read_seq TO shown;
+ALTER TABLE revocations RENAME TO voided;
+ALTER TABLE early_usersigs RENAME TO early;
+DROP INDEX instances_pending;
+CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
+"""
+"""Takes back what version 6 has changed."""
+
+
+def test_what_a_file_of_version_5_says_is_there_under_the_names_of_now(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        store.admit(newcomer(expires=clock() + DAY), 1, made=clock() + 60)
+        store.deliver(APP, "administrator", "alice", "hello", new_id(), copy=False)
+        store.mark_read(APP, "alice", 1)
+        store.kick_account(APP, "alice")
+        before = store.revoked_before(APP, "alice")
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{VERSION_5} PRAGMA user_version = 5")
+    with opened(file, clock) as store:
+        assert store.read_seq(APP, "alice") == 1
+        assert store.revoked_before(APP, "alice") == before > 0
+        with pytest.raises(UserSigRevoked):
+            store.admit(newcomer(expires=clock() + DAY), 1, made=clock() + 60)
+
+
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:
     file.parent.mkdir(parents=True)
     with sqlite3.connect(file) as db:
         db.executescript(resources.files("tim.store.sqlite").joinpath("schema.sql").read_text())
-        db.execute("DROP INDEX instances_ended")
-        db.execute("DROP TABLE early")
-        db.execute("PRAGMA user_version = 3")
+        db.executescript(f"{VERSION_5} DROP INDEX instances_ended; DROP TABLE early; PRAGMA user_version = 3")
     with opened(file, clock):
         pass
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        lacked = "SELECT count(*) FROM sqlite_master WHERE name IN ('instances_ended', 'early')"
+        lacked = "SELECT count(*) FROM sqlite_master WHERE name IN ('instances_ended', 'early_usersigs')"
         assert db.execute(lacked).fetchone() == (2,)
 
 
@@ -486,7 +510,7 @@ def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, cl
             store.deliver(APP, "administrator", "bob", text, new_id(), copy=False)
     with sqlite3.connect(file) as db:
         db.executescript(
-            "DROP TABLE early; DROP INDEX instances_ended; DROP INDEX messages_by_id;"
+            f"{VERSION_5} DROP TABLE early; DROP INDEX instances_ended; DROP INDEX messages_by_id;"
             "ALTER TABLE accounts DROP COLUMN bytes;"
             "CREATE UNIQUE INDEX messages_once ON messages (app, user, instance, id); PRAGMA user_version = 2"
         )

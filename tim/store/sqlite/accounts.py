@@ -1,7 +1,6 @@
-"""The accounts in SQLite: which there are, what they have been shown, which of their UserSigs are void, and what
-their app allows them.
+"""The tables of accounts: which exist, what they have read, which of their UserSigs are revoked, what their app allows.
 
-What is here runs inside a transaction of `tim.store.sqlite.engine`.
+Runs inside a transaction of `tim.store.sqlite.engine`.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import astuple
 
+from tim.errors import NoSuchAccount
 from tim.model import Limits
 from tim.rules import EARLY_KEPT
 
 
 def create(db: sqlite3.Connection, app: int, user: str) -> None:
-    """The account exists from now on; one that did stays as it is."""
+    """Make the account exist; one that does stays as it is."""
     db.execute("INSERT OR IGNORE INTO accounts (app, user) VALUES (?, ?)", (app, user))
 
 
@@ -22,70 +22,78 @@ def exists(db: sqlite3.Connection, app: int, user: str) -> bool:
     return db.execute("SELECT 1 FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone() is not None
 
 
-def forget(db: sqlite3.Connection, app: int, user: str) -> None:
-    """Delete the account and its log. That a UserSig of its is void stays true."""
+def require(db: sqlite3.Connection, app: int, user: str) -> None:
+    """Raise NoSuchAccount unless the account exists."""
+    if not exists(db, app, user):
+        raise NoSuchAccount(user)
+
+
+def delete(db: sqlite3.Connection, app: int, user: str) -> None:
+    """Delete the account and its log. Its revoked UserSigs stay revoked."""
     db.execute("DELETE FROM messages WHERE app = ? AND user = ?", (app, user))
     db.execute("DELETE FROM accounts WHERE app = ? AND user = ?", (app, user))
-    db.execute("DELETE FROM early WHERE app = ? AND user = ? AND NOT revoked", (app, user))
+    db.execute("DELETE FROM early_usersigs WHERE app = ? AND user = ? AND NOT revoked", (app, user))
 
 
-def shown(db: sqlite3.Connection, app: int, user: str) -> int:
-    """The number of the newest message it has been shown."""
-    row = db.execute("SELECT shown FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone()
-    return 0 if row is None else int(row["shown"])
+def read_seq(db: sqlite3.Connection, app: int, user: str) -> int:
+    """The number of the newest message that the account has read; 0 where it does not exist."""
+    row = db.execute("SELECT read_seq FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone()
+    return 0 if row is None else int(row["read_seq"])
 
 
-def show(db: sqlite3.Connection, app: int, user: str, seq: int) -> None:
-    """It has been shown its messages up to `seq`."""
-    db.execute("UPDATE accounts SET shown = max(shown, min(seq, ?)) WHERE app = ? AND user = ?", (seq, app, user))
+def mark_read(db: sqlite3.Connection, app: int, user: str, seq: int) -> None:
+    """Note that the account has read its messages up to `seq`, or up to its newest one where that is less."""
+    db.execute("UPDATE accounts SET read_seq = max(read_seq, min(seq, ?)) WHERE app = ? AND user = ?", (seq, app, user))
 
 
 def revoked_before(db: sqlite3.Connection, app: int, user: str) -> int:
-    """Unix seconds: its UserSigs that were made earlier are void."""
-    row = db.execute("SELECT before FROM voided WHERE app = ? AND user = ?", (app, user)).fetchone()
+    """Unix seconds: UserSigs of the account that were made earlier are revoked. 0 where none is."""
+    row = db.execute("SELECT before FROM revocations WHERE app = ? AND user = ?", (app, user)).fetchone()
     return 0 if row is None else int(row["before"])
 
 
-def void(db: sqlite3.Connection, app: int, user: str, before: int) -> None:
-    """Make its UserSigs void that were made earlier than `before`, in unix seconds."""
-    db.execute(
-        "INSERT INTO voided VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET before = max(before, excluded.before)",
-        (app, user, before),
-    )
-
-
 def is_revoked(db: sqlite3.Connection, app: int, user: str, made: float, expires: float) -> bool:
-    """Whether the UserSig that says so was revoked, though it says that it was made later than the kick."""
-    found = "SELECT 1 FROM early WHERE app = ? AND user = ? AND made = ? AND expires = ? AND revoked"
+    """Whether the account's UserSig with these dates, in unix seconds, is revoked."""
+    if made < revoked_before(db, app, user):
+        return True
+    found = "SELECT 1 FROM early_usersigs WHERE app = ? AND user = ? AND made = ? AND expires = ? AND revoked"
     return db.execute(found, (app, user, made, expires)).fetchone() is not None
 
 
+def revoke(db: sqlite3.Connection, app: int, user: str, before: int) -> None:
+    """Revoke the account's UserSigs made earlier than `before`, in unix seconds, and the early ones it has used."""
+    db.execute(
+        "INSERT INTO revocations VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET before = max(before, excluded.before)",
+        (app, user, before),
+    )
+    before = revoked_before(db, app, user)
+    db.execute("DELETE FROM early_usersigs WHERE app = ? AND user = ? AND made < ?", (app, user, before))
+    db.execute("UPDATE early_usersigs SET revoked = 1 WHERE app = ? AND user = ?", (app, user))
+    _keep_newest_early(db, app, user)
+
+
 def note_early(db: sqlite3.Connection, app: int, user: str, made: float, expires: float, *, now: float) -> None:
-    """A UserSig was used that says it was made later than `now`; a kick has to know it."""
-    db.execute("DELETE FROM early WHERE app = ? AND user = ? AND made < ? AND NOT revoked", (app, user, now))
-    db.execute("INSERT OR IGNORE INTO early (app, user, made, expires) VALUES (?, ?, ?, ?)", (app, user, made, expires))
-    _keep_early(db, app, user)
+    """Note the use of a UserSig that claims to be made after `now`, so that a kick can revoke it."""
+    db.execute("DELETE FROM early_usersigs WHERE app = ? AND user = ? AND made < ? AND NOT revoked", (app, user, now))
+    db.execute(
+        "INSERT OR IGNORE INTO early_usersigs (app, user, made, expires) VALUES (?, ?, ?, ?)",
+        (app, user, made, expires),
+    )
+    _keep_newest_early(db, app, user)
 
 
-def revoke_early(db: sqlite3.Connection, app: int, user: str) -> None:
-    """Revoke what was used and says that it was made later than the kick; what it does not say is void anyway."""
-    void = revoked_before(db, app, user)
-    db.execute("DELETE FROM early WHERE app = ? AND user = ? AND made < ?", (app, user, void))
-    db.execute("UPDATE early SET revoked = 1 WHERE app = ? AND user = ?", (app, user))
-    _keep_early(db, app, user)
-
-
-def _keep_early(db: sqlite3.Connection, app: int, user: str) -> None:
+def _keep_newest_early(db: sqlite3.Connection, app: int, user: str) -> None:
     for revoked in (0, 1):
         db.execute(
-            "DELETE FROM early WHERE (app, user, made, expires) IN (SELECT app, user, made, expires FROM early"
-            " WHERE app = ? AND user = ? AND revoked = ? ORDER BY made DESC, expires DESC LIMIT -1 OFFSET ?)",
+            "DELETE FROM early_usersigs WHERE (app, user, made, expires) IN"
+            " (SELECT app, user, made, expires FROM early_usersigs WHERE app = ? AND user = ? AND revoked = ?"
+            " ORDER BY made DESC, expires DESC LIMIT -1 OFFSET ?)",
             (app, user, revoked, EARLY_KEPT),
         )
 
 
 def limits(db: sqlite3.Connection, app: int) -> Limits | None:
-    """What was saved as the limits of the app."""
+    """The saved limits of the app."""
     row = db.execute("SELECT instances, per_account, per_address FROM limits WHERE app = ?", (app,)).fetchone()
     return None if row is None else Limits(*row)
 

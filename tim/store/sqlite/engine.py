@@ -1,8 +1,7 @@
 """The embedded store: one SQLite file, one process.
 
-Every verb is one transaction under one lock, so verbs happen one after the other. A row in `instances` is an
-instance; with a `reason` it is a tombstone, kept so that a tab that comes back late hears what became of it.
-What each verb promises stands in `tim.store.Store`.
+Every verb is one transaction under one lock, so verbs run one after the other. `tim.store.base` has their promises.
+An ended instance keeps its row, with the reason, so that a tab that connects later learns why it has ended.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, UserSigRevoked
+from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
 from tim.model import Instance, Limits, Message
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.store.hints import Hint
@@ -23,10 +22,14 @@ from tim.store.sqlite.pace import Pace
 
 
 class SQLiteStore:
-    """The verbs of `tim.store.Store` on the file at `path`; an empty path is a store in memory.
+    """A store in the file at `path`; an empty path means in memory.
+
+    Args:
+        grace: seconds that a detached instance keeps its seat.
+        clock: unix seconds; the time inside the verbs.
 
     Raises:
-        SettingError: another process has the file, or it is no store of ours.
+        SettingError: another process has the file open, or it is not a store of this service.
     """
 
     def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
@@ -34,14 +37,14 @@ class SQLiteStore:
         self._clock = clock
         self._database = Database(path, clock)
         self._db = self._database.connection
-        self._lock = self._database.lock  # owns the two below
+        self._lock = self._database.lock  # guards the two below
         self._failures = Failures(clock)
         self._pace = Pace()
         self._transaction = self._database.transaction
-        self._welcome_back()
+        self._detach_all()
 
-    def _welcome_back(self) -> None:
-        """No stream outlives its process. Whoever was logged in gets a whole grace time to come back."""
+    def _detach_all(self) -> None:
+        """Detach every instance: no stream outlives its process. Each gets a whole grace time to reconnect."""
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
             self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
@@ -50,10 +53,10 @@ class SQLiteStore:
         return self._clock()
 
     def join(self, node: str) -> None:
-        """There is no other node, and this one is there as long as the file is open."""
+        """Does nothing: there is one node, for as long as the file is open."""
 
     def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
-        """There is nobody else who decides anything."""
+        """Does nothing: no other node decides anything."""
 
     def attached(self, node: str) -> dict[str, int]:
         with self._transaction():
@@ -70,8 +73,6 @@ class SQLiteStore:
             known = instances.find(self._db, newcomer.id)
             if known is not None:
                 return known, []
-            if made < accounts.revoked_before(self._db, newcomer.app, newcomer.user):
-                raise UserSigRevoked
             if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
                 raise UserSigRevoked
             if now < made < math.inf:
@@ -86,7 +87,7 @@ class SQLiteStore:
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
         attached = self._attach(id, node, limit, None)
-        assert attached is not None, "only one that is attached again may be too late"
+        assert attached is not None, "without a fence, attach never declines"
         return attached
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
@@ -98,7 +99,7 @@ class SQLiteStore:
             if instance is None:
                 raise InstanceGone(Gone(UNKNOWN, now))
             gone = ended(instance, now=now, grace=self._grace)
-            # An end for good is told whichever stream is the newest.
+            # An instance that has ended for good is reported as such, whichever stream is the newest.
             if after not in (None, instance.stream) and (gone is None or gone.reason == AWAY):
                 return None
             if gone is None:
@@ -139,7 +140,7 @@ class SQLiteStore:
             if instance is not None and stream not in (None, instance.stream):
                 return None
             before = None if instance is None else ended(instance, now=now, grace=self._grace)
-            # One that is away could come back, so it can still be ended for good.
+            # An instance that is AWAY could come back, so it can still be ended for good.
             if instance is None or (before is not None and before.reason != AWAY):
                 return None
             return instances.end(self._db, instance, replace(gone, at=now))
@@ -164,13 +165,12 @@ class SQLiteStore:
             self._db.execute(
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
-            messages.forget(self._db, now - REMEMBERED)
+            messages.delete_older(self._db, now - REMEMBERED)
             self._pace.forget(now)
             due = instances.select(
                 self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
             )
-            fates = [(instance, ended(instance, now=now, grace=self._grace)) for instance in due]
-            return [instances.end(self._db, instance, gone) for instance, gone in fates if gone is not None]
+            return instances.end_if_due(self._db, due, now, self._grace)[0]
 
     def get(self, id: str) -> Instance:
         with self._transaction() as now:
@@ -209,11 +209,11 @@ class SQLiteStore:
 
     def read_seq(self, app: int, user: str) -> int:
         with self._transaction():
-            return accounts.shown(self._db, app, user)
+            return accounts.read_seq(self._db, app, user)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         with self._transaction():
-            accounts.show(self._db, app, user, seq)
+            accounts.mark_read(self._db, app, user, seq)
 
     def import_account(self, app: int, user: str) -> None:
         with self._transaction():
@@ -226,15 +226,14 @@ class SQLiteStore:
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         with self._transaction() as now:
             before = math.floor(now) + 1
-            accounts.void(self._db, app, user, before)
-            accounts.revoke_early(self._db, app, user)
+            accounts.revoke(self._db, app, user, before)
             return before - now, self._end_all(app, user, now)
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:
-            kicked = self._end_all(app, user, now)
-            accounts.forget(self._db, app, user)
-            return kicked
+            ended_now = self._end_all(app, user, now)
+            accounts.delete(self._db, app, user)
+            return ended_now
 
     def revoked_before(self, app: int, user: str) -> int:
         with self._transaction():
@@ -255,16 +254,10 @@ class SQLiteStore:
     def close(self) -> None:
         self._database.close()
 
-    # What follows runs inside a verb's transaction.
-
     def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
-        """End what lives of an account by an administrator's hand, and what is away and could come back."""
-        self._require(app, user)
+        """End the account's live instances, and those that are AWAY and could come back; runs inside a transaction."""
+        accounts.require(self._db, app, user)
         gone = Gone(TYPES.KICKED_OUT_REST_API, now)
         live = instances.settle(self._db, app, user, now, self._grace)
         away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
         return [instances.end(self._db, instance, gone) for instance in live + away]
-
-    def _require(self, app: int, user: str) -> None:
-        if not accounts.exists(self._db, app, user):
-            raise NoSuchAccount(user)

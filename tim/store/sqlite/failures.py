@@ -10,7 +10,7 @@ from tim.rules import PAUSE, WINDOW
 
 
 class Failures:
-    """How often something has failed within a window, and who has to wait for that. Not safe for threads."""
+    """How often each name has failed within a WINDOW, and until when it is paused. Not safe for threads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -18,14 +18,16 @@ class Failures:
         self._paused: dict[str, float] = {}  # until when, in unix seconds
 
     def count(self, name: str, most: int) -> int:
-        """Count a failure of `name`, which may have `most` in a window; the seconds it has to wait from now on."""
+        """Count a failure of `name`. Returns the seconds left of its pause, 0 without one; see `base.Settings`."""
         now = self._clock()
         self._forget(now)
         if name in self._paused:
             return math.ceil(self._paused[name] - now)
         failures = self._failures.pop(name, deque())
-        failures = deque(at for at in failures if now - WINDOW < at <= now)  # later ones: the clock was set back
-        self._failures[name] = failures  # who failed last stands last
+        failures = deque(
+            at for at in failures if now - WINDOW < at <= now
+        )  # later ones date from before the clock was set back
+        self._failures[name] = failures  # newest failure last
         if len(failures) >= most:
             self._paused[name] = now + PAUSE
             return PAUSE
@@ -33,7 +35,7 @@ class Failures:
         return 0
 
     def _forget(self, now: float) -> None:
-        """Drop what says nothing any more; as those that failed last stand last, each call looks at few."""
+        """Drop what is too old. Names are in the order of their newest failure, so each call looks at few."""
         for name in [name for name, until in self._paused.items() if not now < until <= now + PAUSE]:
             del self._paused[name]  # it is over, or the clock was set back
         for name in list(self._failures):

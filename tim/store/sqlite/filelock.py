@@ -12,9 +12,9 @@ from tim.errors import SettingError
 
 
 def take(path: str) -> IO[str]:
-    """The lock of the store file at `path`, held until it is closed or this process ends, however it ends.
+    """Lock the store file at `path`. Returns the lock, held until it is closed or this process ends, however it ends.
 
-    Where there is no store yet, an empty file is made that only its owner can read: it will hold messages.
+    Creates the file where it is missing, readable for its owner only, as it will hold messages.
 
     Raises:
         SettingError: another process holds it, no file can be made there, or what was a store is empty.

@@ -1,6 +1,6 @@
-"""The rows of instances in SQLite; with a reason, one is a tombstone.
+"""The table of instances. A row with a reason is an instance that has ended.
 
-What is here runs inside a transaction of `tim.store.sqlite.engine`.
+Runs inside a transaction of `tim.store.sqlite.engine`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tim.rules import ENDS_KEPT, ended
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
-    """Those for which `where` holds, as they are written down."""
+    """The rows that match `where`. An end that is due but not yet written down does not show in them."""
     return [_instance(row) for row in db.execute(f"SELECT * FROM instances WHERE {where}", values)]
 
 
@@ -23,7 +23,7 @@ def find(db: sqlite3.Connection, id: str) -> Instance | None:
 
 
 def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance:
-    """Add it, as the newest generation; `node` has its stream open, '' where nobody has."""
+    """Add a row with a new generation, the highest so far; `node` has its stream open, or '' for none."""
     generation = db.execute(
         "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -34,14 +34,14 @@ def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance
 
 
 def end(db: sqlite3.Connection, instance: Instance, gone: Gone) -> Instance:
-    """Write down what has become of it."""
+    """Mark the instance as ended. While its row has a node, that node has a pending notice of it."""
     by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
     db.execute(
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
         (gone.reason, gone.at, *by, instance.id),
     )
-    # One whose stream has not been told yet stays until it was. Those that are away may come back: what has ended for
-    # good does not push them out.
+    # A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
+    # good, which would push them out.
     db.execute(
         "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM instances WHERE app = ?"
         " AND user = ? AND reason IS NOT NULL AND (reason = ?) = ?"
@@ -68,20 +68,29 @@ def _instance(row: sqlite3.Row) -> Instance:
 
 
 def live(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
-    """The live instances of an account, oldest first."""
-    return [instance for instance, gone in _fates(db, app, user, now, grace) if gone is None]
+    """The live instances of an account, oldest generation first."""
+    return [each for each in _not_ended(db, app, user) if ended(each, now=now, grace=grace) is None]
 
 
 def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
-    """The live instances, where those that have ended unnoticed are written down: somebody is about to take a seat."""
-    fates = _fates(db, app, user, now, grace)
-    for instance, gone in fates:
-        if gone is not None:
-            end(db, instance, gone)
-    return [instance for instance, gone in fates if gone is None]
+    """The live instances of an account, oldest generation first, after writing down the ends that are due."""
+    return end_if_due(db, _not_ended(db, app, user), now, grace)[1]
 
 
-def _fates(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[tuple[Instance, Gone | None]]:
-    """The instances of an account that nobody has written down as ended, oldest first, and what became of them."""
-    rows = select(db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)
-    return [(instance, ended(instance, now=now, grace=grace)) for instance in rows]
+def end_if_due(
+    db: sqlite3.Connection, found: list[Instance], now: float, grace: float
+) -> tuple[list[Instance], list[Instance]]:
+    """Mark those as ended that `rules.ended` says have ended by `now`. Returns these, and the others."""
+    due: list[Instance] = []
+    rest: list[Instance] = []
+    for instance in found:
+        gone = ended(instance, now=now, grace=grace)
+        if gone is None:
+            rest.append(instance)
+        else:
+            due.append(end(db, instance, gone))
+    return due, rest
+
+
+def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:
+    return select(db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)

@@ -1,6 +1,6 @@
-"""The logs of messages in SQLite: each account has its own, numbered 1, 2, 3, … without gaps.
+"""The table of messages: each account has a log, numbered 1, 2, 3, … without gaps.
 
-What is here runs inside a transaction of `tim.store.sqlite.engine`.
+Runs inside a transaction of `tim.store.sqlite.engine`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import sqlite3
 from dataclasses import replace
 
-from tim.errors import NoSuchAccount, TooManyMessages
+from tim.errors import TooManyMessages
 from tim.model import Message
 from tim.rules import MAX_LOG, MINUTE, distinct_id, log_size
 from tim.store.sqlite import accounts, instances
@@ -27,10 +27,10 @@ def append(
     sender, to, now = message.sender, message.to, message.time
     sent = _find(db, app, sender, message, since=-math.inf)
     if sent.seq:
-        # It is sent again. A receiver that has no copy any more had one.
+        # A repeated message. If the receiver has no copy now, it was deleted since.
         received = _find(db, app, to, replace(sent, seq=0), since=sent.time)
         return sent, received if received.seq and to != sender else None
-    _require(db, app, to)
+    accounts.require(db, app, to)
     wait = pace.wait(message.instance, now)
     if wait:
         raise TooManyMessages(wait)
@@ -48,7 +48,7 @@ def deliver(
         NoSuchAccount.
     """
     sender, to, now = message.sender, message.to, message.time
-    _require(db, app, to)
+    accounts.require(db, app, to)
     received = _find(db, app, to, message, since=now - MINUTE)
     if not received.seq:
         received = _write(db, app, to, received, grace)
@@ -71,16 +71,18 @@ def newest(
     return [_message(row) for row in rows][::-1]
 
 
-def forget(db: sqlite3.Connection, before: float) -> None:
+def delete_older(db: sqlite3.Connection, before: float) -> None:
     """Delete what is older than `before`, in unix seconds."""
-    _uncount(db, db.execute("DELETE FROM messages WHERE time < ? RETURNING app, user, text", (before,)).fetchall())
+    _subtract_bytes(
+        db, db.execute("DELETE FROM messages WHERE time < ? RETURNING app, user, text", (before,)).fetchall()
+    )
 
 
 def _find(db: sqlite3.Connection, app: int, user: str, message: Message, *, since: float) -> Message:
     """The copy of `message` in the account's log, or `message` itself under the id it is to be written with.
 
-    A copy has the same sender, receiver, text, instance and id, and the time `since` or later; it has its number.
-    What is not there yet has the number 0. Where another message has its id, it gets one of its own.
+    A copy has the same sender, receiver, text, instance and id, and is not older than `since` (unix seconds). A message
+    without a copy has the number 0. Where another message has its id, it gets one of its own.
     """
     first = _newest_of(db, app, user, message)
     if first is None or _is_copy(first, message, since):
@@ -93,19 +95,19 @@ def _find(db: sqlite3.Connection, app: int, user: str, message: Message, *, sinc
 
 
 def _copy(db: sqlite3.Connection, app: int, user: str, other: Message, grace: float) -> Message:
-    """The copy in the account's log of a message that another log has, written there once."""
+    """The copy of a message that stands in another log, written now if the account's log does not have it."""
     found = _find(db, app, user, replace(other, seq=0), since=other.time)
     return found if found.seq else _write(db, app, user, found, grace)
 
 
 def _write(db: sqlite3.Connection, app: int, user: str, message: Message, grace: float) -> Message:
-    """Add `message` to the log of an account that exists; the copy with its number. The oldest make room for it."""
+    """Add `message` to the log of an account that exists. Returns the copy with its number. The oldest make room."""
     live = instances.live(db, app, user, message.time, grace)
-    shown = user == message.sender or any(each.online for each in live)
+    is_read = user == message.sender or any(each.online for each in live)
     seq, size = db.execute(
-        "UPDATE accounts SET seq = seq + 1, shown = iif(?, seq + 1, shown), bytes = bytes + ?"
+        "UPDATE accounts SET seq = seq + 1, read_seq = iif(?, seq + 1, read_seq), bytes = bytes + ?"
         " WHERE app = ? AND user = ? RETURNING seq, bytes",
-        (shown, log_size(message.text), app, user),
+        (is_read, log_size(message.text), app, user),
     ).fetchone()
     db.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -117,7 +119,7 @@ def _write(db: sqlite3.Connection, app: int, user: str, message: Message, grace:
 
 
 def _make_room(db: sqlite3.Connection, app: int, user: str, excess: int) -> None:
-    """Delete the oldest messages of a log until it is `excess` bytes smaller, or more."""
+    """Delete the oldest messages of a log, `excess` bytes of them or a little more."""
     oldest = db.execute("SELECT seq, text FROM messages WHERE app = ? AND user = ? ORDER BY seq", (app, user))
     last = 0
     while excess > 0:
@@ -125,10 +127,10 @@ def _make_room(db: sqlite3.Connection, app: int, user: str, excess: int) -> None
         excess -= log_size(text)
     oldest.close()
     gone = "DELETE FROM messages WHERE app = ? AND user = ? AND seq <= ? RETURNING app, user, text"
-    _uncount(db, db.execute(gone, (app, user, last)).fetchall())
+    _subtract_bytes(db, db.execute(gone, (app, user, last)).fetchall())
 
 
-def _uncount(db: sqlite3.Connection, deleted: list[sqlite3.Row]) -> None:
+def _subtract_bytes(db: sqlite3.Connection, deleted: list[sqlite3.Row]) -> None:
     db.executemany(
         "UPDATE accounts SET bytes = bytes - ? WHERE app = ? AND user = ?",
         [(log_size(row["text"]), row["app"], row["user"]) for row in deleted],
@@ -151,8 +153,3 @@ def _is_copy(found: Message, message: Message, since: float) -> bool:
 
 def _message(row: sqlite3.Row) -> Message:
     return Message(row["seq"], row["id"], row["sender"], row["receiver"], row["text"], row["time"], row["instance"])
-
-
-def _require(db: sqlite3.Connection, app: int, user: str) -> None:
-    if not accounts.exists(db, app, user):
-        raise NoSuchAccount(user)

@@ -1,6 +1,6 @@
-"""How many messages each instance has sent in the last minute, kept in memory: the SQLite store has one process.
+"""How many messages each instance has sent in the last minute. In memory, as the SQLite store has one process.
 
-What is here runs under the lock of `tim.store.sqlite.engine`.
+Runs under the lock of `tim.store.sqlite.engine`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Pace:
     def wait(self, instance: str, now: float) -> float:
         """Seconds until the instance may send another message, 0 where it may now."""
         sent = self._sent.get(instance, deque())
-        # A time in the future is from before the clock was set back: it must not count until the clock is there again.
+        # A time in the future dates from before the clock was set back, and must not count until the clock is there.
         if len(sent) < MESSAGES_A_MINUTE or not now - MINUTE < sent[0] <= now:
             return 0
         return sent[0] + MINUTE - now
 
     def count(self, instance: str, now: float) -> None:
-        """The instance has sent one more."""
+        """Count one more message of the instance."""
         self._sent.setdefault(instance, deque(maxlen=MESSAGES_A_MINUTE)).append(now)
 
     def forget(self, now: float) -> None:
-        """Let go of the instances that have sent nothing within the last minute."""
+        """Drop the instances that have sent nothing within the last minute."""
         quiet = [instance for instance, sent in self._sent.items() if not now - MINUTE < sent[-1] <= now]
         for instance in quiet:
             del self._sent[instance]

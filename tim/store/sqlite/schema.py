@@ -1,4 +1,4 @@
-"""The tables of SQLite, and how an older file gets those it lacks."""
+"""Creates the tables of SQLite, and migrates a file of an older version."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 5
-"""Of a file that `schema.sql` has made; `schema_<n>.sql` makes one of version n from one of the version before."""
+VERSION: Final = 6
+"""Version of a file made by `schema.sql`. `schema_<n>.sql` turns a file of version n - 1 into one of version n."""
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Make what is not there yet; raises sqlite3.DatabaseError where the file is of a version we do not know."""
+    """Create or migrate the tables.
+
+    Raises:
+        sqlite3.DatabaseError: the file is of an unknown version.
+    """
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return

@@ -1,4 +1,4 @@
--- An instance; once it has a reason, a tombstone that says what became of it.
+-- An instance; once it has a reason, it has ended. Ended instances are kept for seven days.
 CREATE TABLE instances (
     generation  INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice, also after a deletion
     id          TEXT    NOT NULL UNIQUE,
@@ -9,7 +9,7 @@ CREATE TABLE instances (
     since       REAL    NOT NULL,
     expires     REAL    NOT NULL,
     stream      INTEGER NOT NULL,
-    node        TEXT    NOT NULL,                   -- who has its stream open; '' for nobody
+    node        TEXT    NOT NULL,                   -- the node that has its stream open, or '' for none
     detached_at REAL,
     reason      TEXT,
     gone_at     REAL,
@@ -19,7 +19,7 @@ CREATE TABLE instances (
 CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
 CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
-CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
+CREATE INDEX instances_pending ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
 
@@ -28,30 +28,30 @@ CREATE TABLE accounts (
     app  INTEGER NOT NULL,
     user TEXT    NOT NULL,
     seq  INTEGER NOT NULL DEFAULT 0,                -- number of the newest message in its log
-    shown INTEGER NOT NULL DEFAULT 0,               -- number of the newest message it has been shown
+    read_seq INTEGER NOT NULL DEFAULT 0,            -- number of the newest message it has read
     bytes INTEGER NOT NULL DEFAULT 0,               -- of its log, as rules.log_size counts them
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 
--- UserSigs of an account that an administrator has made void; kept also where the account is deleted.
-CREATE TABLE voided (
+-- UserSigs that an administrator's kick has revoked; kept also where the account is deleted.
+CREATE TABLE revocations (
     app    INTEGER NOT NULL,
     user   TEXT    NOT NULL,
-    before INTEGER NOT NULL,                        -- unix seconds; those made earlier are void
+    before INTEGER NOT NULL,                        -- unix seconds; those made earlier are revoked
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 
--- UserSigs that were used before the second in which they say they were made, as their maker's clock was ahead.
-CREATE TABLE early (
+-- UserSigs that were used before the date they claim, as the clock of their maker was ahead.
+CREATE TABLE early_usersigs (
     app     INTEGER NOT NULL,
     user    TEXT    NOT NULL,
-    made    INTEGER NOT NULL,                       -- unix seconds, as the UserSig says
+    made    INTEGER NOT NULL,                       -- unix seconds, as the UserSig claims
     expires REAL    NOT NULL,
     revoked INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (app, user, made, expires)
 ) WITHOUT ROWID;
 
--- Each account has its own log; a message stands in the sender's and in the receiver's.
+-- Each account has a log; a message stands in the sender's and in the receiver's.
 CREATE TABLE messages (
     app      INTEGER NOT NULL,
     user     TEXT    NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_id ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);
 
--- What an app allows, where it was saved; see rules.Limits.
+-- What an app allows, once it was saved; see model.Limits.
 CREATE TABLE limits (
     app         INTEGER PRIMARY KEY,
     instances   INTEGER NOT NULL,

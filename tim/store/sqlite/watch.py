@@ -13,10 +13,10 @@ _PAGES = slice(28, 32)
 
 
 class Watch:
-    """The database of SQLite at `path`, with its lock and its log, as they were when last looked at.
+    """The SQLite database at `path`, its -wal and its lock file, as they were at the last check.
 
-    It keeps the file open: to close any descriptor of a file gives up all locks that the process has on it, and
-    SQLite's are among them. So it is made before SQLite opens the file, and closed after.
+    Keeps the file open. Closing any descriptor of a file releases all POSIX locks that the process holds on it, and
+    so those of SQLite; so a Watch is made before SQLite opens the file, and closed after it.
 
     Source of the offsets: the file format of SQLite, "the database header".
 
@@ -32,17 +32,17 @@ class Watch:
         self._fault = ""
 
     def begin(self) -> None:
-        """From now on the files are not to become smaller, nor others, nor an older state of themselves."""
+        """Take the state of the files now as the one that must not shrink, be replaced or go back."""
         self._seen = {path: Path(path).stat() for path in (self._path, f"{self._path}-wal", f"{self._path}.lock")}
         self._changes = self._number(_CHANGES)
 
     def fault(self) -> str:
-        """What has happened to them since, in words; empty where nothing has. It stays so, whatever comes back."""
+        """What has happened to the files since `begin`, for a person; empty if nothing. The first fault stays."""
         self._fault = self._fault or self._what_is_wrong()
         return self._fault
 
     def is_cut_short(self) -> bool:
-        """Whether the file lacks some of the pages that its header says it has; the log must be empty."""
+        """Whether the file has fewer pages than its header says; the -wal must be empty."""
         page = self._number(_PAGE_SIZE)
         size = (65536 if page == 1 else page) * self._number(_PAGES)
         return self._header()[:16] != MAGIC or os.fstat(self._file).st_size < size
