@@ -6,14 +6,14 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from tim.ends import AWAY, CLOSE_MOVED
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.model import Instance
 from tim.store.base import Store
-from tim.store.hints import Hint
+from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
 
 RENEWAL_PERIOD: Final = 10.0
 """Seconds within which a node learns what it was not told. It asks twice in that time."""
@@ -44,7 +44,7 @@ class Node:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         store.join(self.name)
-        store.listen(self.name, self._hear, self.mark_stale)
+        store.listen(self.name, self._receive, self.mark_stale)
         threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
 
     def renew(self) -> None:
@@ -97,18 +97,22 @@ class Node:
         self._stopped.set()
         self._wake.set()
 
-    def _hear(self, hint: Hint) -> None:
-        if hint.limits:
-            self._wake.set()  # the renewal looks at them: this thread must not wait for the store
-            return
-        if hint.message is not None:
-            self._hub.post(hint.app, hint.user, hint.message)
-            return
-        if hint.gone is not None:
-            self._hub.end(hint.instance, hint.gone)
-        elif hint.stream is not None:
-            self._hub.attached(hint.instance, hint.stream)
-        self._hub.post(hint.app, hint.user, InstancesChanged())
+    def _receive(self, hint: Hint) -> None:
+        match hint:
+            case LimitsSaved():
+                self._wake.set()  # the renewal reads them: this thread must not wait for the store
+            case Written():
+                self._hub.post(hint.app, hint.user, hint.message)
+            case Ended():
+                self._hub.end(hint.instance, hint.gone)
+                self._hub.post(hint.app, hint.user, InstancesChanged())
+            case Attached():
+                self._hub.attached(hint.instance, hint.stream)
+                self._hub.post(hint.app, hint.user, InstancesChanged())
+            case AccountChanged():
+                self._hub.post(hint.app, hint.user, InstancesChanged())
+            case _:
+                assert_never(hint)
 
     def _reconcile(self) -> None:
         """Make the streams here and what the store knows of them agree, stream by stream."""

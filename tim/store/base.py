@@ -31,7 +31,7 @@ class Nodes(Protocol):
             NodeForgotten: the node has no lease; it has to join again, and to attach its streams again.
         """
 
-    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+    def listen(self, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]) -> None:
         """Receive hints for the node: what other nodes decide about accounts that have streams open at it.
 
         Hints may be lost. Where that may have happened, `missed` is called. Both run on a thread of the store.

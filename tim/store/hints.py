@@ -1,7 +1,4 @@
-"""What one process tells another that has streams of the same account: a word that may be lost.
-
-Whoever misses it learns the same from the store when he renews.
-"""
+"""What one node notifies another of. A hint may be lost; the other node then learns of it when it renews."""
 
 from __future__ import annotations
 
@@ -12,22 +9,47 @@ from tim.model import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
-    """What has happened to an account: a message has come, or else its list of instances is another one. Or to an app,
-    and then there is no account: its limits were saved.
-
-    Attributes:
-        message: has been written into the account's log.
-        instance: what the two below are about.
-        gone: how it has ended.
-        stream: the number of the stream that it has opened elsewhere.
-        limits: whether the limits of the app were saved.
-    """
+class AccountChanged:
+    """The list of the account's instances has changed."""
 
     app: int
     user: str
-    message: Message | None = None
-    instance: str = ""
-    gone: Gone | None = None
-    stream: int | None = None
-    limits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An instance of the account has ended; so its list has changed too."""
+
+    app: int
+    user: str
+    instance: str
+    gone: Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """An instance of the account has opened the stream of this number at another node; so its list has changed too."""
+
+    app: int
+    user: str
+    instance: str
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message was written into the account's log; `message` is the copy there."""
+
+    app: int
+    user: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSaved:
+    """The limits of the app were saved."""
+
+    app: int
+
+
+Hint = AccountChanged | Ended | Attached | Written | LimitsSaved

@@ -18,7 +18,7 @@ from tim.ends import LOGGED_OUT, Client, Gone
 from tim.errors import StoreUnavailable
 from tim.model import Instance
 from tim.rules import SHARDS, shard_of
-from tim.store.hints import Hint
+from tim.store.hints import AccountChanged, Attached, Ended, Hint, Written
 from tim.store.redis.engine import RedisStore
 
 Open = Callable[..., RedisStore]
@@ -73,7 +73,12 @@ def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: 
     return store.attach(admitted.id, node, limit)
 
 
-CHANGED = Hint(APP, "alice")
+CHANGED = AccountChanged(APP, "alice")
+
+
+def end_of(ended: Instance) -> Ended:
+    assert ended.gone is not None
+    return Ended(APP, ended.user, ended.id, ended.gone)
 
 
 # Hints
@@ -84,7 +89,7 @@ def test_the_hint_of_an_end_has_the_reason_and_the_client_that_caused_it(ears: E
     ears.hears()
     removed = store.remove(tab.id, Gone(LOGGED_OUT, 0, SOMEBODY))
     assert removed is not None
-    ears.hears(Hint(APP, "alice", instance=tab.id, gone=removed.gone), CHANGED)
+    ears.hears(end_of(removed), CHANGED)
 
 
 def test_an_eviction_sends_its_end_and_a_change_of_the_list(ears: Ears, store: RedisStore) -> None:
@@ -92,10 +97,9 @@ def test_an_eviction_sends_its_end_and_a_change_of_the_list(ears: Ears, store: R
     ears.hears()
     _, evicted = store.admit(newcomer(browser="", expires=store.now() + DAY), 2)
     assert [each.id for each in evicted] == [old.id]
-    ears.hears(Hint(APP, "alice", instance=old.id, gone=evicted[0].gone), CHANGED)
+    ears.hears(end_of(evicted[0]), CHANGED)
     store.kick_account(APP, "alice")
-    gone = store.get(stays.id).gone
-    ears.hears(Hint(APP, "alice", instance=stays.id, gone=gone))
+    ears.hears(end_of(store.get(stays.id)))
 
 
 def test_the_hint_of_a_message_is_the_message_in_the_log(ears: Ears, store: RedisStore) -> None:
@@ -103,7 +107,7 @@ def test_the_hint_of_a_message_is_the_message_in_the_log(ears: Ears, store: Redi
     alice = log_in(store, "node-2")
     sent, received = store.append(APP, alice.id, "bob", 'a "quote", \0, é and 😀', new_id())
     assert received is not None
-    ears.hears(Hint(APP, "bob", message=received))
+    ears.hears(Written(APP, "bob", received))
     assert sent.text == received.text == 'a "quote", \0, é and 😀'
 
 
@@ -111,7 +115,7 @@ def test_a_stream_opened_elsewhere_is_sent_to_its_old_node(ears: Ears, store: Re
     tab = log_in(ears.store)
     ears.hears()
     moved = store.attach(tab.id, "node-2", 10)
-    ears.hears(Hint(APP, "alice", instance=tab.id, stream=moved.stream))
+    ears.hears(Attached(APP, "alice", tab.id, moved.stream))
 
 
 def test_each_attach_and_detach_sends_a_change_of_the_list(ears: Ears, store: RedisStore) -> None:
@@ -131,7 +135,7 @@ def test_a_node_gets_no_hints_of_its_own_acts_but_ends(ears: Ears) -> None:
     removed = ears.store.remove(tab.id, Gone(LOGGED_OUT, 0))
     assert removed is not None
     # The hub ignores a repeated end. A node whose call timed out learns of the end by this hint.
-    ears.hears(Hint(APP, "alice", instance=tab.id, gone=removed.gone))
+    ears.hears(end_of(removed))
 
 
 def test_hints_arrive_from_every_shard(ears: Ears, store: RedisStore) -> None:
@@ -139,7 +143,7 @@ def test_hints_arrive_from_every_shard(ears: Ears, store: RedisStore) -> None:
     assert len(one_each) == SHARDS
     tabs = [log_in(ears.store, user=user) for user in one_each.values()]
     ended = [store.remove(tab.id, Gone(LOGGED_OUT, 0)) for tab in tabs]
-    ears.hears(*(Hint(APP, each.user, instance=each.id, gone=each.gone) for each in ended if each))
+    ears.hears(*(end_of(each) for each in ended if each))
 
 
 # Broken connections
@@ -167,7 +171,7 @@ def hears_of_a_logout(ears: Ears, store: RedisStore) -> None:
     tab = log_in(ears.store, user=new_id())
     removed = store.remove(tab.id, Gone(LOGGED_OUT, 0))
     assert removed is not None
-    ears.hears(Hint(APP, tab.user, instance=tab.id, gone=removed.gone))
+    ears.hears(end_of(removed))
 
 
 @contextmanager

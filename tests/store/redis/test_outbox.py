@@ -12,7 +12,7 @@ from tests.support.actors import APP, DAY, Clock, new_id, newcomer, until
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim.model import Instance, Message
 from tim.rules import REMEMBERED, SHARDS, shard_of
-from tim.store.hints import Hint
+from tim.store.hints import Hint, Written
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.messages import UNSENT
 from tim.store.redis.shards import PREFIXES
@@ -116,7 +116,7 @@ def test_every_node_with_a_tab_of_the_receiver_is_notified_of_the_second_copy(
     other.sweep()
     [message] = other.history(APP, "bob", 0, 10)
     for hints in heard.values():
-        until(lambda hints=hints: Hint(APP, "bob", message=message) in hints, "it should be notified")  # type: ignore[misc]
+        until(lambda hints=hints: Written(APP, "bob", message) in hints, "it should be notified")  # type: ignore[misc]
     assert other.read_seq(APP, "bob") == message.seq, "a stream of the receiver is open"
 
 

@@ -16,7 +16,7 @@ from tim.errors import (
     UserSigRevoked,
 )
 from tim.model import Instance, Message
-from tim.store.hints import Hint
+from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
 
 
 class UnknownReply(RuntimeError):
@@ -70,16 +70,16 @@ def hint_of(published: str) -> Hint:
     app, user = int(fields["app"]), fields.get("user", "")
     match fields["kind"]:
         case "instances-changed":
-            return Hint(app, user)
+            return AccountChanged(app, user)
         case "message":
-            return Hint(app, user, message=message_of(fields, fields["seq"]))
+            return Written(app, user, message_of(fields, fields["seq"]))
         case "ended":
             gone = gone_of(fields["reason"], fields["at"], fields.get("by_browser"), fields.get("by_address"))
-            return Hint(app, user, instance=fields["instance"], gone=gone)
+            return Ended(app, user, fields["instance"], gone)
         case "attached":
-            return Hint(app, user, instance=fields["instance"], stream=int(fields["stream"]))
+            return Attached(app, user, fields["instance"], int(fields["stream"]))
         case "limits":
-            return Hint(app, user, limits=True)
+            return LimitsSaved(app)
         case kind:
             raise UnknownReply(f"a script published a hint of an unknown kind: {kind!r}")
 

@@ -51,9 +51,9 @@ class RedisStore:
     def join(self, node: str) -> None:
         self._scripts.everywhere_or_fail("renew", node, us(LEASE), 1)
 
-    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+    def listen(self, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]) -> None:
         self._scripts.set_node(node)
-        self._listener = Listener(self._connection, node, hear, missed)
+        self._listener = Listener(self._connection, node, receive, missed)
 
     def renew(self, node: str) -> list[Instance]:
         self.look_at_clock()

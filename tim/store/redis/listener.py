@@ -34,16 +34,16 @@ class Listener:
     """Receives the hints for `node` until it is closed, and opens broken connections anew.
 
     Args:
-        hear: called with each hint, on the thread of this object.
+        receive: called with each hint, on the thread of this object.
         missed: called each time it begins to listen, as hints may have been lost before.
     """
 
     def __init__(
-        self, connection: Connection, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]
+        self, connection: Connection, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]
     ) -> None:
         self._connection = connection
         self._node = node
-        self._hear = hear
+        self._receive = receive
         self._missed = missed
         self._closed = threading.Event()
         threading.Thread(target=self._run, name="tim-hints", daemon=True).start()
@@ -101,7 +101,7 @@ class Listener:
         while connection.can_read(0):
             match connection.read_response():
                 case ["smessage", _, published]:
-                    self._hear(hint_of(published))
+                    self._receive(hint_of(published))
                 case ["sunsubscribe", *_]:
                     raise ConnectionError("a shard has moved to another server")
                 case ["pong", _] | "PONG":

@@ -55,7 +55,7 @@ class SQLiteStore:
     def join(self, node: str) -> None:
         """Does nothing: there is one node, for as long as the file is open."""
 
-    def listen(self, node: str, hear: Callable[[Hint], None], missed: Callable[[], None]) -> None:
+    def listen(self, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]) -> None:
         """Does nothing: no other node decides anything."""
 
     def attached(self, node: str) -> dict[str, int]:
