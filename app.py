@@ -33,26 +33,24 @@ from werkzeug.serving import is_running_from_reloader
 from tim import Backend
 from tim.errors import SettingError, StoreUnavailable
 from tim.events import EVENT_WORDS
+from tim.timing import DEFAULT, Timing
 from tim.web import cli, guard, login, ops, tabs
 from tim.web.context import Service, service
 from tim.web.identity import Identity
 from tim.web.logs import hide_usersigs, write_own_lines
 from tim.web.settings import check_names, read_settings
-from tim.web.sockets import OPTIONS
+from tim.web.sockets import options
 from tim.web.tencent import gateway, rest
 
-PATIENCE = 3
-"""Seconds that open streams have to say goodbye when the server stops."""
 
-
-def create_app() -> Flask:
+def create_app(timing: Timing = DEFAULT) -> Flask:
     """The application, with its store open."""
     app = Flask(__name__)
     write_own_lines()
     with _refusing():
         check_names(os.environ)
         app.config.from_prefixed_env("TIM", loads=str)
-    app.config["SOCK_SERVER_OPTIONS"] = OPTIONS
+    app.config["SOCK_SERVER_OPTIONS"] = options(timing)
     Babel(app, timezone_selector=lambda: LOCALTZ)
     guard.install(app)
     hide_usersigs()
@@ -69,7 +67,7 @@ def create_app() -> Flask:
     app.cli.add_command(cli.commands)
     app.register_error_handler(StoreUnavailable, _say_later)
     if _serves():
-        _open(app)
+        _open(app, timing)
     return app
 
 
@@ -87,7 +85,7 @@ def _refusing() -> Iterator[None]:
         sys.exit(REFUSED)
 
 
-def _open(app: Flask) -> None:
+def _open(app: Flask, timing: Timing) -> None:
     with _refusing():
         settings = read_settings(app.config, Path(app.instance_path))
         backend = Backend(
@@ -96,14 +94,15 @@ def _open(app: Flask) -> None:
             secret_key=settings.sdk_secret_key,
             online_web_instances=settings.online_web_instances,
             detach_grace=settings.detach_grace,
+            timing=timing,
         )
     os.register_at_fork(after_in_child=_refuse_fork)
-    app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock))
+    app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock), timing)
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
     with suppress(ValueError):  # only a main thread gets signals, and what is imported elsewhere is no server
-        _drain_when_stopped(backend)
+        _drain_when_stopped(backend, timing)
 
 
 def _refuse_fork() -> None:
@@ -129,7 +128,7 @@ def _serves() -> bool:
     return is_running_from_reloader() or not (get_debug_flag() if reload is None else reload)
 
 
-def _drain_when_stopped(backend: Backend) -> None:
+def _drain_when_stopped(backend: Backend, timing: Timing) -> None:
     """Stop on SIGTERM and Ctrl+C alike: gunicorn's own way to take Ctrl+C in greenlets ends in a traceback."""
     before = signal.getsignal(signal.SIGTERM)
     alone = not callable(before)  # gunicorn ends its workers itself
@@ -143,16 +142,16 @@ def _drain_when_stopped(backend: Backend) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
-    threading.Thread(target=_leave, args=(backend, asked, alone), name="tim-stop", daemon=True).start()
+    threading.Thread(target=_leave, args=(backend, asked, alone, timing), name="tim-stop", daemon=True).start()
 
 
-def _leave(backend: Backend, asked: threading.Event, alone: bool) -> None:
+def _leave(backend: Backend, asked: threading.Event, alone: bool, timing: Timing) -> None:
     """When asked, send all streams away. Where nobody else ends this process, end it when they have said goodbye."""
     asked.wait()
     backend.drain()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + timing.server_stop
     while alone and len(backend.hub) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(timing.poll)
     if alone:
         os._exit(0)
 

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import settings
 
 from tests.support.actors import APP, GRACE, Clock, Person, until
-from tests.support.engines import ENGINES, Engine, on_redis
+from tests.support.engines import ENGINES, MORTAL, PATIENT, Engine, on_redis
 from tests.support.redis_line import RedisLine
-from tests.support.redis_server import TEN_YEARS, RedisCluster, RedisServer
+from tests.support.redis_server import RedisCluster, RedisServer
 from tim import Backend, Instance
 from tim.hub import Stream
 from tim.node import Node
 from tim.store.base import Store
 from tim.store.redis.engine import RedisStore
+from tim.timing import DEFAULT, Timing
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,17 +52,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Backend]]:
+def make_backend(clock: Clock) -> Iterator[Callable[..., Backend]]:
     """Backends on the clock, in memory unless told otherwise, closed after the test.
 
-    They renew only when told to, or every `renewal` seconds of real time: a renewal that comes by itself would
-    hide that a hint was lost.
+    They renew only when told to, unless `timing` says otherwise: a renewal that comes by itself would hide that a hint
+    was lost.
     """
     made: list[Backend] = []
 
-    def make(url: str = "sqlite://", *, limit: int = 1, renewal: float = 1e6) -> Backend:
-        monkeypatch.setattr("tim.node.RENEWAL_PERIOD", renewal)
-        backend = Backend(url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock)
+    def make(url: str = "sqlite://", *, limit: int = 1, timing: Timing = PATIENT) -> Backend:
+        backend = Backend(
+            url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock, timing=timing
+        )
         made.append(backend)
         if isinstance(store := backend.store, RedisStore):
             # In earnest a clock is set so seldom that it is time enough to notice it with the next renewal.
@@ -74,9 +76,10 @@ def make_backend(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
 
 @pytest.fixture(params=[ENGINES[0], ENGINES[-1]], ids=str)
-def address(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> str:
     """Where the store of a backend is: of the least and the largest kind. The tests of stores look at the others."""
-    return _alive(request.param, monkeypatch).address(tmp_path, clock)
+    engine: Engine = request.param
+    return engine.address(tmp_path, clock)
 
 
 @pytest.fixture
@@ -100,15 +103,9 @@ def person(backend: Backend) -> Iterator[Callable[[str], Person]]:
 
 
 @pytest.fixture(params=ENGINES, ids=str)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """Each kind of store."""
-    return _alive(request.param, monkeypatch)
-
-
-def _alive(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """The engine, on which no node is dead because a test lets days pass in which nobody renews."""
-    if engine.lease:
-        monkeypatch.setattr(engine.lease, TEN_YEARS)
+    engine: Engine = request.param
     return engine
 
 
@@ -132,8 +129,8 @@ def open_redis() -> Iterator[Callable[..., RedisStore]]:
     """`open_redis(url, "node-1")`: the store there, as one process has it; that node has joined. Closed afterwards."""
     opened: list[RedisStore] = []
 
-    def open_redis(url: str, *nodes: str) -> RedisStore:
-        opened.append(RedisStore(url, grace=GRACE))
+    def open_redis(url: str, *nodes: str, timing: Timing = DEFAULT) -> RedisStore:
+        opened.append(RedisStore(url, grace=GRACE, timing=timing))
         for node in nodes:
             opened[-1].join(node)
         return opened[-1]
@@ -144,7 +141,7 @@ def open_redis() -> Iterator[Callable[..., RedisStore]]:
 
 
 @pytest.fixture
-def settled(make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Backend]:
+def settled(make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Backend]:
     """`settled(url)`: a backend that allows two tabs; it listens, and renews no more until it is told to."""
     renew, renewed = Node.renew, Counter[Node]()
 
@@ -152,8 +149,8 @@ def settled(make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatc
         renew(node)
         renewed[node] += 1
 
-    def settled(url: str) -> Backend:
-        backend = make_backend(url, limit=2)
+    def settled(url: str, timing: Timing = MORTAL) -> Backend:
+        backend = make_backend(url, limit=2, timing=timing)
         until(lambda: renewed[vars(backend)["_node"]], "it should look for what it missed before it listened")
         return backend
 

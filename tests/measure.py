@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from typing import Final
-from unittest.mock import patch
 
 from redis import Redis
 
 from tests.support.actors import APP, DAY
 from tests.support.costs import costs, opened
+from tests.support.engines import PATIENT
 from tests.support.redis_server import RedisServer
 from tests.support.redis_watch import Cost, Watch, cost
 from tests.support.server import Server
@@ -81,8 +81,8 @@ def renewal(tabs: int) -> Cost:
         redis = RedisServer().start()
         stack.callback(redis.kill)
         watch = stack.enter_context(Watch(redis))
-        stack.enter_context(patch("tim.node.RENEWAL_PERIOD", 1e6))
-        backend = stack.enter_context(closing(Backend(redis.url, sdk_app_id=APP, secret_key="of the app")))
+        backend = Backend(redis.url, sdk_app_id=APP, secret_key="of the app", timing=PATIENT)
+        stack.enter_context(closing(backend))
         watch.asked("sweep", SHARDS)  # the renewal with which it begins
         for number in range(tabs):
             tab, _ = backend.store.admit(_newcomer(f"user-{number}"), 1)

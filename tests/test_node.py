@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.engines import MORTAL
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim import EVENT, TYPES, Backend, Client
 from tim.admin import Admin
@@ -19,7 +20,6 @@ from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone
 from tim.hub import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits, Message
-from tim.store.redis.engine import LEASE
 from tim.tab import Tab
 from tim.web.lobby import Lobby
 from tim.web.tencent.connection import Page
@@ -52,7 +52,7 @@ def alice(here: Backend) -> Iterator[Person]:
 def silence(there: Backend, clock: Clock) -> Silence:
     """`silence()`: nobody hears of `here` for so long that it is held to be dead."""
 
-    def silence(seconds: float = LEASE) -> None:
+    def silence(seconds: float = MORTAL.lease) -> None:
         end = clock() + seconds
         while clock() < end:
             clock.now = min(end, clock() + 5)
@@ -86,7 +86,7 @@ def test_its_streams_are_attached_again_and_nobody_has_noticed(here: Backend, al
         (each.id, each.generation, each.since, True) for each in before
     ]
     for _ in range(5):
-        silence(LEASE - 1)
+        silence(MORTAL.lease - 1)
         here.renew()
     alice.has_tabs("A", "B")
     for tab in tabs:
@@ -102,7 +102,7 @@ def test_its_streams_are_attached_again_and_nobody_has_noticed(here: Backend, al
 def test_who_has_ended_meanwhile_hears_the_true_reason(
     reason: str, here: Backend, there: Backend, silence: Silence, open_stream: Open
 ) -> None:
-    tab = here.login(APP, "alice", here.user_sig("alice", 100), CHROME)
+    tab = here.login(APP, "alice", here.user_sig("alice", 200), CHROME)
     stream = open_stream(here, tab)
     silence()
     if reason == TYPES.KICKED_OUT_MULT_ACCOUNT:
@@ -127,7 +127,7 @@ def test_who_was_away_too_long_takes_a_seat_again_where_one_is_free(
 ) -> None:
     tab = log_in(here)
     stream = open_stream(here, tab)
-    silence(LEASE + GRACE)
+    silence(MORTAL.lease + GRACE)
     assert there.store.get(tab.id).gone is not None
     here.renew()
     back = there.store.get(tab.id)
@@ -140,7 +140,7 @@ def test_who_was_away_too_long_and_finds_no_seat_hears_who_has_it(
     here: Backend, there: Backend, silence: Silence, open_stream: Open
 ) -> None:
     stream = open_stream(here, log_in(here))
-    silence(LEASE + GRACE)
+    silence(MORTAL.lease + GRACE)
     seated = [open_stream(there, log_in(there)) for _ in range(2)]
     here.renew()
     end = end_of(stream)
@@ -345,7 +345,6 @@ def test_limits_that_are_saved_elsewhere_change_the_lists_that_are_open_here(
 def test_limits_that_are_saved_elsewhere_are_shown_at_once(
     servers: Servers, settled: Callable[[str], Backend], open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.node.RENEWAL_PERIOD", 3600.0)
     here, there = settled(servers.url), settled(servers.url)
     stream = open_stream(here, log_in(here))
     stream.take()

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.engines import MORTAL
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tim import TYPES, Backend, Client
@@ -19,7 +21,6 @@ from tim.errors import NodeForgotten, StoreUnavailable
 from tim.hub import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits
 from tim.rules import SHARDS
-from tim.store.redis.engine import LEASE
 
 Open = Callable[[Backend, Instance], Stream]
 CHROME = Client("Chrome", "198.51.100.1")
@@ -38,8 +39,9 @@ def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine
 
 
 @pytest.fixture
-def here(line: RedisLine, settled: Callable[[str], Backend]) -> Backend:
-    return settled(line.url)
+def here(line: RedisLine, settled: Callable[..., Backend]) -> Backend:
+    # It reads its limits with each renewal alone, so that a test can count what else it asks.
+    return settled(line.url, replace(MORTAL, limits_age=1e6))
 
 
 @pytest.fixture
@@ -111,7 +113,6 @@ def test_one_that_could_not_be_detached_is_detached_later(
 def test_a_stream_whose_opening_was_not_answered_does_not_stay_open_in_the_store(
     here: Backend, there: Backend, line: RedisLine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.backend.FRESH", 1e6)  # so that the limits are read before
     open_and_close(here)
     tab = log_in(here)
     line.drops_replies(2, after=2)  # the instance and what it has been shown are read first
@@ -129,7 +130,6 @@ def test_nor_does_it_where_the_tab_was_open_before_and_closes_later(
     here: Backend, there: Backend, line: RedisLine, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A reload: the page opens its stream anew, which is not answered, and then its older one closes.
-    monkeypatch.setattr("tim.backend.FRESH", 1e6)
     open_and_close(here)
     tab = log_in(here)
     older = open_stream(here, tab)
@@ -211,7 +211,7 @@ def test_a_line_that_broke_makes_up_for_what_was_said_meanwhile_by_itself(
 
 def silence(there: Backend, clock: Clock) -> None:
     """Nobody hears of `here` for so long that it is held to be dead."""
-    end = clock() + LEASE
+    end = clock() + MORTAL.lease
     while clock() < end:
         clock.advance(5)
         there.renew()

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backend, errors, hub, model, node, rules, tab, usersig
-from tim.store.redis import connection, engine
+from tim import backend, errors, hub, model, rules, tab, usersig
+from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
-from tim.web.tencent import commands, frames
+from tim.web.tencent import frames
 
 PROMISES = "docs/promises.md"
 LIMITS = model.Limits()
@@ -22,14 +22,14 @@ DAY = 86400
     [
         ("Instances of one account", f"1 to {rules.MAX_INSTANCES}, {LIMITS.online_web_instances} by default"),
         ("A login with a valid UserSig", f"more than {usersig.MAX_CLOCK_LEAD} s ahead"),
-        ("An evicted tab", f"within {node.RENEWAL_PERIOD:.0f} s"),
+        ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
         ("Why and by what", f"for {rules.REMEMBERED // DAY} days, of the newest {rules.ENDS_KEPT} ends"),
         ("Why and by what", f"for {identity.NOTICE_LIFE // 60} minutes"),
         ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
-        ("A tab stays logged in", f"notified within {node.RENEWAL_PERIOD:.0f} s"),
+        ("A tab stays logged in", f"notified within {DEFAULT.renewal_period:.0f} s"),
         ("A tab stays logged in", f"valid for {rules.REMEMBERED // DAY} days"),
-        ("A peer that is silent", f"detached within {2 * transport.PING_PERIOD} s"),
-        ("A peer that is silent", f"`reconnecting` within {2 * transport.PING_PERIOD} s"),
+        ("A peer that is silent", f"detached within {DEFAULT.page_silence:.0f} s"),
+        ("A peer that is silent", f"`reconnecting` within {DEFAULT.page_silence:.0f} s"),
         ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
         ("A message", f"kept for {rules.REMEMBERED // DAY} days"),
         ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
@@ -41,22 +41,22 @@ DAY = 86400
         ("Failed UserSigs", f"or {LIMITS.failures_per_address} from one address"),
         ("Failed UserSigs", f"any further failure waits {rules.PAUSE} s"),
         ("A page of the official SDK", f"newest {tab.MISSED} messages"),
-        ("A page of the official SDK", f"({commands.HELLO_INTERVAL} s)"),
+        ("A page of the official SDK", f"({DEFAULT.hello_interval} s)"),
         ("A frame of the official SDK", f"up to {frames.MAX_FRAME // 1024} KiB"),
         ("A frame of the official SDK", f"Above {inbound.FRAMES_PER_SECOND} a second"),
         ("A frame of the official SDK", f"over {inbound.CONTROL_BURST} pings, pongs or parts of messages at once"),
-        ("A node that dies", f"after {engine.LEASE:.0f} s of silence"),
+        ("A node that dies", f"after {DEFAULT.lease:.0f} s of silence"),
         ("A node that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
-        ("Redis is away", f"within {connection.QUEUEING:.0f} s"),
-        ("Redis is away", f"within {node.RENEWAL_PERIOD:.0f} s of its return"),
-        ("Redis is away", f"after {connection.TIMEOUT:.0f} s"),
-        ("Saved limits", f"begins {2 * backend.FRESH:.0f} s later"),
+        ("Redis is away", f"within {DEFAULT.redis_queue:.0f} s"),
+        ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
+        ("Redis is away", f"after {DEFAULT.redis_timeout:.0f} s"),
+        ("Saved limits", f"begins {2 * DEFAULT.limits_age:.0f} s later"),
         ("Tabs of one node", f"{hub.MAX_STREAMS};"),
-        ("A connection of the official SDK without", f"after {lobby.DEADLINE:.0f} s"),
+        ("A connection of the official SDK without", f"after {DEFAULT.lobby:.0f} s"),
         ("A connection of the official SDK without", f"more than {lobby.MOST_OF_ADDRESS} from one address"),
         ("A connection of the official SDK without", f"or {lobby.MOST} on one node"),
         ("A slow reader", f"{hub.MAILBOX} items or {hub.MAILBOX_BYTES // 1024} KiB"),
-        ("A slow reader", f"nothing for {transport.STUCK:.0f} s"),
+        ("A slow reader", f"nothing for {DEFAULT.write_stall:.0f} s"),
         ("A slow reader", f"{transport.SLOWEST // 1024} KiB a second"),
         ("A slow reader", f"newest {tab.MISSED} messages"),
     ],
@@ -68,10 +68,10 @@ def test_each_bound_of_the_promises_is_the_one_in_the_code(promise: str, words: 
 @pytest.mark.parametrize(
     ("promise", "words"),
     [
-        ("An evicted tab", f"within {node.RENEWAL_PERIOD:.0f} s"),
+        ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
         ("A closed or sleeping tab", f"for {backend.DETACH_GRACE:.0f} s"),
         ("An acknowledged message", f"for {rules.REMEMBERED // DAY} days"),
-        ("Redis is away", f"within {node.RENEWAL_PERIOD:.0f} s of its return"),
+        ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
         ("`TIM_DETACH_GRACE`", f"`{backend.DETACH_GRACE:.0f}`"),
         ("`TIM_SDK_APP_ID`", f"`{backend.DEMO_APP}`"),
         ("`TIM_ONLINE_WEB_INSTANCES`", f"1 to {rules.MAX_INSTANCES} `{LIMITS.online_web_instances}`"),
@@ -111,4 +111,5 @@ def test_an_open_page_renews_its_cookie_as_often_as_the_table_says() -> None:
 
 def test_a_page_gives_up_a_silent_connection_after_as_long_as_the_table_says() -> None:
     page = (ROOT / "templates" / "tab.html").read_text(encoding="utf-8")
-    assert set(re.findall(r"delay:(\d+)s", page)) == {str(2 * transport.PING_PERIOD)}
+    assert page.count('delay:{{ "%gs"|format(silence) }}') == 2
+    assert DEFAULT.page_silence == 2 * DEFAULT.ping_period

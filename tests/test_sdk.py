@@ -19,6 +19,7 @@ from tim.hub import MAILBOX, End, News
 from tim.model import Message
 from tim.rules import ADMINISTRATOR, MESSAGES_A_MINUTE, MINUTE
 from tim.tab import HISTORY, Tab
+from tim.timing import Timing
 
 Persons = Callable[[str], Person]
 MULT_ACCOUNT = TYPES.KICKED_OUT_MULT_ACCOUNT
@@ -200,7 +201,7 @@ def test_an_end_whose_hint_was_lost_is_heard_with_the_next_renewal(person: Perso
 def test_what_nobody_has_told_it_is_heard_by_itself_within_the_renewal_period(
     make_backend: Callable[..., Backend],
 ) -> None:
-    backend = make_backend(renewal=0.05)
+    backend = make_backend(timing=Timing(renewal_period=0.05))
     alice = Person(backend, "alice")
     tab = alice.logs_in("A")
     [instance] = alice.instances()
@@ -842,7 +843,6 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
 def test_a_store_that_stays_away_is_told_once_and_not_with_every_attempt(
     person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.sdk.RETRY", 0.01)
     alice = person("alice")
     tab = alice.opens("A")
     history, attempts = backend.store.history, count(1)

@@ -18,6 +18,7 @@ from tim.errors import STORE_UNAVAILABLE, StoreUnavailable
 from tim.model import Instance
 from tim.store.redis.connection import AT_ONCE
 from tim.store.redis.engine import RedisStore
+from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
 PASSWORD = "hunter2"
@@ -144,8 +145,7 @@ def test_who_waits_too_long_for_his_turn_is_told_so(
     line: RedisLine, open_redis: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 2)
-    monkeypatch.setattr("tim.store.redis.connection.QUEUEING", 0.1)
-    store = open_redis(line.url)
+    store = open_redis(line.url, timing=Timing(redis_queue=0.1))
     line.swallows()
     with ThreadPoolExecutor(3) as pool:
         said = list(pool.map(lambda _: is_unavailable(store, "get"), range(3)))

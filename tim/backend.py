@@ -5,6 +5,7 @@ Each method decides in the store, by one of its verbs, and tells the hub afterwa
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -23,14 +24,11 @@ from tim.rules import ADMINISTRATOR, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.secret_file import kept_secret
 from tim.store import open_store
+from tim.timing import DEFAULT, Timing
 
 DEMO_APP: Final = 1400000000
 DETACH_GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
-FRESH: Final = 0.5
-"""Seconds for which a process goes by the limits that it has read."""
-GOODBYE: Final = 1.0
-"""Seconds that readers have to let go of their streams when a backend closes."""
 
 
 class Backend:
@@ -46,6 +44,7 @@ class Backend:
         detach_grace: seconds a detached instance keeps its seat.
         clock: unix seconds; the only door by which time enters. A store on Redis has its own, the same for all
             processes, and does not ask this one.
+        timing: how long this process waits, for whatever it waits.
 
     Raises:
         SettingError: the store cannot be used, or another argument cannot.
@@ -60,23 +59,27 @@ class Backend:
         online_web_instances: int = 1,
         detach_grace: float = DETACH_GRACE,
         clock: Callable[[], float] = time.time,
+        timing: Timing = DEFAULT,
     ) -> None:
+        self._timing = timing
         self._default_limits = self._limits = Limits(online_web_instances)
         if secret_key == "":
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
         self.detach_grace = detach_grace
         self.hub = Hub()
-        self.store = open_store(url, grace=detach_grace, clock=clock)
+        self.store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
         self.clock = self.store.now
         self._latest = Latest(self.clock)
         self._key = secret_key or _key_beside(url)
         self._attempts = Attempts(self.store, self.limits)
-        self._limits_read = -FRESH  # when, by the monotonic clock
+        self._limits_read = -math.inf  # when, by the monotonic clock
         try:
             if not self.store.accounts(sdk_app_id, [ADMINISTRATOR]):  # which may be full
                 self.store.import_account(sdk_app_id, ADMINISTRATOR)
-            self._node = Node(self.store, self.hub, lambda: self.limits().online_web_instances, self._look_at_limits)
+            self._node = Node(
+                self.store, self.hub, lambda: self.limits().online_web_instances, self._look_at_limits, timing
+            )
         except StoreUnavailable as error:
             self.store.close()
             raise SettingError("TIM_STORE", str(error)) from None
@@ -88,7 +91,7 @@ class Backend:
         Raises:
             StoreUnavailable.
         """
-        if time.monotonic() >= self._limits_read + FRESH:
+        if time.monotonic() >= self._limits_read + self._timing.limits_age:
             limits = self.store.limits(self.sdk_app_id) or self._default_limits
             self._limits_read = time.monotonic()
             if limits != self._limits:
@@ -107,12 +110,12 @@ class Backend:
         self._look_at_limits()
 
     def _look_at_limits(self) -> None:
-        self._limits_read = -FRESH
+        self._limits_read = -math.inf
         self.limits()
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
         """One SDK instance, as `TIM.create({SDKAppID})` makes one in a page."""
-        return TIM(self, sdk_app_id, client or Client("Python", "this machine"))
+        return TIM(self, sdk_app_id, client or Client("Python", "this machine"), self._timing)
 
     def user_sig(self, user_id: str, expire: int = 7 * 86400) -> str:
         """A UserSig for `user_id` that lives `expire` seconds; for tests and trying things out.
@@ -274,9 +277,9 @@ class Backend:
         """Send all streams away, stop the renewal and let go of the store."""
         self._node.stop()
         self.drain()
-        deadline = time.monotonic() + GOODBYE
+        deadline = time.monotonic() + self._timing.streams_close
         while len(self.hub) and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(self._timing.poll)
         self.store.close()
 
 

@@ -14,14 +14,10 @@ from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.model import Instance
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
-
-RENEWAL_PERIOD: Final = 10.0
-"""Seconds within which a node learns what it was not told. It asks twice in that time."""
+from tim.timing import Timing
 
 AT_A_TIME: Final = 100
-"""Streams that are made to look for what they missed at a time, and"""
-PACE: Final = 0.05
-"""seconds until the next ones are, as a store that has just come back has much to do."""
+"""Streams that look for what they missed before the next pause."""
 
 log = logging.getLogger("tim")
 
@@ -34,10 +30,13 @@ class Node:
         look_at_limits: reads the limits anew; open tabs learn of it where they were saved elsewhere.
     """
 
-    def __init__(self, store: Store, hub: Hub, limit: Callable[[], int], look_at_limits: Callable[[], object]) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, limit: Callable[[], int], look_at_limits: Callable[[], object], timing: Timing
+    ) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
+        self._timing = timing
         self._limit = limit
         self._look_at_limits = look_at_limits
         self._stale = threading.Event()  # set while hub and store may differ, as something was lost
@@ -126,7 +125,7 @@ class Node:
                 self._attach_again(stream, stream.number)
             stream.put(Missed())
             if nth % AT_A_TIME == 0:
-                self._stopped.wait(PACE)
+                self._stopped.wait(self._timing.reconcile_pause)
                 self._store.renew(self.name)  # all of them may take longer than a lease lasts
         for instance, number in there.items():
             # Whoever is just being attached is in the hub first, so this one was left behind.
@@ -159,7 +158,7 @@ class Node:
     def _beat(self) -> None:
         said = ""  # one line an outage is enough
         while not self._stopped.is_set():
-            self._wake.wait(RENEWAL_PERIOD / 2)
+            self._wake.wait(self._timing.renewal_period / 2)
             self._wake.clear()
             if self._stopped.is_set():
                 return

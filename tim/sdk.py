@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tim.ends import CLOSE_CODES, CLOSE_LATER, Client
 from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
@@ -17,12 +17,11 @@ from tim.hub import End
 from tim.model import Instance, Message
 from tim.rules import check_text, check_user_id
 from tim.tab import Tab, events_of
+from tim.timing import Timing
 
 if TYPE_CHECKING:
     from tim.backend import Backend
 
-RETRY: Final = 1.0
-"""Seconds before a stream that was sent away for later is opened again."""
 
 log = logging.getLogger("tim")
 Handler = Callable[[Event], object]
@@ -44,7 +43,8 @@ class TIM:
     refused call alone is told by the caller itself, before the call raises.
     """
 
-    def __init__(self, backend: Backend, sdk_app_id: int, client: Client) -> None:
+    def __init__(self, backend: Backend, sdk_app_id: int, client: Client, timing: Timing) -> None:
+        self._timing = timing
         self._backend = backend
         self._app = sdk_app_id
         self._client = client
@@ -168,7 +168,7 @@ class TIM:
             if end.code != CLOSE_LATER:
                 return
             closed = True
-            work.wait(RETRY)
+            work.wait(self._timing.stream_retry)
 
     def _listen(self, instance: Instance, work: threading.Event, closed: bool) -> tuple[bool, End]:
         """Open the stream, after what was told already, and deliver until it ends.

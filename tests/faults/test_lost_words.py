@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.faults.conftest import Opens
 from tests.support.actors import APP, Clock, Person
+from tests.support.engines import PATIENT
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.site import HEALED, Site, instances, texts
@@ -15,8 +17,8 @@ from tests.support.wire import get
 from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.model import Limits
-from tim.store.redis.messages import UNSENT
 from tim.store.redis.scripts import SCRIPTS
+from tim.timing import DEFAULT
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +115,7 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
     line.drops_replies(2, of=SCRIPTS["append"].sha)
     with pytest.raises(StoreUnavailable):
         dying.send(dying.store.instances(APP, "alice")[0].id, "bob", "last words")
-    clock.advance(UNSENT - 1)
+    clock.advance(DEFAULT.outbox_age - 1)
     alive.renew()
     bob.reads("first")
     clock.advance(1)
@@ -138,7 +140,7 @@ def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
     line.drops_replies(2, of=SCRIPTS["deliver"].sha)
     alice.says("bob", "second")
     assert line.dropped == 2
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     for _ in range(2):
         reading.renew()
     bob.reads("first", "second")
@@ -149,9 +151,8 @@ def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
 def test_limits_that_are_lost_with_all_else_are_those_of_the_start_again(
     make_redis: Callable[..., RedisServer], make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.backend.FRESH", 0)
     server = make_redis()
-    backend = make_backend(server.url, limit=2)
+    backend = make_backend(server.url, limit=2, timing=replace(PATIENT, limits_age=0))
     backend.save_limits(Limits(online_web_instances=5))
     assert backend.limits() == Limits(online_web_instances=5)
     server.forgets_everything()

@@ -15,7 +15,7 @@ from tests.support.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Ou
 from tests.support.wire import Answer, browser_cookie, element, get, log_in, post_login
 from tim.ends import LOGGED_OUT
 from tim.errors import STORE_UNAVAILABLE
-from tim.store.redis.engine import LEASE
+from tim.timing import DEFAULT
 
 QUICK = 5.0
 """Seconds within which every answer has to come, whatever Redis does."""
@@ -83,7 +83,7 @@ def test_while_redis_is_away_all_is_refused_and_nothing_lost(
     assert str(STORE_UNAVAILABLE) in answers["message"].body
     assert answers["login_page"].status == answers["alive"].status == 200
     # In a long run, for longer than a node may be silent that is not held to be dead.
-    new_tab.stays(ready=False, seconds=1 if rounds == 1 else LEASE + 5)
+    new_tab.stays(ready=False, seconds=1 if rounds == 1 else DEFAULT.lease + 5)
     assert new_tab.readies == 0
     outage.ends(site)
     back = time.monotonic()

@@ -12,10 +12,11 @@ import pytest
 from tests.faults.conftest import MakeGunicorn, Opens
 from tests.support.gunicorn import Gunicorn, connections
 from tests.support.redis_server import RedisServer
-from tests.support.server import copy_of_the_tree, replace, until
+from tests.support.server import until
 from tests.support.site import instances
 from tests.support.stuck import reading
 from tests.support.wire import log_in
+from tim.timing import Timing
 
 LEASE = 2.0
 GRACE = 2.0
@@ -27,11 +28,8 @@ SLACK = 5.0
 @pytest.fixture
 def server(tmp_path: Path, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
     """Two workers that are soon held to be dead, and soon hold a peer to be gone."""
-    app = copy_of_the_tree(tmp_path / "tree")
-    replace(app.parent / "tim/store/redis/engine.py", "LEASE: Final = 30.0", f"LEASE: Final = {LEASE}")
-    replace(app.parent / "tim/node.py", "RENEWAL_PERIOD: Final = 10.0", "RENEWAL_PERIOD: Final = 1.0")
-    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", f"PING_PERIOD: Final = {PING_PERIOD:.0f}")
-    return make_gunicorn(redis.port, app=app, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")
+    timing = Timing(lease=LEASE, renewal_period=1, ping_period=PING_PERIOD)
+    return make_gunicorn(redis.port, timing=timing, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")
 
 
 def test_a_tab_that_does_not_come_back_from_a_killed_worker_is_out_after_lease_and_grace(

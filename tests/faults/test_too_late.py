@@ -18,6 +18,7 @@ from tests.support.site import Site, instances, messages
 from tests.support.wire import browser_cookie, post_login
 from tim.errors import StoreUnavailable
 from tim.store import open_store
+from tim.timing import Timing
 
 AT_ONCE = 12
 """People who log in or write at the same time, so that Redis stops in the middle of something of somebody's."""
@@ -28,8 +29,7 @@ A_MOMENT = 0.1
 def test_a_command_that_reaches_redis_too_late_is_not_carried_out(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
-    store = open_store(redis.url, grace=GRACE, clock=time.time)
+    store = open_store(redis.url, grace=GRACE, clock=time.time, timing=Timing(redis_timeout=0.5))
     store.join("node")
     first, second = (newcomer(expires=time.time() + 1000) for _ in range(2))
     store.admit(first, 1)

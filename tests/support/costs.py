@@ -11,8 +11,9 @@ from tests.support.administrator import Administrator
 from tests.support.redis_server import RedisServer
 from tests.support.redis_watch import Cost, Watch
 from tests.support.sdk_script import Script
-from tests.support.server import Server, copy_of_the_tree, replace
+from tests.support.server import Server
 from tests.support.wire import ScriptTab, Socket, log_in, login_page_of, post
+from tim.timing import Timing
 
 LIST: Final = '<section id="instances"'
 
@@ -23,10 +24,8 @@ def _two_processes(home: Path) -> Iterator[tuple[Server, Server, Watch]]:
     with ExitStack() as stack:
         redis = RedisServer().start()
         stack.callback(redis.kill)
-        # So that the pings of a minute take three seconds.
-        app = copy_of_the_tree(home / "tree")
-        replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
-        here, there = (Server(home / name, app=app, gevent=True, STORE=redis.url) for name in ("here", "there"))
+        timing = Timing(ping_period=1)  # so that the pings of a minute take three seconds
+        here, there = (Server(home / name, timing=timing, gevent=True, STORE=redis.url) for name in ("here", "there"))
         for server in (here, there):
             stack.callback(server.stop)
             server.start()

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.actors import GRACE, Clock
-from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.redis_server import TEN_YEARS, RedisCluster, RedisServer
 from tim.store import open_store
 from tim.store.base import Store
+from tim.timing import Timing
 
+PATIENT: Final = Timing(renewal_period=1e6, lease=TEN_YEARS, stream_retry=0.05)
+"""A node never renews by itself, and none is dead because a test lets days pass in which it does not renew."""
+MORTAL: Final = Timing(renewal_period=119, lease=120, stream_retry=0.05)
+"""A node is dead 120 seconds of the clock after its last renewal, and renews no sooner than after 59 real ones."""
 NODES: Final = ("node-1", "node-2")
 """The nodes in the tests of a store."""
 
@@ -28,17 +33,15 @@ def with_nodes(store: Store) -> Store:
 class Engine:
     """A store under test. Every test of a store runs on each entry of ENGINES.
 
-    `address` prepares an empty store on the clock and says where it is. `lease` names the constant of the product
-    that says after how many seconds without a renewal a node is dead; None where it never is.
+    `address` prepares an empty store on the clock and says where it is.
     """
 
     name: str
     address: Callable[[Path, Clock], str]
-    lease: str | None = None
 
     def open(self, path: Path, clock: Clock) -> Store:
         """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
-        return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock))
+        return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock, timing=PATIENT))
 
     def __str__(self) -> str:
         return self.name
@@ -68,6 +71,6 @@ def on_redis(kind: str, clock: Clock) -> RedisServer | RedisCluster:
 ENGINES: Final = (
     Engine("sqlite-memory", lambda _, __: "sqlite://"),
     Engine("sqlite-file", lambda path, _: f"sqlite:///{path}/tim.db"),
-    Engine("redis", lambda _, clock: on_redis("redis", clock).url, "tim.store.redis.engine.LEASE"),
-    Engine("redis-cluster", lambda _, clock: on_redis("redis-cluster", clock).url, "tim.store.redis.engine.LEASE"),
+    Engine("redis", lambda _, clock: on_redis("redis", clock).url),
+    Engine("redis-cluster", lambda _, clock: on_redis("redis-cluster", clock).url),
 )

@@ -40,7 +40,7 @@ class Gunicorn(Server):
         self._redis_port = redis_port
         self._killed: list[int] = []  # masters whose workers may go on
         shifted = ["env", f"LD_PRELOAD={shim('ahead')}", f"TIM_TEST_AHEAD={ahead}"] if ahead else []
-        self._command = [*shifted, *gunicorn(app, self.port, workers)]
+        self._command = [*shifted, *gunicorn(self.app, self.port, workers)]
 
     def start(self) -> Gunicorn:
         """Start it on its port, and wait until all of its workers are at work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
@@ -12,15 +13,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 from tests.support.documents import block
 from tests.support.redis_server import RedisServer
-from tests.support.server import SDK_KEY, SECRET_KEY, Server, copy_of_the_tree
+from tests.support.server import QUICK_APP, SDK_KEY, SECRET_KEY, Server, copy_of_the_tree
 from tests.support.wire import TRUSTING, get
+from tim.timing import Timing
 
 OPERATING: Final = "docs/operating.md"
 UNIT: Final = block(OPERATING, "ini")
@@ -72,15 +74,20 @@ class Machine(Server):
     Args:
         home: where the code is to lie.
         workers: how many, where not as many as the unit says.
+        timing: how long it waits, where that is not as usual.
     """
 
-    def __init__(self, home: Path, redis: str, *, workers: int | None = None) -> None:
+    def __init__(self, home: Path, redis: str, *, workers: int | None = None, timing: Timing | None = None) -> None:
         super().__init__(home, app=copy_of_the_tree(home))
         self.settings = environment_made() | {"STORE": redis, "SDK_SECRET_KEY": SDK_KEY, "SECRET_KEY": SECRET_KEY}
         command = setting(UNIT, "ExecStart")
         changes = {"/opt/tim/.venv/bin/": f"{Path(sys.executable).parent}/", "0.0.0.0:8000": f"{HOST}:{self.port}"}
         if workers is not None:
             changes["-w 4"] = f"-w {workers}"
+        if timing is not None:
+            shutil.copy2(QUICK_APP, home / "quick_app.py")
+            changes["app:app"] = "quick_app:app"
+            self.environment["QUICK_TIMING"] = json.dumps(asdict(timing))
         self._command = shlex.split(changed(command, changes))
 
     def reloads(self) -> None:

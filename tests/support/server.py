@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -11,13 +12,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from tests.support.ports import free_port
 from tim import usersig
+from tim.timing import Timing
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+QUICK_APP: Final = ROOT / "tests" / "support" / "quick_app.py"
 APP: Final = 1400000000
 SDK_KEY: Final = "the-key-of-the-app-under-test-0123456789abcdef"
 SECRET_KEY: Final = "the-secret-that-signs-cookies-under-test-42"
@@ -53,13 +57,6 @@ def copy_of_the_tree(to: Path) -> Path:
     return to / "app.py"
 
 
-def replace(file: Path, old: str, new: str) -> None:
-    """Change a file of a copy of the tree."""
-    text = file.read_text()
-    assert old in text, f"{file.name} has no {old!r}"
-    file.write_text(text.replace(old, new))
-
-
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without what could set up a server by accident."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIM_", "FLASK_", "WERKZEUG_"))}
@@ -73,8 +70,14 @@ def flask(app: Path, *words: str) -> list[str]:
 
 def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
     """The command line that serves `app` as docs/operating.md says, with workers of greenlets."""
-    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(app.parent)]
-    return [sys.executable, "-m", "gunicorn", *options, "app:app"]
+    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(_top(app))]
+    module = ".".join(app.relative_to(_top(app)).with_suffix("").parts)
+    return [sys.executable, "-m", "gunicorn", *options, f"{module}:app"]
+
+
+def _top(app: Path) -> Path:
+    """The folder from which the module of `app` is imported."""
+    return next(folder for folder in app.parents if not (folder / "__init__.py").exists())
 
 
 class Server:
@@ -83,6 +86,7 @@ class Server:
     Args:
         home: where its store, its log and its working directory are.
         app: which copy of the product to run.
+        timing: how long the server waits, where that is not as usual.
         demo: start as somebody does who has configured nothing; `app` must then be a copy.
         debug: run with the reloader.
         gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
@@ -96,6 +100,7 @@ class Server:
         home: Path,
         *,
         app: Path = ROOT / "app.py",
+        timing: Timing | None = None,
         demo: bool = False,
         debug: bool = False,
         gevent: bool = False,
@@ -106,7 +111,10 @@ class Server:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self._accounts: dict[str, str] = {}  # the test that uses each
+        if timing is not None:
+            app = QUICK_APP
         self.app = app
+        self.environment = {} if timing is None else {"QUICK_TIMING": json.dumps(asdict(timing))}
         self.prefix = prefix
         self.port = free_port()
         self.log_file = home / "server.log"
@@ -130,12 +138,13 @@ class Server:
 
     def start(self) -> Server:
         """Start it on its port, and wait until it answers."""
+        settings = {f"TIM_{name}": value for name, value in self.settings.items()}
         prefix = {"SCRIPT_NAME": self.prefix} if self.prefix else {}
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self.home,
-                env=clean_environment(**{f"TIM_{name}": value for name, value in self.settings.items()}, **prefix),
+                env=clean_environment(**settings, **prefix, **self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -9,10 +9,10 @@ from tests.support.administrator import Administrator
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import NET_STATE, NOT_READY, SDKPage
 from tests.support.sdk_site import SDK
-from tests.support.server import Server, copy_of_the_tree, replace, until
+from tests.support.server import Server, until
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import MakeServer
-from tim.web.lobby import DEADLINE
+from tim.timing import Timing
 
 MakeProxy = Callable[[Server], Proxy]
 
@@ -92,9 +92,7 @@ def test_a_restart_of_the_server_keeps_the_session(
 def test_a_page_that_waits_long_for_its_user_comes_back_by_itself_and_logs_in(
     sdk: SDK, open_page: OpenPage, account: Account, make_server: MakeServer, tmp_path: Path
 ) -> None:
-    app = copy_of_the_tree(tmp_path / "tree")
-    replace(app.parent / "tim/web/lobby.py", f"DEADLINE: Final = {DEADLINE}", "DEADLINE: Final = 2.0")
-    server = make_server(app=app)
+    server = make_server(timing=Timing(lobby=2))
     page = open_page(sdk, on=server)
     until(lambda: page.page.evaluate("1") and len(page.sockets) >= 3, "it does not come back", 40)
     page.logs_in(account("alice"))

@@ -19,7 +19,7 @@ from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import NewWindow
 from tim.hub import MAILBOX
 from tim.tab import PAGE
-from tim.web.tencent.connection import HOLD
+from tim.timing import DEFAULT
 
 MakeProxy = Callable[[Server], Proxy]
 LOGIN, SEND, SYNC, ALIVE = "im_open_status.wslogin", "openim.sendmsg", "openim.getmsg", "heartbeat.alive"
@@ -147,7 +147,7 @@ def test_a_page_that_comes_back_is_told_in_the_order_of_the_log(roomy: Server, a
     admin.calls("openim/sendmsg", text_message(alice, "m5"))
     silent = Script(roomy, a2=other.a2)
     silent.asks(LOGIN)
-    silent.hears_push(ARRIVAL, HOLD + 10)
+    silent.hears_push(ARRIVAL, DEFAULT.missed_hold + 10)
     admin.calls("openim/sendmsg", text_message(alice, "m6"))
     silent.asks(ALIVE)
     assert texts(silent) == ["m6"]

@@ -11,20 +11,21 @@ from contextlib import suppress
 import pytest
 
 from tests.support.server import until
+from tim.timing import DEFAULT, Timing
 from tim.web import transport
 from tim.web.transport import WholeSocket
 
 
 @pytest.fixture
-def peers() -> Iterator[tuple[WholeSocket, socket.socket]]:
-    """Our end of a connection, and its peer's."""
+def peers(request: pytest.FixtureRequest) -> Iterator[tuple[WholeSocket, socket.socket]]:
+    """Our end of a connection, and its peer's; by the timing that a test asks for."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         peer = socket.socket()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.connect(door.getsockname())
         ours, _ = door.accept()
     with ours, peer:
-        yield WholeSocket(ours), peer
+        yield WholeSocket(ours, getattr(request, "param", DEFAULT)), peer
 
 
 @pytest.mark.parametrize("says", [b"", b"x" * 10_000])
@@ -38,10 +39,10 @@ def test_a_peer_that_has_left_is_seen_behind_what_it_has_said(
     until(connection.peer_left, "it has left")
 
 
+@pytest.mark.parametrize("peers", [Timing(write_stall=0.2)], indirect=True, ids=["stalls"])
 def test_a_peer_that_takes_nothing_is_given_up_and_written_to_no_more(
     peers: tuple[WholeSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "STUCK", 0.2)
     monkeypatch.setattr(transport, "SLOWEST", 2**30)
     connection, _ = peers
     with pytest.raises(TimeoutError):
@@ -50,10 +51,10 @@ def test_a_peer_that_takes_nothing_is_given_up_and_written_to_no_more(
         connection.send(b"\x88\x00")
 
 
+@pytest.mark.parametrize("peers", [Timing(write_stall=0.5)], indirect=True, ids=["stalls"])
 def test_a_peer_that_takes_too_little_for_long_is_given_up(
     peers: tuple[WholeSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "STUCK", 0.5)
     monkeypatch.setattr(transport, "SLOWEST", 2**30)
     connection, peer = peers
     enough = threading.Event()
@@ -74,10 +75,10 @@ def test_a_peer_that_takes_too_little_for_long_is_given_up(
         reader.join()
 
 
+@pytest.mark.parametrize("peers", [Timing(write_stall=0.5)], indirect=True, ids=["stalls"])
 def test_a_peer_that_is_slow_but_reads_on_gets_everything(
     peers: tuple[WholeSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "STUCK", 0.5)
     monkeypatch.setattr(transport, "SLOWEST", 4096)
     connection, peer = peers
     heard: list[bytes] = []

@@ -20,10 +20,10 @@ from tests.support.documents import block
 from tests.support.ports import free_port
 from tests.support.production import HOST, OPERATING, Machine, Nginx, Site, running, running_site
 from tests.support.redis_server import RedisServer
-from tests.support.server import APP, PATIENCE, replace, until
+from tests.support.server import APP, PATIENCE, until
 from tests.support.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tim.web.transport import PING_PERIOD
+from tim.timing import DEFAULT, Timing
 
 ELSEWHERE = "127.0.0.9"
 """An address of this machine that no proxy has."""
@@ -247,15 +247,15 @@ def test_an_idle_socket_stays_open(tmp_path: Path, make_redis: Callable[..., Red
     found = re.search(r"proxy_read_timeout (\d+)s;", block(OPERATING, "nginx"))
     assert found
     # All as it is, only so many times faster that a ping period is a second.
-    patience = int(found[1]) / PING_PERIOD
+    patience = int(found[1]) / DEFAULT.ping_period
     faster = {found[0]: f"proxy_read_timeout {patience * 1000:.0f}ms;"}
-    with running(Machine(tmp_path / "machine", make_redis().url, workers=1), start=False) as machine:
-        replace(machine.home / "tim/web/transport.py", f"PING_PERIOD: Final = {PING_PERIOD}", "PING_PERIOD: Final = 1")
-        machine.start()
-        with running(Nginx(tmp_path / "nginx", machine.port, machine.port, changes=faster)) as front:
-            stream = log_in(front, "idle").goes_online()
-            stream.hears_more(2 * patience + 1)
-            assert (stream.code, stream.pings >= 3) == (None, True)
+    with (
+        running(Machine(tmp_path / "machine", make_redis().url, workers=1, timing=Timing(ping_period=1))) as machine,
+        running(Nginx(tmp_path / "nginx", machine.port, machine.port, changes=faster)) as front,
+    ):
+        stream = log_in(front, "idle").goes_online()
+        stream.hears_more(2 * patience + 1)
+        assert (stream.code, stream.pings >= 3) == (None, True)
 
 
 def test_a_restart_of_one_machine_after_the_other_kicks_nobody(

@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Error, Playwright, expect
 
 from tests.support.browser import CHROMIUM, FLAGS, RECORDER, Person, Tab
 from tests.support.proxy import Proxy
-from tests.support.server import Server, always, copy_of_the_tree, replace, until
+from tests.support.server import Server, always, until
 from tests.support.wire import ScriptTab, get, log_in
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
+from tim.timing import Timing
 
 OwnBrowser = Callable[..., Browser]
 
@@ -395,11 +396,8 @@ def test_tabs_that_lost_their_line_together_do_not_come_back_together(
 def test_a_line_that_goes_silent_is_noticed_and_replaced(
     tmp_path: Path, make_server: MakeServer, make_proxy: Callable[[Server], Proxy], person: MakePerson
 ) -> None:
-    # A page gives up on a line after 50 seconds without the sign of life that is due every 25; here 4 and 1.
-    app = copy_of_the_tree(tmp_path / "tree")
-    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
-    replace(app.parent / "templates/tab.html", "delay:50s", "delay:4s")
-    server = make_server(app=app)
+    # A page gives up on a line after 50 seconds without the sign of life that is due every 25; here 4 and 2.
+    server = make_server(timing=Timing(ping_period=2))
     proxy = make_proxy(server)
     alice = person("alice", on=server, through=proxy.address)
     tab = alice.logs_in()

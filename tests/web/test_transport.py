@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server, copy_of_the_tree, replace, until
+from tests.support.server import Server, until
 from tests.support.stuck import reading
 from tests.support.wire import NEVER, Socket, elements, get, log_in, upgrade
 from tests.web.conftest import MakeServer
+from tim.timing import Timing
 
 MASK = b"\x01\x02\x03\x04"
+
+QUICK = Timing(ping_period=1)
 
 
 def frame(opcode: int, payload: bytes, *, masked: bool = True, fin: bool = True, reserved: int = 0) -> bytes:
@@ -138,9 +141,7 @@ def test_a_version_of_the_protocol_that_nobody_speaks_is_refused(server: Server)
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a ping period of one second, and room for three."""
     home = tmp_path_factory.mktemp("quick")
-    app = copy_of_the_tree(home / "tree")
-    replace(app.parent / "tim/web/transport.py", "PING_PERIOD: Final = 25", "PING_PERIOD: Final = 1")
-    server = Server(home, app=app, ONLINE_WEB_INSTANCES="3").start()
+    server = Server(home, timing=QUICK, ONLINE_WEB_INSTANCES="3").start()
     yield server
     server.stop()
 
@@ -170,9 +171,9 @@ def test_a_peer_that_answers_is_kept_and_hears_a_sign_of_life(quick: Server) -> 
 
 
 def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_socket_in_time(
-    quick: Server, make_server: MakeServer
+    make_server: MakeServer,
 ) -> None:
-    server = make_server(app=quick.app, ONLINE_WEB_INSTANCES="3")
+    server = make_server(timing=QUICK, ONLINE_WEB_INSTANCES="3")
     stuck = log_in(server, "stuck")
     with reading(stuck) as client:
         writer = log_in(server, "stuck")
@@ -271,3 +272,8 @@ def test_streams_that_ended_leave_nothing_in_the_server(make_server: MakeServer)
     tab.posts("logout")
     until(lambda: "tim_streams 0.0" in get(server, "/metrics").body, "streams are still counted")
     until(lambda: threads() <= before[0] + 1 and files() <= before[1] + 2, lambda: f"{before} {threads()} {files()}")
+
+
+def test_a_page_waits_for_two_ping_periods_before_it_opens_a_new_connection(quick: Server, server: Server) -> None:
+    for there, seconds in ((quick, 2), (server, 50)):
+        assert log_in(there, "patient").gets().body.count(f"delay:{seconds}s") == 2

@@ -13,7 +13,7 @@ import pytest
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.routes import socket_routes
-from tests.support.server import PATIENCE, Server, copy_of_the_tree, replace
+from tests.support.server import PATIENCE, ROOT, Server, copy_of_the_tree
 from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
 
@@ -31,42 +31,7 @@ FAILURES: dict[str, int] = {
 def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that fails as the query of a socket says."""
     home = tmp_path_factory.mktemp("failing")
-    app = copy_of_the_tree(home / "tree")
-    sockets = app.parent / "tim/web/sockets.py"
-    fail = 'how = __import__("urllib.parse").parse.unquote({})\n'
-    replace(
-        sockets,
-        "                serve(ws)  #",
-        f"""                {fail.format('ws.environ["QUERY_STRING"]')}
-                if how == "a handler that fails":
-                    raise RuntimeError(how)
-                if how == "a close that fails":
-                    return
-                if how == "a handler that is torn out of its thread":
-                    raise SystemExit
-                if how == "a store that goes away":
-                    raise StoreUnavailable(how)
-                serve(ws)  #""",
-    )
-    replace(
-        app.parent / "tim/web/inbound.py",
-        "        self._ws: Server = target.__self__  # type: ignore[attr-defined]\n",
-        f"""        self._ws: Server = target.__self__
-        {fail.format('self._ws.environ["QUERY_STRING"]')}
-        if how == "a thread that cannot be started":
-            raise RuntimeError(how)
-""",
-    )
-    replace(
-        sockets,
-        "    with suppress(*DEAD_LINE):\n        ws.close(code,",
-        f"""    {fail.format('ws.environ["QUERY_STRING"]')}
-    if how == "a close that fails":
-        raise RuntimeError(how)
-    with suppress(*DEAD_LINE):
-        ws.close(code,""",
-    )
-    server = Server(home, app=app, gevent=bool(request.param)).start()
+    server = Server(home, app=ROOT / "tests" / "support" / "failing_app.py", gevent=bool(request.param)).start()
     yield server
     server.stop()
 

@@ -7,15 +7,17 @@ from collections.abc import Callable
 
 from tim.errors import SettingError
 from tim.store.base import Store
+from tim.timing import DEFAULT, Timing
 
 
-def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
+def open_store(url: str, *, grace: float, clock: Callable[[], float], timing: Timing = DEFAULT) -> Store:
     """The store at `url`: `redis://host:port/0`, or `rediss://` with TLS, a single server or one of a cluster;
     `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
 
     Args:
         grace: seconds a detached instance keeps its seat.
         clock: unix seconds; the time inside the verbs of an embedded store. Redis has its own.
+        timing: how long the store waits.
 
     Raises:
         SettingError: the address names no store, or the store cannot be opened.
@@ -34,7 +36,7 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float]) -> Store:
             raise SettingError("TIM_STORE", f"a store on Redis needs {error.name}; pip install 'tim[redis]'") from None
         from tim.store.redis.engine import RedisStore
 
-        return RedisStore(url, grace=grace)
+        return RedisStore(url, grace=grace, timing=timing)
     shown = url if not {"@", "?"} & set(url) else re.split("[:/]", url)[0] + "…"  # the rest may be a password
     raise SettingError(
         "TIM_STORE",

@@ -9,6 +9,7 @@ from typing import Final
 from flask import current_app
 
 from tim.backend import Backend
+from tim.timing import Timing
 from tim.web.allowance import Allowances
 from tim.web.identity import Identity
 from tim.web.lobby import Lobby
@@ -37,6 +38,7 @@ class Service:
     settings: Settings
     backend: Backend
     identity: Identity
+    timing: Timing
     lobby: Lobby = field(default_factory=Lobby)
     questions: Allowances = field(default_factory=partial(Allowances, QUESTIONS_PER_SECOND, QUESTIONS))
     returns: Allowances = field(default_factory=partial(Allowances, RETURNS_PER_SECOND, RETURNS))

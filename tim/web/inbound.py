@@ -13,8 +13,8 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.events import CloseConnection, Event, Message
 from wsproto.utilities import LocalProtocolError
 
+from tim.timing import Timing
 from tim.web.allowance import Allowance
-from tim.web.transport import SILENCE
 
 INBOX_FRAMES: Final = 100
 """Messages of one socket that may wait to be looked at, and"""
@@ -40,8 +40,9 @@ log = logging.getLogger("tim")
 class Inbox(list[bytes | str]):
     """The messages that have come and were not looked at yet. Where there is no room, the reader waits."""
 
-    def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None]) -> None:
+    def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None], pause: float) -> None:
         super().__init__()
+        self._pause = pause
         self._is_open = is_open
         self._wake = wake
         self._room = threading.Event()
@@ -51,7 +52,7 @@ class Inbox(list[bytes | str]):
             if not self._is_open():
                 return
             self._wake()
-            self._room.wait(SILENCE)
+            self._room.wait(self._pause)
             self._room.clear()
         super().append(frame)
 
@@ -68,14 +69,14 @@ class Inbox(list[bytes | str]):
 class Reader(threading.Thread):
     """The thread that reads a socket. However it ends, whoever waits for the socket is woken."""
 
-    def __init__(self, target: Callable[[], None]) -> None:
+    def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
         self._messages = Allowance(FRAMES_PER_SECOND, BURST)
         self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
         # Here, as no frame is read before this thread runs.
         self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
-        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set)
+        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
         self._events = self._ws.ws.events
         self._ws.ws.events = self._paced
 

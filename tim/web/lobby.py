@@ -14,8 +14,6 @@ MOST: Final = MAX_STREAMS // 4
 """Connections without a login in one process; the other places are kept for those with one."""
 MOST_OF_ADDRESS: Final = 500
 """Connections without a login from one address."""
-DEADLINE: Final = 300.0
-"""Seconds after which one without a login is closed. An SDK whose page is still open connects anew."""
 
 
 class Lobby:

@@ -12,7 +12,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint
@@ -22,23 +22,30 @@ from wsproto.utilities import LocalProtocolError
 
 from tim.ends import CLOSE_LATER
 from tim.errors import StoreUnavailable
+from tim.timing import Timing
+from tim.web.context import service
 from tim.web.inbound import Reader
-from tim.web.transport import CONNECTION, FAILED, PING_PERIOD, SERVER_SOCKETS, WholeSocket
+from tim.web.transport import CONNECTION, FAILED, SERVER_SOCKETS, WholeSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
 """What writing to a socket raises that is closed, or that its reader is just closing, or whose connection is cut."""
-LINGER: Final = 2
-"""Seconds a closing socket waits for its peer to close as well."""
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
 """Said in the close frame where the peer is to come back later."""
 
-OPTIONS: Final[dict[str, Any]] = {"ping_interval": PING_PERIOD, "max_message_size": 4096, "thread_class": Reader}
-"""What flask-sock makes each socket with."""
 
 log = logging.getLogger("tim")
+
+
+def options(timing: Timing) -> dict[str, Any]:
+    """What flask-sock makes each socket with."""
+    return {
+        "ping_interval": timing.ping_period,
+        "max_message_size": 4096,
+        "thread_class": partial(Reader, timing),
+    }
 
 
 def prepare(environ: WSGIEnvironment) -> WSGIEnvironment:
@@ -50,7 +57,7 @@ def prepare(environ: WSGIEnvironment) -> WSGIEnvironment:
     """
     for name in SERVER_SOCKETS:
         if name in environ:
-            environ[name] = environ[CONNECTION] = WholeSocket(environ[name])
+            environ[name] = environ[CONNECTION] = WholeSocket(environ[name], service().timing)
     handshake = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
     return handshake | {
         "HTTP_HOST": "localhost",
@@ -116,5 +123,5 @@ def hang_up(ws: Server, code: int, why: str = "") -> None:
     with suppress(*DEAD_LINE):
         ws.close(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
         ws.sock.shutdown(socket.SHUT_WR)
-    ws.thread.join(LINGER)
+    ws.thread.join(service().timing.socket_close)
     ws.sock.end()

@@ -16,33 +16,32 @@ from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_LINE, hang_up, wait
-from tim.web.transport import PING_PERIOD
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""
 
 
-def run(ws: Server, backend: Backend, id: str) -> None:
+def run(ws: Server, backend: Backend, id: str, ping_period: float) -> None:
     """Serve the stream of instance `id` on `ws`, until either ends. The one writer of this socket."""
     try:
         # The socket closes before the tab does: a server that stops waits for its tabs.
         with closing(Tab(backend, id, ws.event.set)) as tab:
-            hang_up(ws, _serve(ws, backend, tab))
+            hang_up(ws, _serve(ws, backend, tab, ping_period))
     except InstanceGone as error:
         with suppress(*DEAD_LINE):
             ws.send(_ended(backend.store.get(id), error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
-def _serve(ws: Server, backend: Backend, tab: Tab) -> int:
+def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
     """Write until the stream or the connection ends; the code to close with."""
     try:
-        return _write(ws, backend, tab)
+        return _write(ws, backend, tab, ping_period)
     except ConnectionClosed:
         return CLOSE_LATER  # the connection is dead, or so slow that it was given up
 
 
-def _write(ws: Server, backend: Backend, tab: Tab) -> int:
+def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
     messages, unread = tab.waiting()
     events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
     waiting = render_template("_waiting.html", this=tab.instance, messages=messages, unread=unread, events=events)
@@ -50,7 +49,7 @@ def _write(ws: Server, backend: Backend, tab: Tab) -> int:
     tab.become_ready()
     _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
     while ws.connected:
-        happened = wait(ws, PING_PERIOD)
+        happened = wait(ws, ping_period)
         ws.input_buffer.clear()  # a page says nothing on its stream
         items = tab.read()
         frame = "".join(_fragment(backend, tab, item) for item in items)

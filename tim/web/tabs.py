@@ -95,7 +95,7 @@ def page() -> BaseResponse:
 
 @socket_route(blueprint, "/events")
 def events(ws: Server) -> None:
-    stream.run(ws, service().backend, g.instance)
+    stream.run(ws, service().backend, g.instance, service().timing.ping_period)
 
 
 @blueprint.post("/logout")
@@ -153,5 +153,6 @@ def _render(instance: Instance, **composer: str | IMError) -> str:
         seats=backend.limits().online_web_instances,
         messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
         state="not-ready",
+        silence=service().timing.page_silence,
         **composer,
     )

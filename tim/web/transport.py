@@ -8,18 +8,12 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-PING_PERIOD: Final = 25
-"""Seconds between pings. A peer that has not answered one when the next is due is gone."""
-DRAINED: Final = 1.0
-"""Seconds for which a closing connection reads what its peer had sent before it knew."""
+from tim.timing import DEFAULT, Timing
+
 DRAINED_BYTES: Final = 1024 * 1024
-"""Bytes of that which are read; a peer that sends more is sending on."""
-SILENCE: Final = 0.2
-"""Seconds after which a peer that sends nothing has nothing more under way."""
+"""Bytes that a closing connection reads of what its peer sent before it knew; one that sends more is sending on."""
 UNREAD: Final = 64 * 1024
 """Bytes that are thrown away at a time."""
-STUCK: Final = 10.0
-"""Seconds that a peer may take nothing of what is written to it."""
 SLOWEST: Final = 16 * 1024
 """Bytes a second that a peer must take in the long run of what is written to it."""
 SEND_BUFFER: Final = 128 * 1024
@@ -42,15 +36,16 @@ LEFT: Final = frozenset({7, 8})
 class WholeSocket:
     """A socket whose `send` writes all of it, one writer at a time."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, timing: Timing = DEFAULT) -> None:
         self._sock = sock
+        self._timing = timing
         self._lock = threading.Lock()  # owns the writing side and the three below
         self._due = 0.0  # when the slowest peer would have taken all that was written, by the monotonic clock
         self._upgraded = False  # the 101 has been written
         self._torn = False  # a frame was written in part
         self._ended = False  # its close frame has been written, and nothing goes through any more
         with suppress(OSError):  # a Unix socket has no such option, and no network to lose
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PING_PERIOD * 1000)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timing.ping_period * 1000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def send(self, data: bytes) -> int:
@@ -59,8 +54,8 @@ class WholeSocket:
         Raises:
             OSError: the connection is dead, or its peer takes too little of what is written to it.
         """
-        if not self._lock.acquire(timeout=STUCK):
-            raise TimeoutError(f"the peer has taken nothing for {STUCK:.0f} seconds")
+        if not self._lock.acquire(timeout=self._timing.write_stall):
+            raise TimeoutError(f"the peer has taken nothing for {self._timing.write_stall:.0f} seconds")
         try:
             if self._torn:
                 raise BrokenPipeError("a frame was written in part")
@@ -74,7 +69,9 @@ class WholeSocket:
         now = time.monotonic()
         self._due = max(self._due, now) + len(data) / SLOWEST
         self._torn = True
-        self._sock.settimeout(self._due - now + STUCK)  # of all of it; its reader waits for something to read first
+        self._sock.settimeout(
+            self._due - now + self._timing.write_stall
+        )  # of all of it; its reader waits for something to read first
         self._sock.sendall(data)
         self._torn = False
 
@@ -113,10 +110,10 @@ class WholeSocket:
 
         A socket that is closed with something unread in it resets its connection, and the close frame is lost with it.
         """
-        deadline, left = time.monotonic() + DRAINED, DRAINED_BYTES
+        deadline, left = time.monotonic() + self._timing.socket_drain, DRAINED_BYTES
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
-            self._sock.settimeout(SILENCE)
+            self._sock.settimeout(self._timing.socket_silence)
             while left > 0 and time.monotonic() < deadline and (data := self._sock.recv(UNREAD)):
                 left -= len(data)
 

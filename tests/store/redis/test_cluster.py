@@ -24,6 +24,7 @@ from tim.store.hints import Ended, Hint
 from tim.store.redis.connection import Connection
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.shards import PREFIXES
+from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
 SOON = 4.0
@@ -215,8 +216,7 @@ def test_calls_and_hints_go_on_while_shards_move(cluster: RedisCluster, open_red
 def test_while_one_server_is_silent_the_others_serve_their_shards(
     cluster: RedisCluster, open_redis: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
-    store = open_redis(cluster.url, "node-1")
+    store = open_redis(cluster.url, "node-1", timing=Timing(redis_timeout=0.5))
     tabs = [log_in(store, user=user_in(shard)) for shard in range(0, SHARDS, 9)]
     silent = cluster.nodes[1]
     silent.pauses()

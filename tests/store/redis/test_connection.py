@@ -15,6 +15,7 @@ from tests.support.verbs import CHANGING, EVERYTHING, world
 from tim.errors import StoreUnavailable
 from tim.store.redis.connection import Connection
 from tim.store.redis.engine import RedisStore
+from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -63,8 +64,7 @@ def test_a_call_past_its_deadline_is_not_carried_out(
 def test_a_paused_server_does_not_carry_out_calls_that_were_given_up(
     server: RedisServer, open_redis: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
-    at = world(server, open_redis(server.url), clock)
+    at = world(server, open_redis(server.url, timing=Timing(redis_timeout=0.5)), clock)
     before = server.holds()
     began = {verb: change for verb, change in CHANGING.items() if verb != "append"}  # it reads first
     with ThreadPoolExecutor(len(began)) as pool:

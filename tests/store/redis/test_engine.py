@@ -13,7 +13,8 @@ from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import STORE_UNAVAILABLE, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.model import Instance
 from tim.rules import REMEMBERED, SHARDS
-from tim.store.redis.engine import LEASE, RedisStore
+from tim.store.redis.engine import RedisStore
+from tim.timing import DEFAULT
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -68,7 +69,7 @@ def test_the_streams_of_a_node_are_detached_when_its_lease_runs_out(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab, other = log_in(one), log_in(two, "node-2")
-    passes(LEASE - 0.001, two)
+    passes(DEFAULT.lease - 0.001, two)
     assert two.get(tab.id).online
     passes(0.001, two)
     assert two.get(tab.id).detached_at == clock()
@@ -80,7 +81,7 @@ def test_a_stream_detached_with_its_node_keeps_its_seat_for_the_grace_time(
     one: RedisStore, two: RedisStore, passes: Passes, clock: Clock
 ) -> None:
     tab = log_in(one)
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     assert passes(GRACE - 0.001, two) == []
     assert two.get(tab.id).gone is None
     assert [(each.id, each.gone) for each in passes(0.001, two)] == [(tab.id, Gone(AWAY, clock()))]
@@ -90,7 +91,7 @@ def test_an_instance_of_a_dead_node_is_evicted_before_any_that_is_online(
     one: RedisStore, two: RedisStore, passes: Passes
 ) -> None:
     old, dead = log_in(two, "node-2"), log_in(one)
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     _, evicted = two.admit(newcomer(expires=two.now() + DAY), 2)
     assert [each.id for each in evicted] == [dead.id]
     assert two.get(old.id).online
@@ -100,7 +101,7 @@ def test_an_instance_of_a_dead_node_attaches_elsewhere_with_its_seat_and_age(
     one: RedisStore, two: RedisStore, passes: Passes
 ) -> None:
     tab = log_in(one)
-    passes(LEASE + GRACE - 1, two)
+    passes(DEFAULT.lease + GRACE - 1, two)
     back = two.attach(tab.id, "node-2", 1)
     assert (back.generation, back.since, back.online) == (tab.generation, tab.since, True)
     assert back.stream > tab.stream
@@ -110,7 +111,7 @@ def test_an_instance_of_a_dead_node_attaches_elsewhere_with_its_seat_and_age(
 
 def test_a_late_detach_by_a_dead_node_changes_nothing(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     buried = two.get(tab.id)
     passes(10, two)
     assert one.detach(tab.id, tab.stream) is False
@@ -120,7 +121,7 @@ def test_a_late_detach_by_a_dead_node_changes_nothing(one: RedisStore, two: Redi
 def test_a_node_that_renews_in_time_stays_alive(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
     for _ in range(20):
-        passes(LEASE - 0.001, two)
+        passes(DEFAULT.lease - 0.001, two)
         assert one.renew("node-1") == []
     assert two.get(tab.id) == tab
 
@@ -132,7 +133,7 @@ def test_many_nodes_that_die_at_once_are_all_removed(
     for node in dead:
         one.join(node)
     tabs = [log_in(one, node, f"user-{n}") for n, node in enumerate(dead)]
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     assert {two.get(tab.id).detached_at for tab in tabs} == {clock()}
 
 
@@ -142,7 +143,7 @@ def test_a_clock_set_back_does_not_prolong_a_lease(
     tab = log_in(one)
     passes(1, two)
     clock.advance(-3600)
-    passes(LEASE + 5, two)
+    passes(DEFAULT.lease + 5, two)
     assert not two.get(tab.id).online
 
 
@@ -156,9 +157,9 @@ def test_pending_notices_of_a_dead_node_go_and_the_ends_stay_for_their_time(
     gone = Gone(TYPES.KICKED_OUT_REST_API, clock(), Client("Chrome", "198.51.100.1"))
     two.remove(tab.id, gone)
     assert len(servers.keys("*:notices:node-1")) == 1
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     assert servers.keys("*:notices:*") == set()
-    clock.advance(REMEMBERED - LEASE - 1)
+    clock.advance(REMEMBERED - DEFAULT.lease - 1)
     passes(1, two)
     assert two.get(tab.id).gone == gone
     passes(0.001, two)
@@ -171,7 +172,7 @@ def test_pending_notices_of_a_dead_node_go_and_the_ends_stay_for_their_time(
 
 def test_a_removed_node_is_forgotten_until_it_joins_again(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     for _ in range(2):
         with pytest.raises(NodeForgotten):
             one.renew("node-1")
@@ -194,7 +195,7 @@ def test_a_node_learns_that_it_is_forgotten_though_one_reply_is_lost(
     server = make_redis(clock=clock)
     line = make_redis_line(server)
     one, two = open_redis(line.url, "node-1"), open_redis(server.url, "node-2")
-    passes(LEASE, two)
+    passes(DEFAULT.lease, two)
     line.drops_replies(1, after=1)  # the clock is looked at first
     with pytest.raises(NodeForgotten):
         one.renew("node-1")
@@ -241,7 +242,7 @@ def test_after_a_silence_of_all_nodes_only_those_that_stay_silent_are_removed(
     clock.advance(10 * 60)
     two.renew("node-2")
     assert two.sweep() == []
-    passes(LEASE - 0.001, two)
+    passes(DEFAULT.lease - 0.001, two)
     assert one.renew("node-1") == []
     assert two.get(there.id).online, "a fresh lease, from the moment when the first node renewed again"
     passes(0.001, two)

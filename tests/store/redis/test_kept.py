@@ -14,9 +14,9 @@ from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
 from tim.model import Instance, Limits
 from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, shard_of
-from tim.store.redis.connection import TIMEOUT
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.shards import PREFIXES
+from tim.timing import DEFAULT
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -152,4 +152,4 @@ def test_a_reply_is_kept_as_long_as_its_call_may_be_repeated(
     store.count_failure("pair/alice", 20)
     (key,) = server.keys("*:reply:*")
     with server.client() as client:
-        assert 2 * TIMEOUT < client.pttl(key) / 1000 <= 10
+        assert 2 * DEFAULT.redis_timeout < client.pttl(key) / 1000 <= 10

@@ -20,9 +20,12 @@ from tim.model import Instance
 from tim.rules import SHARDS, shard_of
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, Written
 from tim.store.redis.engine import RedisStore
+from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
+IMPATIENT = Timing(hints_retry=0.05, hints_ping=0.3)
+"""What takes seconds takes tenths of them."""
 SOMEBODY = Client("Chrome", "198.51.100.1")
 
 
@@ -59,7 +62,7 @@ class Ears:
 @pytest.fixture
 def ears(servers: Servers, open_redis: Open) -> Ears:
     """Another node, which is node-1."""
-    return Ears(open_redis(servers.url, "node-1"), "node-1")
+    return Ears(open_redis(servers.url, "node-1", timing=IMPATIENT), "node-1")
 
 
 @pytest.fixture
@@ -149,13 +152,6 @@ def test_hints_arrive_from_every_shard(ears: Ears, store: RedisStore) -> None:
 # Broken connections
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses and pings of tenths of a second."""
-    monkeypatch.setattr("tim.store.redis.listener.PAUSE", 0.05)
-    monkeypatch.setattr("tim.store.redis.listener.SILENCE", 0.3)
-
-
 @pytest.fixture(params=["redis", "redis-cluster"])
 def own(
     request: pytest.FixtureRequest,
@@ -183,7 +179,7 @@ def once_more(ears: Ears) -> Iterator[None]:
 
 
 def test_it_reconnects_after_each_of_twenty_restarts_and_reports_it(own: Servers, open_redis: Open) -> None:
-    ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
+    ears, store = Ears(open_redis(own.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(own.url, "node-2")
     for _ in range(20 if isinstance(own, RedisServer) else 3):
         with once_more(ears):
             own.kill()
@@ -197,10 +193,12 @@ def test_it_retries_without_using_up_the_connections_of_calls(
     open_redis: Open,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.listener.PAUSE", 0.001)
     server = make_redis()
     line = make_redis_line(server)
-    ears, store = Ears(open_redis(line.url, "node-1"), "node-1"), open_redis(server.url, "node-2")
+    ears, store = (
+        Ears(open_redis(line.url, "node-1", timing=Timing(hints_retry=0.001, hints_ping=0.3)), "node-1"),
+        open_redis(server.url, "node-2"),
+    )
     line.cuts()
     until(lambda: line.accepted > 200, "it should try again and again")
     with pytest.raises(StoreUnavailable):
@@ -211,7 +209,7 @@ def test_it_retries_without_using_up_the_connections_of_calls(
 
 
 def test_it_survives_a_redis_that_is_gone(own: Servers, open_redis: Open, caplog: pytest.LogCaptureFixture) -> None:
-    ears, store = Ears(open_redis(own.url, "node-1"), "node-1"), open_redis(own.url, "node-2")
+    ears, store = Ears(open_redis(own.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(own.url, "node-2")
     own.kill()
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
@@ -226,7 +224,7 @@ def test_it_reconnects_to_each_server_of_a_cluster(
     make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock
 ) -> None:
     cluster = make_redis_cluster(clock=clock, append_only=True)
-    ears, store = Ears(open_redis(cluster.url, "node-1"), "node-1"), open_redis(cluster.url, "node-2")
+    ears, store = Ears(open_redis(cluster.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(cluster.url, "node-2")
     for server in cluster.nodes:
         with once_more(ears):
             server.kill()
@@ -241,7 +239,7 @@ def test_a_silent_connection_is_replaced(
 ) -> None:
     server = make_redis()
     line = make_redis_line(server)
-    ears, store = Ears(open_redis(line.url, "node-1"), "node-1"), open_redis(server.url, "node-2")
+    ears, store = Ears(open_redis(line.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(server.url, "node-2")
     lines = line.accepted
     line.swallows()
     until(lambda: line.accepted > lines, "it should open a new connection")
@@ -251,7 +249,7 @@ def test_a_silent_connection_is_replaced(
 
 
 def test_an_idle_connection_is_kept(servers: Servers, open_redis: Open) -> None:
-    ears, store = Ears(open_redis(servers.url, "node-1"), "node-1"), open_redis(servers.url, "node-2")
+    ears, store = Ears(open_redis(servers.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(servers.url, "node-2")
     threading.Event().wait(1)
     assert ears.times == 1
     hears_of_a_logout(ears, store)
@@ -261,7 +259,7 @@ def test_it_reconnects_after_redis_has_refused_its_password(
     make_redis: Callable[..., RedisServer], open_redis: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = make_redis()
-    ears, store = Ears(open_redis(server.url, "node-1"), "node-1"), open_redis(server.url, "node-2")
+    ears, store = Ears(open_redis(server.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(server.url, "node-2")
     admin = server.client()
     with once_more(ears):
         admin.config_set("requirepass", "hunter2")
@@ -276,7 +274,7 @@ def test_close_ends_its_thread(servers: Servers, open_redis: Open) -> None:
         return sum(thread.name == "tim-hints" for thread in threading.enumerate())
 
     before = listening()
-    ears = Ears(open_redis(servers.url, "node-1"), "node-1")
+    ears = Ears(open_redis(servers.url, "node-1", timing=IMPATIENT), "node-1")
     assert listening() == before + 1
     ears.store.close()
     until(lambda: listening() <= before, "its thread should end")

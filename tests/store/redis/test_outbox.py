@@ -14,8 +14,8 @@ from tim.model import Instance, Message
 from tim.rules import REMEMBERED, SHARDS, shard_of
 from tim.store.hints import Hint, Written
 from tim.store.redis.engine import RedisStore
-from tim.store.redis.messages import UNSENT
 from tim.store.redis.shards import PREFIXES
+from tim.timing import DEFAULT, Timing
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
@@ -74,13 +74,13 @@ def test_after_ten_seconds_another_node_writes_the_second_copy_once(
 ) -> None:
     alice, _ = log_in(writer, "alice", "node-1"), log_in(other, "bob", "node-2")
     id = dies_in(writer, alice, "bob")
-    clock.advance(UNSENT - 0.001)
+    clock.advance(DEFAULT.outbox_age - 0.001)
     other.sweep()
     assert (log_of(other, "alice"), log_of(other, "bob")) == ([id], [])
     clock.advance(0.001)
     for _ in range(3):
         other.sweep()
-        clock.advance(UNSENT)
+        clock.advance(DEFAULT.outbox_age)
     assert log_of(other, "bob") == [id]
     assert other.history(APP, "bob", 0, 10) == other.history(APP, "alice", 0, 10)
     assert servers.keys("*:outbox") == set()
@@ -94,7 +94,7 @@ def test_a_clock_set_back_does_not_delay_the_outbox(
     id = dies_in(writer, alice, "bob")
     clock.advance(-3600)
     other.sweep()
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     other.sweep()
     assert log_of(other, "bob") == [id]
     assert servers.keys("*:outbox") == set()
@@ -112,7 +112,7 @@ def test_every_node_with_a_tab_of_the_receiver_is_notified_of_the_second_copy(
     for store, node in ((writer, "node-1"), (other, "node-2")):
         log_in(store, "bob", node)
     dies_in(writer, alice, "bob")
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     other.sweep()
     [message] = other.history(APP, "bob", 0, 10)
     for hints in heard.values():
@@ -126,7 +126,7 @@ def test_many_sweeps_at_once_write_the_second_copy_once(
     alice = log_in(writer, "alice", "node-1")
     writer.import_account(APP, "bob")
     ids = [dies_in(writer, alice, "bob") for _ in range(10)]
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     sweepers = [open_redis(servers.url) for _ in range(6)]
     with ThreadPoolExecutor(len(sweepers)) as pool:
         list(pool.map(lambda store: store.sweep(), sweepers))
@@ -142,7 +142,7 @@ def test_a_message_sent_again_with_the_same_id_is_the_same_message(
     alice = log_in(other, "alice", "node-2")
     other.import_account(APP, "bob")
     id = dies_in(other, alice, "bob")
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     if swept:
         other.sweep()
     sent, received = other.append(APP, alice.id, "bob", "the last word", id)
@@ -159,7 +159,7 @@ def test_a_receiver_deleted_in_the_meantime_gets_no_copy(
     writer.import_account(APP, "bob")
     dies_in(writer, alice, "bob")
     other.delete_account(APP, "bob")
-    clock.advance(UNSENT)
+    clock.advance(DEFAULT.outbox_age)
     other.sweep()
     assert log_of(other, "bob") == []
     assert servers.keys("*:outbox") == set()
@@ -223,7 +223,7 @@ def test_a_full_server_delays_only_its_own_receivers(
     full.client().config_set("maxmemory", "1kb")
     ended = []
     for _ in range(6):
-        clock.advance(UNSENT)
+        clock.advance(DEFAULT.outbox_age)
         writer.renew("node-1")
         ended += other.sweep()
     assert [each.id for each in ended] == [leaves.id], "the ended instance is returned all the same"
@@ -254,18 +254,17 @@ def test_a_message_by_rest_gets_its_second_copy_though_its_node_died_after_the_f
             writer.deliver(APP, "alice", "bob", "hello", "m", copy=True)
     assert (log_of(other, "alice"), log_of(other, "bob")) == ([], ["m"])
     for _ in range(3):
-        clock.advance(UNSENT)
+        clock.advance(DEFAULT.outbox_age)
         other.sweep()
     assert other.history(APP, "alice", 0, 10) == other.history(APP, "bob", 0, 10) != []
     assert servers.keys("*:outbox") == set()
 
 
 def test_a_message_by_rest_gets_its_second_copy_though_the_senders_server_was_away(
-    make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    make_redis_cluster: Callable[..., RedisCluster], open_redis: Open, clock: Clock
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.TIMEOUT", 0.5)
     cluster = make_redis_cluster(clock=clock)
-    writer, other = open_redis(cluster.url), open_redis(cluster.url)
+    writer, other = open_redis(cluster.url, timing=Timing(redis_timeout=0.5)), open_redis(cluster.url)
     holders = {f"user-{n}": cluster.holder(PREFIXES[shard_of(APP, f"user-{n}")]) for n in range(20)}
     sender, to = "user-0", next(user for user, holder in holders.items() if holder is not holders["user-0"])
     for user in (sender, to):
@@ -273,7 +272,7 @@ def test_a_message_by_rest_gets_its_second_copy_though_the_senders_server_was_aw
     holders[sender].pauses()
     sent, received = writer.deliver(APP, sender, to, "hello", "m", copy=True)
     assert sent is None
-    clock.advance(UNSENT)  # so what the server reads when it goes on is too late
+    clock.advance(DEFAULT.outbox_age)  # so what the server reads when it goes on is too late
     holders[sender].goes_on()
     other.look_at_clock()
     assert log_of(other, sender) == []

@@ -17,15 +17,10 @@ from tim.errors import SettingError, StoreUnavailable
 from tim.rules import SHARDS
 from tim.store.redis.requirements import check, mode_of, name_of
 from tim.store.redis.shards import PREFIXES
+from tim.timing import DEFAULT, Timing
 
-TIMEOUT: Final = 2.0
-"""Seconds after which a call is given up. One that reaches Redis later than that is not carried out."""
-CONNECTING: Final = 1.0
-"""Seconds that a new connection may take."""
 AT_ONCE: Final = 64
 """Calls of one node that may be under way at a time, each on a connection of its own."""
-QUEUEING: Final = 5.0
-"""Seconds that a call waits for its turn."""
 REDIRECTIONS: Final = 4
 """How often a call is sent on to the server that the previous one names."""
 
@@ -40,15 +35,16 @@ class Connection:
         SettingError: there is no Redis at `url` that could keep the promises of a store.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timing: Timing = DEFAULT) -> None:
         self.name = name_of(url)
+        self._timing = timing
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._ahead: dict[int, float] = {}  # by shard: microseconds of its clock when our monotonic one was at 0
         options: dict[str, Any] = {
             "protocol": 2,
             "decode_responses": True,
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": CONNECTING,
+            "socket_timeout": timing.redis_timeout,
+            "socket_connect_timeout": timing.redis_connect,
         }
         once = Retry(NoBackoff(), 0)  # the callers know when to try again
         try:
@@ -97,7 +93,7 @@ class Connection:
     @contextmanager
     def reaching(self) -> Iterator[None]:
         """Takes a turn for one call; each failure of Redis within it is raised as StoreUnavailable."""
-        if not self._room.acquire(timeout=QUEUEING):
+        if not self._room.acquire(timeout=self._timing.redis_queue):
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
             yield
@@ -112,7 +108,7 @@ class Connection:
 
     def deadline(self, shard: int) -> int:
         """Until when a call that begins now is waited for, in microseconds by the clock of its server."""
-        return int((time.monotonic() + TIMEOUT) * 1e6 + self._ahead[shard])
+        return int((time.monotonic() + self._timing.redis_timeout) * 1e6 + self._ahead[shard])
 
     def set_clock(self, shard: int, now: int) -> None:
         """The server that holds `shard` has this time, in microseconds."""

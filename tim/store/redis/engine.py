@@ -11,7 +11,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, astuple, fields
-from typing import Final
 
 from tim.ends import UNKNOWN, Client, Gone
 from tim.model import Instance, Limits, Message
@@ -20,12 +19,10 @@ from tim.store.hints import Hint
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us
 from tim.store.redis.listener import Listener
-from tim.store.redis.messages import UNSENT, Messages
+from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts
 from tim.store.redis.shards import account_key, key, shard_of_instance
-
-LEASE: Final = 30.0
-"""Seconds without a renewal after which a node is dead, and its streams are detached."""
+from tim.timing import DEFAULT, Timing
 
 
 class RedisStore:
@@ -35,10 +32,11 @@ class RedisStore:
         SettingError: it cannot be reached, or could not keep the promises of a store.
     """
 
-    def __init__(self, url: str, *, grace: float) -> None:
-        self._connection = Connection(url)
+    def __init__(self, url: str, *, grace: float, timing: Timing = DEFAULT) -> None:
+        self._timing = timing
+        self._connection = Connection(url, timing)
         self._scripts = Scripts(self._connection, grace)
-        self._messages = Messages(self._connection, self._scripts)
+        self._messages = Messages(self._connection, self._scripts, timing)
         self._listener: Listener | None = None
 
     def now(self) -> float:
@@ -49,16 +47,16 @@ class RedisStore:
         self._connection.look_at_clocks()
 
     def join(self, node: str) -> None:
-        self._scripts.everywhere_or_fail("renew", node, us(LEASE), 1)
+        self._scripts.everywhere_or_fail("renew", node, us(self._timing.lease), 1)
 
     def listen(self, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]) -> None:
         self._scripts.set_node(node)
-        self._listener = Listener(self._connection, node, receive, missed)
+        self._listener = Listener(self._connection, node, receive, missed, self._timing)
 
     def renew(self, node: str) -> list[Instance]:
         self.look_at_clock()
         # A shard that does not answer must not hold up the others. It has forgotten the node if it is away for long.
-        replies = self._scripts.everywhere("renew", node, us(LEASE), 0)
+        replies = self._scripts.everywhere("renew", node, us(self._timing.lease), 0)
         return [instance for reply in replies if reply for instance in instances_of(reply[0])]
 
     def attached(self, node: str) -> dict[str, int]:
@@ -78,7 +76,8 @@ class RedisStore:
         while again:
             again = False
             unfinished.clear()
-            for shard, reply in enumerate(self._scripts.everywhere("sweep", us(LEASE), us(UNSENT))):
+            replies = self._scripts.everywhere("sweep", us(self._timing.lease), us(self._timing.outbox_age))
+            for shard, reply in enumerate(replies):
                 if reply is not None:
                     more, found, entries = reply
                     again = again or bool(more)

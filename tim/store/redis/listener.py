@@ -18,11 +18,7 @@ from tim.store.hints import Hint
 from tim.store.redis.connection import FAILURES, Connection
 from tim.store.redis.decode import UnknownReply, hint_of
 from tim.store.redis.shards import key
-
-PAUSE: Final = 0.5
-"""Seconds before a broken connection is opened anew."""
-SILENCE: Final = 2.0
-"""Seconds between two pings; a connection that answers neither of two is dead."""
+from tim.timing import Timing
 
 ORDINARY: Final = (*FAILURES, StoreUnavailable)
 """Errors of a server that is away. Any other error is logged with its traceback; no error ends the thread."""
@@ -39,9 +35,15 @@ class Listener:
     """
 
     def __init__(
-        self, connection: Connection, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]
+        self,
+        connection: Connection,
+        node: str,
+        receive: Callable[[Hint], None],
+        missed: Callable[[], None],
+        timing: Timing,
     ) -> None:
         self._connection = connection
+        self._timing = timing
         self._node = node
         self._receive = receive
         self._missed = missed
@@ -60,7 +62,7 @@ class Listener:
                     servers = self._connection.servers().items()
                     self._listen([self._subscribed(server, shards, stack) for server, shards in servers])
             except Exception as error:
-                if not self._closed.wait(PAUSE):
+                if not self._closed.wait(self._timing.hints_retry):
                     if str(error) != logged:
                         log.warning("hints: %s", error, exc_info=not isinstance(error, ORDINARY))
                     logged = str(error)
@@ -80,6 +82,7 @@ class Listener:
         return opened
 
     def _listen(self, connections: list[Any]) -> None:
+        ping = self._timing.hints_ping
         with selectors.DefaultSelector() as selector:
             for connection in connections:
                 selector.register(connection._sock, selectors.EVENT_READ, connection)
@@ -87,14 +90,14 @@ class Listener:
             pinged = 0.0
             self._missed()
             while not self._closed.is_set():
-                for ready, _ in selector.select(SILENCE / 2):
+                for ready, _ in selector.select(ping / 2):
                     heard[ready.data] = time.monotonic()
                     self._read(ready.data)
-                if time.monotonic() > pinged + SILENCE:
+                if time.monotonic() > pinged + ping:
                     pinged = time.monotonic()
                     for connection in connections:
                         connection.send_command("PING")
-                if min(heard.values()) < time.monotonic() - 2 * SILENCE:
+                if min(heard.values()) < time.monotonic() - 2 * ping:
                     raise ConnectionError("a connection is dead")
 
     def _read(self, connection: Any) -> None:

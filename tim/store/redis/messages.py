@@ -10,24 +10,22 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
-from typing import Final
 
 from tim.errors import NoSuchAccount, StoreUnavailable
 from tim.model import Message
 from tim.rules import shard_of
-from tim.store.redis.connection import TIMEOUT, Connection
+from tim.store.redis.connection import Connection
 from tim.store.redis.decode import fields_of, message_of, seconds
 from tim.store.redis.scripts import Scripts
 from tim.store.redis.shards import key, shard_of_instance
-
-UNSENT: Final = 10.0
-"""Seconds after which a sweep writes the second copy of a message."""
+from tim.timing import Timing
 
 
 class Messages:
     """The verbs on messages of a store on Redis."""
 
-    def __init__(self, connection: Connection, scripts: Scripts) -> None:
+    def __init__(self, connection: Connection, scripts: Scripts, timing: Timing) -> None:
+        self._timing = timing
         self._connection = connection
         self._scripts = scripts
 
@@ -77,7 +75,7 @@ class Messages:
         A copy that cannot be written now stays for the next time. It holds up neither the others nor a renewal.
         """
         random.shuffle(unfinished)
-        enough = time.monotonic() + TIMEOUT
+        enough = time.monotonic() + self._timing.redis_timeout
         for shard, (entry, *missing) in unfinished:
             with suppress(StoreUnavailable):
                 if missing:

@@ -39,13 +39,6 @@ ACK: Final = "openim.ws_msg_push_ack"
 REPORT: Final = "imopenstat.tim_web_report_v2"
 LASTING: Final = frozenset({LOGOUT, SEND})
 """What is carried out also where nobody is left to read the answer."""
-SLOW_LOGOUT: Final = 0.1
-"""Seconds before a logout is answered to an SDK of version 2: tim-js-sdk 2.27.6 that logs in again at once is often not
-ready ever after where the answer comes sooner."""
-HELLO_INTERVAL: Final = 10
-"""Seconds between the SDK's hellos. With the server away it is a hello that makes the SDK try again, and with many
-messages under way it is a hello that hears of a UserSig that has run out. As many frames as without: each hello
-takes the place of a ping."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -75,6 +68,7 @@ class Commands:
         follows: Callable[..., bool],
     ) -> None:
         self._backend = parts.backend
+        self._timing = parts.timing
         self._questions = parts.questions
         self._returns = parts.returns
         self._identity = parts.identity
@@ -190,7 +184,7 @@ class Commands:
             A2Key=token,
             TinyId=frames.tiny_id(instance.app, instance.user),
             InstId=generation,
-            HelloInterval=HELLO_INTERVAL,
+            HelloInterval=self._timing.hello_interval,
             TimeStamp=int(self._backend.clock()),
             CustomStatus="",
         )
@@ -200,7 +194,7 @@ class Commands:
             self._backend.logout(id)
             self._page.let_go(id)
         if self._is_old:
-            time.sleep(SLOW_LOGOUT)
+            time.sleep(self._timing.old_sdk_logout)
         return [answer(request)]
 
     def _send(self, request: Request, id: str) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final
 
 from tim.backend import Backend
 from tim.ends import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES, Gone
@@ -17,11 +16,9 @@ from tim.errors import StoreUnavailable
 from tim.hub import End, News, Stream
 from tim.model import Instance, Message
 from tim.tab import Tab
-from tim.web.lobby import DEADLINE, Lobby
+from tim.timing import DEFAULT, Timing
+from tim.web.lobby import Lobby
 from tim.web.tencent import frames
-
-HOLD: Final = 3.0
-"""Seconds that messages are held back for a page that has come back and has not said which ones it has."""
 
 
 class Page:
@@ -37,8 +34,11 @@ class Page:
 
     # Everything here is owned by the one thread that serves the connection.
 
-    def __init__(self, backend: Backend, lobby: Lobby, address: str, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, backend: Backend, lobby: Lobby, address: str, wake: Callable[[], None], timing: Timing = DEFAULT
+    ) -> None:
         self._backend = backend
+        self._timing = timing
         self._lobby = lobby
         self._address = address
         self._wake = wake
@@ -125,7 +125,7 @@ class Page:
         """Seconds, `most` or fewer, after which `news` has something though nothing has happened."""
         until = self._held_until
         if self._waiting is not None:
-            until = self._waiting_since + DEADLINE
+            until = self._waiting_since + self._timing.lobby
         return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
     def news(self) -> list[str]:
@@ -142,10 +142,10 @@ class Page:
             frames += self._next_page(hold=0)  # it never says which messages it has
         return frames
 
-    def _hold(self, seconds: float = HOLD) -> None:
-        self._held_until = time.monotonic() + seconds
+    def _hold(self, seconds: float | None = None) -> None:
+        self._held_until = time.monotonic() + (self._timing.missed_hold if seconds is None else seconds)
 
-    def _next_page(self, hold: float = HOLD) -> list[str]:
+    def _next_page(self, hold: float | None = None) -> list[str]:
         """The pushes of the next messages that the page lacks. Once it lacks none, nothing is held back any more."""
         tab = self._tab
         if tab is None:
@@ -173,7 +173,7 @@ class Page:
 
     def _read(self) -> list[News]:
         if self._tab is None:
-            if self._waiting is not None and time.monotonic() >= self._waiting_since + DEADLINE:
+            if self._waiting is not None and time.monotonic() >= self._waiting_since + self._timing.lobby:
                 return [End(CLOSE_LATER)]
             waiting = [] if self._waiting is None else self._waiting.take()
             return [item for item in waiting if isinstance(item, End)]

@@ -16,6 +16,7 @@ from simple_websocket import Server
 
 from tim.ends import CLOSE_LATER
 from tim.errors import BadFrame, StoreUnavailable
+from tim.timing import Timing
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.inbound import limit_frames
@@ -23,15 +24,12 @@ from tim.web.sockets import DEAD_LINE, hang_up, socket_route, wait
 from tim.web.tencent import frames
 from tim.web.tencent.commands import LASTING, Commands
 from tim.web.tencent.connection import Page
-from tim.web.transport import PING_PERIOD
 
 blueprint = Blueprint("sdk", __name__)
 
 PAGE_CLOSED: Final = 1001
 """What a browser closes a socket with when its page is closed or loaded anew."""
 NOT_A_REQUEST: Final = 1007
-MOMENT: Final = 0.5
-"""Seconds within which an SDK has sent what it sends at once when it has a new line, or hears of a kick."""
 
 Form = Callable[[str], bytes | str]
 """What a frame is made of before it is sent: bytes make a binary one, a string makes a text one."""
@@ -56,7 +54,7 @@ def _run(ws: Server, form: Form) -> None:
     """Serve one connection of the SDK until either side ends it. The one writer of this socket."""
     parts = service()
     address = address_of(request)
-    page = Page(parts.backend, parts.lobby, address, ws.event.set)
+    page = Page(parts.backend, parts.lobby, address, ws.event.set, parts.timing)
     commands = Commands(
         parts,
         page,
@@ -64,11 +62,11 @@ def _run(ws: Server, form: Form) -> None:
         address=address,
         page_id=request.args.get("instanceid", ""),
         sdk_version=request.args.get("sdkversion", ""),
-        follows=partial(_follows, ws),
+        follows=partial(_follows, ws, parts.timing),
     )
     code, why = CLOSE_LATER, ""
     try:
-        code, why = _serve(ws, page, commands, form)
+        code, why = _serve(ws, page, commands, form, parts.timing)
         if ws.close_reason == PAGE_CLOSED:
             page.log_out()  # nobody will come back to this instance
     finally:
@@ -78,11 +76,11 @@ def _run(ws: Server, form: Form) -> None:
             page.close()
 
 
-def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int, str]:
+def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timing) -> tuple[int, str]:
     """Answer and tell until the connection or the page ends; what to close with, and why in words."""
     reads = True  # whether the peer takes what is written to it
     while True:
-        wait(ws, page.patience(PING_PERIOD))
+        wait(ws, page.patience(timing.ping_period))
         connected = ws.connected  # looked at first: what came before the end is still to be carried out
         reads = _write(ws, form, page.news()) and reads
         while ws.input_buffer and page.goodbye is None:
@@ -91,7 +89,7 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
             except BadFrame as error:
                 return NOT_A_REQUEST, error.message
             if asked.command not in LASTING:
-                reads = reads and _has_its_turn(ws, page, commands.delay(asked))
+                reads = reads and _has_its_turn(ws, page, commands.delay(asked), timing.sdk_turn)
                 if not reads:
                     continue  # nobody is left to read the answer
             reads = _write(ws, form, commands.handle(asked)) and reads
@@ -103,26 +101,26 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form) -> tuple[int,
             return CLOSE_LATER, ""
 
 
-def _has_its_turn(ws: Server, page: Page, seconds: float) -> bool:
+def _has_its_turn(ws: Server, page: Page, seconds: float, turn: float) -> bool:
     """Wait for so long; False where the peer has left by then."""
     deadline = time.monotonic() + seconds
     while ws.connected and not ws.sock.peer_left() and page.goodbye is None:
         left = deadline - time.monotonic()
         if left <= 0:
             return True
-        time.sleep(min(left, MOMENT))
+        time.sleep(min(left, turn))
     return False
 
 
-def _follows(ws: Server, *commands: str) -> bool:
+def _follows(ws: Server, timing: Timing, *commands: str) -> bool:
     """Whether a frame with one of these commands waits for its answer, or comes in the next moment."""
-    deadline = time.monotonic() + MOMENT
+    deadline = time.monotonic() + timing.sdk_burst
     while True:
         if any(command in str(frame) for frame in list(ws.input_buffer) for command in commands):
             return True
         if not ws.connected or time.monotonic() > deadline:
             return False
-        time.sleep(MOMENT / 10)
+        time.sleep(timing.poll)
 
 
 def _write(ws: Server, form: Form, frames: list[str]) -> bool:

@@ -1,0 +1,101 @@
+"""Every wait of the product, as one value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long a node waits, in seconds; given to `Backend`, `open_store` and `create_app`.
+
+    What an account or a log is allowed within a time, and how long either is kept, are rules: see `tim.rules`.
+
+    Raises:
+        ValueError: a value is negative or not finite, or a lease would end between two renewals.
+    """
+
+    # A node and the store
+
+    renewal_period: float = 10.0
+    """Longest time until a node learns what no hint has told it. A node renews twice in that time."""
+    lease: float = 30.0
+    """Time without a renewal after which a node counts as dead and its instances as detached."""
+    reconcile_pause: float = 0.05
+    """Pause between two batches of streams that look for what they missed; a store that is back has much to do."""
+    limits_age: float = 0.5
+    """Time for which a node uses the limits that it has read."""
+    poll: float = 0.02
+    """Pause between two looks at a condition that nothing signals."""
+    streams_close: float = 1.0
+    """Time that readers have to close their streams when a backend closes."""
+
+    # Redis
+
+    redis_timeout: float = 2.0
+    """Time after which a call is given up. Redis does not carry out a call that arrives later."""
+    redis_connect: float = 1.0
+    """Time that a new connection may take."""
+    redis_queue: float = 5.0
+    """Time that a call waits while all connections are in use."""
+    outbox_age: float = 10.0
+    """Age after which another node delivers a message that its own node has not delivered."""
+    hints_retry: float = 0.5
+    """Pause before a broken subscription is made again."""
+    hints_ping: float = 2.0
+    """Time between two pings of a subscription; one that answers neither of two is dead."""
+
+    # The SDK object
+
+    stream_retry: float = 1.0
+    """Pause before a stream that was closed for later is opened again."""
+
+    # Sockets
+
+    ping_period: float = 25.0
+    """Time between two pings. A peer that has not answered a ping when the next one is due is gone."""
+    write_stall: float = 10.0
+    """Time for which a peer may accept nothing of what is written to it."""
+    socket_close: float = 2.0
+    """Time that a closing socket waits for its peer to close as well."""
+    socket_drain: float = 1.0
+    """Time for which a closing connection reads what its peer sent before it knew."""
+    socket_silence: float = 0.2
+    """Time after which a peer that sends nothing has nothing more under way."""
+    server_stop: float = 3.0
+    """Time that open streams have to close when the server stops."""
+
+    # The vendor's SDK
+
+    lobby: float = 300.0
+    """Time after which a connection without a login is closed. An SDK whose page is still open connects again."""
+    missed_hold: float = 3.0
+    """Time for which messages are held back for a page that is back and has not said which ones it has."""
+    sdk_burst: float = 0.5
+    """Time within which an SDK has sent what it sends at once on a new connection, or after a kick."""
+    sdk_turn: float = 0.5
+    """Time between two looks whether the peer of a delayed request has left."""
+    old_sdk_logout: float = 0.1
+    """Delay of the answer to a logout of SDK version 2: tim-js-sdk 2.27.6 that logs in again at once is often not
+    ready ever after where the answer comes sooner."""
+    hello_interval: int = 10
+    """Time between two hellos of an SDK. While the server is away, a failed hello makes the SDK try again; while many
+    messages are under way, a hello reports an expired UserSig. Each hello takes the place of a ping."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+        if self.lease <= self.renewal_period:
+            raise ValueError(f"lease ({self.lease} s) must be longer than renewal_period ({self.renewal_period} s)")
+
+    @property
+    def page_silence(self) -> float:
+        """Time without a frame after which a page takes its connection for dead."""
+        return 2 * self.ping_period
+
+
+DEFAULT: Final = Timing()
+"""What the product runs with."""
