@@ -1,4 +1,4 @@
-"""Where the truth about who is logged in lives. `open_store` opens the engine that an address asks for."""
+"""The store: it decides which instances are logged in. `open_store` opens the engine that an address names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tim.timing import DEFAULT, Timing
 
 
 def open_store(url: str, *, grace: float, clock: Callable[[], float], timing: Timing = DEFAULT) -> Store:
-    """The store at `url`: `redis://host:port/0`, or `rediss://` with TLS, a single server or one of a cluster;
-    `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
+    """Open the store at `url`.
 
     Args:
-        grace: seconds a detached instance keeps its seat.
+        url: `redis://host:port/0`, or `rediss://` with TLS, a single server or one of a cluster;
+            `sqlite:///relative/file`, `sqlite:////absolute/file`, or `sqlite://` in memory.
+        grace: seconds that a detached instance keeps its seat.
         clock: unix seconds; the time inside the verbs of an embedded store. Redis has its own.
         timing: how long the store waits.
 
@@ -34,8 +35,6 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float], timing: Ti
             from tim.store.redis.engine import RedisStore
         except ModuleNotFoundError as error:
             raise SettingError("TIM_STORE", f"a store on Redis needs {error.name}; pip install 'tim[redis]'") from None
-        from tim.store.redis.engine import RedisStore
-
         return RedisStore(url, grace=grace, timing=timing)
     shown = url if not {"@", "?"} & set(url) else re.split("[:/]", url)[0] + "…"  # the rest may be a password
     raise SettingError(

@@ -46,3 +46,12 @@ def take(path: str) -> IO[str]:
         lock.truncate(0)
         os.pwrite(lock.fileno(), str(os.getpid()).encode(), 0)
     return lock
+
+
+def delete_if_empty(lock: IO[str]) -> None:
+    """Delete a store file that could not be filled, as on a full disk, so that the next start is a first one."""
+    path = Path(lock.name.removesuffix(".lock"))
+    with suppress(OSError):
+        if not path.stat().st_size:
+            path.unlink()
+            Path(lock.name).unlink()
