@@ -71,7 +71,7 @@ class RedisStore:
 
     def sweep(self) -> list[Instance]:
         ended: list[Instance] = []
-        unfinished: list[tuple[int, list[object]]] = []
+        unfinished: list[tuple[int, list[Any]]] = []
         again = True
         while again:
             again = False

@@ -69,7 +69,7 @@ class Messages:
         newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
         return [message for message in newest_first if message.time >= seconds(since)][::-1]
 
-    def finish(self, unfinished: list[tuple[int, list[object]]]) -> None:
+    def finish(self, unfinished: list[tuple[int, list[Any]]]) -> None:
         """Write second copies that are still missing; each by its shard and what `sweep` replies of it.
 
         A copy that cannot be written now stays for the next time. It holds up neither the others nor a renewal.
@@ -80,8 +80,8 @@ class Messages:
             with suppress(StoreUnavailable):
                 if missing:
                     app, user, written = missing
-                    self._copy(int(str(app)), str(user), written, me="")  # type: ignore[arg-type]
-                self._done(shard, str(entry))
+                    self._copy(int(app), user, written, me="")
+                self._done(shard, entry)
             if time.monotonic() > enough:
                 break
 
