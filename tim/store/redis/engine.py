@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, astuple, fields
+from typing import Any
 
 from tim.ends import UNKNOWN, Client, Gone
 from tim.model import Instance, Limits, Message

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from typing import Any
 
 from tim.errors import NoSuchAccount, StoreUnavailable
 from tim.model import Message
