@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,13 @@ from tim.timing import DEFAULT, Timing
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--quick",
+        action="store_true",
+        help="run only tests that need nothing but Python: no Redis, browser, npm, nginx or network. To stay under a "
+        "minute, also leave out tests that start a server of their own or wait for seconds, and try a quarter of the "
+        "examples",
+    )
+    parser.addoption(
         "--rounds",
         type=int,
         default=int(os.environ.get("TIM_LONG", "1")),
@@ -35,8 +43,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # No deadline for one example: a busy machine is no failure.
     rounds: int = config.getoption("--rounds")
-    settings.register_profile("tim", max_examples=60 * rounds, deadline=None, database=None)
+    examples = 15 if config.getoption("--quick") else 60
+    settings.register_profile("tim", max_examples=examples * rounds, deadline=None, database=None)
     settings.load_profile("tim")
+    if config.getoption("--quick"):
+        # A quick test that starts another program fails, also where that program is installed.
+        os.environ["PATH"] = str(Path(sys.executable).parent)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        left_out = [item for item in items if not _is_quick(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_quick(item)]
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    """Whether neither a fixture of the test, nor one that it depends on, nor its engine needs the whole run."""
+    needs = getattr(item, "fixturenames", ())
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "not_quick" not in needs and all(one.embedded for one in parameters if isinstance(one, Engine))
+
+
+@pytest.fixture(scope="session")
+def not_quick() -> None:
+    """Requested by what starts another program or a server of its own, or waits for seconds; `--quick` omits it."""
 
 
 @pytest.fixture
@@ -118,7 +149,7 @@ def store(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 
 @pytest.fixture(params=["redis", "redis-cluster"])
-def servers(request: pytest.FixtureRequest, clock: Clock) -> RedisServer | RedisCluster:
+def servers(not_quick: None, request: pytest.FixtureRequest, clock: Clock) -> RedisServer | RedisCluster:
     """One redis-server, then a cluster, empty, on the clock. Other tests use them too: who stops one makes his own."""
     kind: str = request.param
     return on_redis(kind, clock)
@@ -174,7 +205,7 @@ def open_stream() -> Iterator[Callable[[Backend, Instance], Stream]]:
 
 
 @pytest.fixture
-def make_redis() -> Iterator[Callable[..., RedisServer]]:
+def make_redis(not_quick: None) -> Iterator[Callable[..., RedisServer]]:
     """`make_redis(append_only=True)`: a redis-server of the test's own, running."""
     made: list[RedisServer] = []
 
@@ -188,7 +219,7 @@ def make_redis() -> Iterator[Callable[..., RedisServer]]:
 
 
 @pytest.fixture
-def make_redis_cluster() -> Iterator[Callable[..., RedisCluster]]:
+def make_redis_cluster(not_quick: None) -> Iterator[Callable[..., RedisCluster]]:
     """`make_redis_cluster(clock=clock)`: a cluster of the test's own, running."""
     made: list[RedisCluster] = []
 

@@ -20,17 +20,20 @@ def figures(what: str) -> list[str]:
     return row(COSTS, what)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_what_people_do_costs_what_the_document_says(tmp_path: Path) -> None:
     counted = {what: [str(its), str(its.within)] for what, its in costs(tmp_path)}
     assert counted == {what: figures(what)[:2] for what in counted}
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("tabs", [0, 1000])
 def test_a_process_costs_the_same_whatever_its_tabs(tabs: int) -> None:
     its = renewal(tabs)
     assert [str(its), str(its.within)] == figures("A node with 0, 1000 or 10000 tabs, every 5 s")[:2]
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_what_is_kept_takes_the_keys_and_about_the_bytes_that_the_document_says() -> None:
     for what, one in kept():
         keys, size = figures(what)

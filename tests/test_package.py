@@ -10,6 +10,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from tests.support.documents import block
 from tim.version import VERSION
 
@@ -62,6 +64,7 @@ def test_the_version_is_the_same_in_the_package_and_in_its_metadata() -> None:
     assert PROJECT["version"] == VERSION
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_core_installs_alone_and_runs_the_example_of_the_readme(tmp_path: Path) -> None:
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)

@@ -151,6 +151,7 @@ def test_a_file_with_what_can_be_guessed_is_refused(content: str, path: Path) ->
     assert content not in str(refused.value).replace(str(path), "")
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_what_openssl_makes_is_a_secret() -> None:
     for _ in range(20):
         made = subprocess.run(["openssl", "rand", "-hex", "32"], capture_output=True, text=True, check=True).stdout

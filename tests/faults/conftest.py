@@ -43,7 +43,7 @@ def make_gunicorn(tmp_path: Path) -> Iterator[MakeGunicorn]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two gunicorns with a place for one tab of each account, for all tests of a module: each test heals it."""
     made = Site(tmp_path_factory.mktemp("site"))
     yield made

@@ -20,7 +20,7 @@ HOUR = 3600
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balancer]:
+def door(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balancer]:
     """Where each connection is taken to the other server than the one before: one is fast, and one is slow."""
     home = tmp_path_factory.mktemp("clocks")
     redis = RedisServer().start()

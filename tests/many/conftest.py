@@ -18,7 +18,7 @@ from tim.store.base import Store
 
 
 @pytest.fixture(scope="session")
-def redis() -> Iterator[RedisServer]:
+def redis(not_quick: None) -> Iterator[RedisServer]:
     """The one Redis that all are on."""
     server = RedisServer().start()
     yield server

@@ -19,7 +19,7 @@ Save = Callable[[Limits], None]
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
+def redis(not_quick: None) -> Iterator[RedisServer]:
     """A Redis on which nobody else goes by what is saved here."""
     server = RedisServer().start()
     yield server

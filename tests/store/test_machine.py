@@ -389,8 +389,8 @@ class Stories(RuleBasedStateMachine):
             assert self.store.history(APP, user, 0, 1000)[-len(self.logs[user]) or 1000 :] == self.logs[user]
 
 
-def test_every_story_ends_as_the_rules_say(engine: Engine, rounds: int) -> None:
+def test_every_story_ends_as_the_rules_say(engine: Engine) -> None:
     machine = type("Stories", (Stories,), {"engine": engine})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=150 * rounds, stateful_step_count=40, deadline=None, database=None)
+        machine, settings=settings(max_examples=settings().max_examples * 5 // 2, stateful_step_count=40)
     )

@@ -29,7 +29,7 @@ Account = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
+def site(not_quick: None) -> Iterator[Site]:
     missing = [str(sdk) for sdk in SDKS if not (NODE_MODULES / sdk.file).is_file()]
     assert not missing, f"{missing} are not in {NODE_MODULES}: run tests/run, or set TIM_NODE_MODULES"
     made = Site()

@@ -39,7 +39,7 @@ FIELDS = ("a2", "identifier", "usersig", "sdkappid", "tinyid", "status_instid", 
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def target(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose log is looked through after everything here has been done to it."""
     server = Server(tmp_path_factory.mktemp("abused")).start()
     yield server

@@ -28,7 +28,9 @@ HANDSHAKE = (
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["threads", "gevent"])
-def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def target(
+    not_quick: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("flooded"), gevent=request.param, ONLINE_WEB_INSTANCES="10").start()
     yield server
     server.has_no_traceback()

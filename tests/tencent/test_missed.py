@@ -121,6 +121,7 @@ def test_who_sends_too_much_is_refused_with_a_code_that_says_when(server: Server
 # In order
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_page_that_comes_back_is_told_in_the_order_of_the_log(roomy: Server, account: Account) -> None:
     admin, alice = Administrator(roomy), account("alice")
     one, other = Script(roomy), Script(roomy)

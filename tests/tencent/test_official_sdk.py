@@ -231,10 +231,12 @@ def test_each_type_of_kick_comes_of_its_command(
         expect(waits.locator("body")).to_contain_text("kicked out: userSigExpired", timeout=30_000)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_server_that_does_not_start_ends_the_script(tmp_path: Path) -> None:
     assert Script(tmp_path, TIM_ONLINE_WEB_INSTANCES="none").ends() == 1
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_port_that_is_taken_ends_the_script(server: Server, tmp_path: Path) -> None:
     script = CI.replace("127.0.0.1:5000", f"127.0.0.1:{server.port}")
     ended = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)

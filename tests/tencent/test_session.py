@@ -42,6 +42,7 @@ def test_any_connection_may_speak_for_an_instance(script: Open, account: Account
     assert script().asks(SEND, text_message(alice, "by nobody"))["ErrorCode"] == 2024
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_login_over_a_new_line_attaches_the_same_session_there(
     script: Open, account: Account, admin: Administrator
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_line_that_closes_otherwise_than_by_its_page_keeps_the_seat(
     assert admin.seats(alice) == ["Online"]
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_dead_session_is_told_its_true_reason_wherever_it_speaks(
     script: Open, account: Account, admin: Administrator
 ) -> None:

@@ -66,7 +66,7 @@ def starts(every_start: Starts) -> Iterator[Starts]:
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[MakeServer]:
+def make_server(not_quick: None, tmp_path: Path) -> Iterator[MakeServer]:
     """`make_server(ONLINE_WEB_INSTANCES="2")`: a server of the test's own, running."""
     made: list[Server] = []
 
@@ -88,7 +88,7 @@ def running_playwright() -> Playwright:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Playwright:
+def playwright(not_quick: None) -> Playwright:
     return running_playwright()
 
 

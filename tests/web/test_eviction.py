@@ -233,6 +233,7 @@ def test_a_kicked_page_never_comes_back_by_itself(make_server: MakeServer, perso
     always(lambda: first.page.locator("#kicked-out").count() == 1, "left the login page", 2)
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(("end", "code"), [("kick", 4001), ("expiry", 4003), ("logout", 4005), ("remote logout", 4005)])
 def test_the_end_of_an_instance_closes_its_stream_for_good(roomy: Server, end: str, code: int) -> None:
     user = f"ends-by-{end.replace(' ', '-')}"

@@ -29,7 +29,7 @@ FOREIGN = [
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def demo(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Started with nothing configured."""
     home = tmp_path_factory.mktemp("demo")
     server = Server(home, app=copy_of_the_tree(home / "tree"), demo=True).start()

@@ -19,7 +19,7 @@ from tim import usersig
 
 
 @pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def proxied(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that believes one proxy in front of it, so that a test may come from any address."""
     server = Server(tmp_path_factory.mktemp("proxied"), TRUSTED_PROXIES="1").start()
     yield server

@@ -114,6 +114,7 @@ def test_a_worker_has_room_for_all_its_tabs_and_more() -> None:
     assert f"takes {MAX_STREAMS} tabs" in text(OPERATING)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_each_setting_of_the_file_is_one_and_opens_a_server(tmp_path: Path) -> None:
     made = environment_made()
     assert set(made) <= settings.KNOWN
@@ -121,6 +122,7 @@ def test_each_setting_of_the_file_is_one_and_opens_a_server(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir()), "no key is made where each machine has the same ones"
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_each_time_it_makes_other_secrets() -> None:
     before = environment_made()
     files_made.cache_clear()
@@ -130,6 +132,7 @@ def test_each_time_it_makes_other_secrets() -> None:
     assert len({after["SDK_SECRET_KEY"], after["SECRET_KEY"]}) == 2
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_redis_takes_its_file_and_opens_for_the_password_of_the_other_file_alone(tmp_path: Path) -> None:
     port, other = free_port(), "127.0.0.2"  # stands for the address by which the machines reach it
     (tmp_path / "redis.conf").write_text("bind 127.0.0.1 -::1\nport 6379\n" + files_made()["tim-redis.conf"])
@@ -147,6 +150,7 @@ def test_redis_takes_its_file_and_opens_for_the_password_of_the_other_file_alone
         process.wait()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_backup_is_put_back_as_it_says(tmp_path: Path) -> None:
     port = free_port()
 

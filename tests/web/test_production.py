@@ -30,7 +30,7 @@ ELSEWHERE = "127.0.0.9"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     redis = RedisServer().start()
     try:
         with running_site(tmp_path_factory.mktemp("site"), redis) as site:
@@ -325,6 +325,7 @@ class Broken:
         self._door.close()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_what_may_have_been_done_is_not_done_twice_and_takes_no_machine_out(tmp_path: Path) -> None:
     with (
         closing(Broken()) as one,

@@ -44,7 +44,7 @@ DAY = 86400
 
 
 @pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def proxied(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that believes one proxy in front of it."""
     server = Server(tmp_path_factory.mktemp("proxied"), TRUSTED_PROXIES="1", ONLINE_WEB_INSTANCES="10").start()
     yield server

@@ -177,6 +177,7 @@ def test_a_key_file_that_cannot_be_used_stops_the_start(
     says_one_line_about(str(file), ended)
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("keys", [{}, {"TIM_SDK_SECRET_KEY": SDK_KEY, "TIM_SECRET_KEY": SECRET_KEY}], ids=["", "keys"])
 def test_a_disk_without_room_stops_the_start_and_leaves_nothing(keys: dict[str, str], tmp_path: Path) -> None:
     app = copy_of_the_tree(tmp_path / "tree")
@@ -207,6 +208,7 @@ def test_a_second_process_on_the_same_file_is_refused_and_the_first_goes_on(make
     server.start()
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("options", [["-w", "2"], ["--preload"]], ids=["two workers", "opened before the fork"])
 def test_gunicorn_with_more_than_one_owner_of_the_file_is_refused_once(options: list[str], tmp_path: Path) -> None:
     ended = subprocess.run(

@@ -138,7 +138,7 @@ def test_a_version_of_the_protocol_that_nobody_speaks_is_refused(server: Server)
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def quick(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a ping period of one second, and room for three."""
     home = tmp_path_factory.mktemp("quick")
     server = Server(home, timing=QUICK, ONLINE_WEB_INSTANCES="3").start()

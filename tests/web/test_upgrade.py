@@ -28,7 +28,9 @@ FAILURES: dict[str, int] = {
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["threads", "gevent"])
-def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def failing(
+    not_quick: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server that fails as the query of a socket says."""
     home = tmp_path_factory.mktemp("failing")
     server = Server(home, app=ROOT / "tests" / "support" / "failing_app.py", gevent=bool(request.param)).start()
@@ -138,6 +140,7 @@ def test_any_header_of_a_handshake_gets_a_clean_answer(
 
 @pytest.fixture(scope="module")
 def both_servers(
+    not_quick: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[bool], tuple[Server, ScriptTab]]]:
     """`both_servers(True)`: the one of greenlets, with a tab that is logged in there."""

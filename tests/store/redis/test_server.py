@@ -94,6 +94,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_server_ends_with_the_process_that_started_it_though_that_is_killed(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}  # as it cannot clear away what it has made
     command = [sys.executable, "-c", STARTS_ONE]

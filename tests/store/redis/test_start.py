@@ -101,6 +101,7 @@ def test_a_replica_is_refused(make_redis: Make) -> None:
     assert "use its master" in refusal(replica.url)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_sentinel_is_refused(tmp_path: Path) -> None:
     file, port = tmp_path / "sentinel.conf", free_port()
     file.write_text(f"port {port}\nbind {HOST}\ndir {tmp_path}\n")
