@@ -7,9 +7,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.server import APP, PATIENCE, Server
-
-ADMINISTRATOR = "administrator"
+from tests.support.server import ADMINISTRATOR, APP, PATIENCE, Server
 
 
 class Administrator:

@@ -98,7 +98,7 @@ def test_it_installs_the_version_under_test() -> None:
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Server]:
+def started(not_quick: None, tmp_path: Path) -> Iterator[Server]:
     """A server that was started by `flask run` and made its own key."""
     app = copy_of_the_tree(tmp_path / "tree")
     (app.parent / ".venv").symlink_to(sys.prefix)

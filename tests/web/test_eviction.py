@@ -127,9 +127,9 @@ def test_the_old_cookie_of_an_evicted_tab_opens_no_route(server: Server) -> None
 
 
 def test_the_reason_is_shown_to_nobody_without_the_cookie_of_its_browser(server: Server) -> None:
-    old, other = log_in(server, "discreet"), log_in(server, "somebody-else")
+    old, other = log_in(server, "discreet"), log_in(server, "indiscreet")
     log_in(server, "discreet", headers={"User-Agent": FIREFOX})
-    log_in(server, "somebody-else")
+    log_in(server, "indiscreet")
     assert element(login_page_of(old), "kicked-out")
     place = path_of(old.gets().location)
     bare = f"/login?userID=discreet&tab={old.instance}"

@@ -278,6 +278,7 @@ def test_limits_are_saved_in_redis_beside_the_servers(installed: Path, make_redi
     assert not (installed / "instance").exists(), "no key is made where one is set"
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_limits_are_saved_while_the_server_is_stopped(installed: Path, tmp_path: Path) -> None:
     command = block(OPERATING, "sh", "--failures-per-account")
     server = Server(tmp_path / "server", app=installed / "app.py", demo=True)

@@ -85,7 +85,7 @@ def test_a_page_socket_without_the_origin_of_this_server_is_refused_before_it_op
 
 
 def test_a_page_socket_with_its_origin_and_its_cookie_opens(server: Server) -> None:
-    tab = log_in(server, "origins")
+    tab = log_in(server, "own-origin")
     said = ask_for_socket(server, tab.path + "events", {"Cookie": tab.cookie, "Origin": server.address})
     assert said.startswith(b"HTTP/1.1 101 ")
 
@@ -115,7 +115,7 @@ COOKIES: dict[str, Callable[[ScriptTab, ScriptTab], str]] = {
 
 @pytest.mark.parametrize("cookie", COOKIES)
 def test_no_route_of_a_tab_opens_without_its_cookie(cookie: str, server: Server) -> None:
-    tab, other = log_in(server, "cookies"), log_in(server, "somebody-else")
+    tab, other = log_in(server, "cookies"), log_in(server, "beside-cookies")
     value = COOKIES[cookie](tab, other)
     headers = {"Origin": server.address} | ({"Cookie": value} if value else {})
     said = ask_for_socket(server, tab.path + "events", headers)
@@ -172,7 +172,7 @@ def test_no_secret_stands_in_a_log_or_an_address(make_server: MakeServer, person
     tab.is_ready()
     private["another cookie"] = tab.cookie().rpartition(".")[2]
     # Refusals say what was wrong, and not with what.
-    bad = server.user_sig("somebody-else")
+    bad = server.user_sig("beside-limits")
     private["a refused UserSig"] = bad
     for form in ({"userID": alice.user_id, "userSig": bad}, {"userID": "no/body", "userSig": bad}):
         assert post(server, "/login", form).status in (400, 401)
