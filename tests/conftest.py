@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.actors import APP, GRACE, Clock, Person
 from tests.support.engines import ENGINES, MORTAL, PATIENT, Engine, on_redis
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 from tim import Backend, Instance
 from tim.hub import Stream
 from tim.node import Node

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.actors import APP, PATIENCE
+from tests.support.actors import APP
+from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, KICKS, LOGGED_OUT, TYPES, UNKNOWN, Gone
 from tim.hub import MAILBOX, End, Hub, InstancesChanged, Stream
 from tim.model import Message

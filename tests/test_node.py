@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.actors import APP, GRACE, Clock, Person
 from tests.support.engines import MORTAL
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 from tim import EVENT, TYPES, Backend, Client
 from tim.admin import Admin
 from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, GRACE, Clock, Person, until
+from tests.support.actors import APP, GRACE, Clock, Person
 from tests.support.engines import MORTAL
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from tim import TYPES, Backend, Client
 from tim.ends import AWAY, CLOSE_CODES, CLOSE_MOVED, Gone
 from tim.errors import NodeForgotten, StoreUnavailable

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, GRACE, PATIENCE, ATab, Clock, Person, allows, messages, until
+from tests.support.actors import APP, GRACE, ATab, Clock, Person, allows, messages
+from tests.support.waiting import PATIENCE, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
 from tim.admin import Admin
 from tim.ends import LOGGED_OUT, Gone

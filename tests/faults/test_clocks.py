@@ -11,8 +11,8 @@ from tests.faults.conftest import Opens
 from tests.support.balancer import Balancer
 from tests.support.gunicorn import Gunicorn
 from tests.support.redis_server import RedisServer
-from tests.support.server import always, until
 from tests.support.site import HEALED
+from tests.support.waiting import always, until
 from tests.support.wire import Answer, element, log_in, post, post_login
 
 GRACE = 3.0

@@ -10,8 +10,9 @@ import pytest
 
 from tests.faults.conftest import Opens
 from tests.support.livetab import LiveTab
-from tests.support.server import Server, until
+from tests.support.server import Server
 from tests.support.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
+from tests.support.waiting import until
 from tests.support.wire import Answer, browser_cookie, element, get, log_in, post_login
 from tim.ends import LOGGED_OUT
 from tim.errors import STORE_UNAVAILABLE

@@ -10,8 +10,8 @@ from tests.faults.conftest import MakeGunicorn, Opens
 from tests.support.balancer import Balancer
 from tests.support.livetab import LiveTab
 from tests.support.redis_server import RedisServer
-from tests.support.server import until
 from tests.support.site import STOPPED, texts
+from tests.support.waiting import until
 
 
 class Talk:

@@ -12,9 +12,9 @@ import pytest
 from tests.faults.conftest import MakeGunicorn, Opens
 from tests.support.gunicorn import Gunicorn, connections
 from tests.support.redis_server import RedisServer
-from tests.support.server import until
 from tests.support.site import instances
 from tests.support.stuck import reading
+from tests.support.waiting import until
 from tests.support.wire import log_in
 from tim.timing import Timing
 

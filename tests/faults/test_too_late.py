@@ -13,8 +13,8 @@ from tests.faults.conftest import Opens
 from tests.support.actors import APP, GRACE, newcomer
 from tests.support.livetab import LiveTab
 from tests.support.redis_server import RedisServer
-from tests.support.server import until
 from tests.support.site import Site, instances, messages
+from tests.support.waiting import until
 from tests.support.wire import browser_cookie, post_login
 from tim.errors import StoreUnavailable
 from tim.store import open_store

@@ -8,8 +8,8 @@ from tests.faults.conftest import Browses, MakeGunicorn, Opens
 from tests.support.gunicorn import Gunicorn, connections, has_ended
 from tests.support.livetab import LiveTab
 from tests.support.redis_server import RedisServer
-from tests.support.server import until
 from tests.support.site import STOPPED
+from tests.support.waiting import until
 
 
 def one_on_each_worker(server: Gunicorn, opens: Opens) -> dict[int, list[LiveTab]]:

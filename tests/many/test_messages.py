@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from tests.support.fleet import Fleet
-from tests.support.server import APP, until
+from tests.support.server import APP
+from tests.support.waiting import until
 from tests.support.wire import ScriptTab, Socket, element, log_in, path_of
 from tim.store.base import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.administrator import Administrator
 from tests.support.fleet import Fleet
 from tests.support.sdk_script import Script, text_message
-from tests.support.server import until
+from tests.support.waiting import until
 from tests.support.wire import element, log_in, post_login
 
 Account = Callable[[str], str]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.fleet import Fleet
-from tests.support.server import always, until
+from tests.support.waiting import always, until
 from tests.support.wire import ScriptTab, Socket, element, log_in, login_page_of, path_of
 from tim.ends import CLOSE_MOVED
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.actors import APP, DAY, GRACE, PATIENCE, Clock, new_id, newcomer
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, TooManyMessages
 from tim.model import Instance, Message

@@ -6,13 +6,13 @@ What a person or a tab "is", "has" or "hears" is a check: it waits for it, and f
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from itertools import count
 from typing import Final
 
 import pytest
 
+from tests.support.waiting import PATIENCE, until
 from tim import EVENT, Backend, Client, Event, Instance, Message
 from tim.rules import instance_id
 
@@ -20,8 +20,6 @@ APP: Final = 1400000000
 GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat in the stores under test."""
 DAY: Final = 86400.0
-PATIENCE: Final = 10.0
-"""Seconds of real time after which a test gives up waiting."""
 EVENTS: Final = (
     EVENT.SDK_READY,
     EVENT.SDK_NOT_READY,
@@ -63,14 +61,6 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
-
-
-def until(what: Callable[[], object], why: str) -> None:
-    """Wait until `what()` is true; fail with `why` where it does not become so."""
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.002)
 
 
 _ids = count(1)

@@ -7,7 +7,8 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support.server import ADMINISTRATOR, APP, PATIENCE, Server
+from tests.support.server import ADMINISTRATOR, APP, Server
+from tests.support.waiting import PATIENCE
 
 
 class Administrator:

@@ -13,7 +13,8 @@ from typing import Final
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Locator, Page, expect
 
-from tests.support.server import PATIENCE, Server, always, until
+from tests.support.server import Server
+from tests.support.waiting import PATIENCE, always, until
 from tests.support.wire import ScriptTab, log_in
 
 CHROMIUM: Final = shutil.which("chromium")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.server import ROOT, Server, gunicorn, until
+from tests.support.server import ROOT, Server, gunicorn
 from tests.support.shims import shim
+from tests.support.waiting import until
 from tests.support.wire import Socket
 
 ESTABLISHED: Final = "01"

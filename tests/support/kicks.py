@@ -23,7 +23,7 @@ from typing import Final
 
 from tests.support.fleet import Fleet, running_fleet
 from tests.support.redis_server import RedisServer
-from tests.support.server import PATIENCE
+from tests.support.waiting import PATIENCE
 from tests.support.wire import ScriptTab, Socket, browser_cookie, log_in, login_page_of
 from tim.backend import DETACH_GRACE
 from tim.store import open_store

@@ -10,7 +10,7 @@ import random
 import threading
 from typing import Final
 
-from tests.support.server import PATIENCE, always, until
+from tests.support.waiting import PATIENCE, always, until
 from tests.support.wire import NEVER, Answer, ScriptTab, Socket, element, elements, instances_in
 from tim.ends import CLOSE_CODES
 

@@ -16,9 +16,10 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
-from tests.support.actors import DAY, PATIENCE, Clock, until
+from tests.support.actors import DAY, Clock
 from tests.support.ports import free_port
 from tests.support.shims import folder, shim
+from tests.support.waiting import PATIENCE, until
 
 TEN_YEARS: Final = 3650 * DAY
 """Seconds; more than any test lets pass."""

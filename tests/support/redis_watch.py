@@ -11,8 +11,8 @@ from typing import Final, Self
 
 import redis
 
-from tests.support.actors import until
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from tim.store.redis.scripts import SCRIPTS
 
 BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "TIME", "HMGET"})

@@ -12,7 +12,8 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, WebSocket
 
 from tests.support.sdk_site import SDK, Site
-from tests.support.server import APP, PATIENCE, Server, until
+from tests.support.server import APP, Server
+from tests.support.waiting import PATIENCE, until
 
 READY = "sdkStateReady"
 NOT_READY = "sdkStateNotReady"

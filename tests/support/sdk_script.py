@@ -10,7 +10,8 @@ from typing import Any
 
 from simple_websocket import Client, ConnectionClosed
 
-from tests.support.server import APP, PATIENCE, Server
+from tests.support.server import APP, Server
+from tests.support.waiting import PATIENCE
 
 
 class Script:

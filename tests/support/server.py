@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE, until
 from tim import usersig
 from tim.timing import Timing
 
@@ -26,26 +26,6 @@ APP: Final = 1400000000
 ADMINISTRATOR: Final = "administrator"
 SDK_KEY: Final = "the-key-of-the-app-under-test-0123456789abcdef"
 SECRET_KEY: Final = "the-secret-that-signs-cookies-under-test-42"
-PATIENCE: Final = 20.0
-"""Seconds after which a test gives up waiting. A busy machine is no failure."""
-
-
-def until(what: Callable[[], object], why: str | Callable[[], str], patience: float = PATIENCE) -> None:
-    """Wait until `what()` is true; fail with `why` where it does not become so."""
-    deadline = time.monotonic() + patience
-    while not what():
-        if time.monotonic() > deadline:
-            raise AssertionError(why() if callable(why) else why)
-        time.sleep(0.02)
-
-
-def always(what: Callable[[], object], why: str | Callable[[], str], seconds: float) -> None:
-    """Watch for `seconds` that `what()` never stops being true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not what():
-            raise AssertionError(why() if callable(why) else why)
-        time.sleep(0.05)
 
 
 def copy_of_the_tree(to: Path) -> Path:

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
 
-from tests.support.server import APP, PATIENCE, SDK_KEY
+from tests.support.server import APP, SDK_KEY
+from tests.support.waiting import PATIENCE
 from tim import Backend
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
 
-from tests.support.server import PATIENCE
+from tests.support.waiting import PATIENCE
 
 NEVER: Final = 1006
 """The code of a socket that went away without a close frame."""

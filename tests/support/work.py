@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.support.history import Admission, History, Turn
-from tests.support.server import APP, PATIENCE
+from tests.support.server import APP
+from tests.support.waiting import PATIENCE
 from tim import EVENT, Backend, Client, Instance, Message
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import InstanceGone

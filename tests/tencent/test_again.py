@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.sdk_site import SDK
-from tests.support.server import until
+from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 
 AGAIN = """async ([userID, userSig]) => {

@@ -9,7 +9,8 @@ from tests.support.administrator import Administrator
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import NET_STATE, NOT_READY, SDKPage
 from tests.support.sdk_site import SDK
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import MakeServer
 from tim.timing import Timing

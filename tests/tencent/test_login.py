@@ -11,7 +11,8 @@ import pytest
 from tests.support.administrator import Administrator
 from tests.support.sdk_page import NOT_READY, READY
 from tests.support.sdk_site import SDK
-from tests.support.server import APP, SDK_KEY, Server, until
+from tests.support.server import APP, SDK_KEY, Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 from tim import usersig
 

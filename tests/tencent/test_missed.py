@@ -14,7 +14,8 @@ from tests.support.proxy import Proxy
 from tests.support.sdk_page import SDKPage
 from tests.support.sdk_script import Script, text_message
 from tests.support.sdk_site import NEW, SDKS
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import NewWindow
 from tim.hub import MAILBOX

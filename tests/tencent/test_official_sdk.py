@@ -19,7 +19,8 @@ from playwright.sync_api import Page, expect
 from tests.support.documents import block, row
 from tests.support.ports import free_port
 from tests.support.sdk_site import NEW, NODE_MODULES, OLD, SDK
-from tests.support.server import PATIENCE, Server, clean_environment, copy_of_the_tree, until
+from tests.support.server import Server, clean_environment, copy_of_the_tree
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import log_in, post_login
 from tests.tencent.conftest import Account
 from tests.web.conftest import NewWindow

@@ -10,7 +10,8 @@ from tests.support.documents import block
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import NET_STATE, READY, SDKPage
 from tests.support.sdk_site import OLD, SDK, Site
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account
 from tests.web.conftest import NewWindow
 

@@ -16,7 +16,8 @@ from timsdk import HttpClient, TimClient
 from tests.support.administrator import Administrator
 from tests.support.browser import Person
 from tests.support.sdk_script import Script, text_message
-from tests.support.server import ADMINISTRATOR, APP, SDK_KEY, Server, until
+from tests.support.server import ADMINISTRATOR, APP, SDK_KEY, Server
+from tests.support.waiting import until
 from tests.support.wire import log_in
 from tests.tencent.conftest import Account
 from tests.web.conftest import MakeServer, NewWindow

@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.administrator import Administrator
 from tests.support.sdk_script import Script, text_message
-from tests.support.server import APP, Server, until
+from tests.support.server import APP, Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account
 from tests.web.conftest import MakeServer
 

@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ViewportSize, expect
 
 from tests.support.browser import Tab
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.web.conftest import MakePerson, NewWindow
 
 DESK, TELEPHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)

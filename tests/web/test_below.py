@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.server import until
+from tests.support.waiting import until
 from tim.timing import DEFAULT, Timing
 from tim.web import transport
 from tim.web.transport import WholeSocket

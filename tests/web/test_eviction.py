@@ -12,7 +12,8 @@ from playwright.sync_api import expect
 
 from tests.support.browser import seconds_since
 from tests.support.proxy import Proxy
-from tests.support.server import Server, always
+from tests.support.server import Server
+from tests.support.waiting import always
 from tests.support.wire import ask_for_socket, element, get, log_in, login_page_of, path_of, post
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.ends import CLOSE_RESTART

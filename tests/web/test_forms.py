@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Playwright, Response, expect
 
 from tests.support.browser import CHROMIUM, FLAGS, MILLISECONDS
-from tests.support.server import PATIENCE, Server, always
+from tests.support.server import Server
+from tests.support.waiting import PATIENCE, always
 from tests.support.wire import Answer, ScriptTab, browser_cookie, element, get, log_in, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 

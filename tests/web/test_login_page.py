@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.server import APP, SDK_KEY, Server, copy_of_the_tree, until
+from tests.support.server import APP, SDK_KEY, Server, copy_of_the_tree
+from tests.support.waiting import until
 from tests.support.wire import ask, browser_cookie, element, get, log_in, post
 from tests.web.conftest import MakePerson, MakeServer
 from tim import usersig

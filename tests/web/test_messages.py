@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from playwright.sync_api import Route, expect
 
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.support.wire import Element, Socket, elements, log_in
 from tests.web.conftest import MakePerson, MakeServer
 from tim.rules import MESSAGES_A_MINUTE, MINUTE

@@ -30,7 +30,8 @@ from tests.support.production import (
     setting,
 )
 from tests.support.redis_server import RedisServer
-from tests.support.server import Server, clean_environment, copy_of_the_tree, until
+from tests.support.server import Server, clean_environment, copy_of_the_tree
+from tests.support.waiting import until
 from tests.support.wire import get, log_in
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import SettingError, StoreUnavailable

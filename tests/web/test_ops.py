@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from tests.support.redis_server import RedisServer
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.support.wire import get, log_in
 from tests.web.conftest import MakeServer
 

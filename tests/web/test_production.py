@@ -20,7 +20,8 @@ from tests.support.documents import block
 from tests.support.ports import free_port
 from tests.support.production import HOST, OPERATING, Machine, Nginx, Site, running, running_site
 from tests.support.redis_server import RedisServer
-from tests.support.server import APP, PATIENCE, until
+from tests.support.server import APP
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import ScriptTab, Socket, ask, browser_cookie, get, log_in, login_page_of, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.timing import DEFAULT, Timing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.support.server import Server, until
+from tests.support.server import Server
+from tests.support.waiting import until
 from tests.support.wire import Socket, element, instances_in, log_in
 from tests.web.conftest import MakePerson
 

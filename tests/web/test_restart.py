@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.server import Server, always, copy_of_the_tree, until
+from tests.support.server import Server, copy_of_the_tree
+from tests.support.waiting import always, until
 from tests.support.wire import log_in
 from tests.web.conftest import MakePerson, MakeServer
 

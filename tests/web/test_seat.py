@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Error, Playwright, expect
 
 from tests.support.browser import CHROMIUM, FLAGS, RECORDER, Person, Tab
 from tests.support.proxy import Proxy
-from tests.support.server import Server, always, until
+from tests.support.server import Server
+from tests.support.waiting import always, until
 from tests.support.wire import ScriptTab, get, log_in
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.timing import Timing

@@ -20,7 +20,8 @@ from playwright.sync_api import expect
 from werkzeug.test import EnvironBuilder
 
 from tests.support.routes import Route, routes, unsafe_routes
-from tests.support.server import APP, SDK_KEY, SECRET_KEY, Server, until
+from tests.support.server import APP, SDK_KEY, SECRET_KEY, Server
+from tests.support.waiting import until
 from tests.support.wire import (
     Answer,
     ScriptTab,

@@ -11,17 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.server import (
-    PATIENCE,
-    ROOT,
-    SDK_KEY,
-    SECRET_KEY,
-    Server,
-    clean_environment,
-    copy_of_the_tree,
-    flask,
-    gunicorn,
-)
+from tests.support.server import ROOT, SDK_KEY, SECRET_KEY, Server, clean_environment, copy_of_the_tree, flask, gunicorn
+from tests.support.waiting import PATIENCE
 from tests.support.wire import get, instances_in, log_in, post
 from tests.web.conftest import MakeServer
 from tests.web.starts import Starts

@@ -10,7 +10,8 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.proxy import Filter, Proxy
 from tests.support.redis_server import RedisCluster, RedisServer
-from tests.support.server import PATIENCE, ROOT, SDK_KEY, clean_environment, gunicorn
+from tests.support.server import ROOT, SDK_KEY, clean_environment, gunicorn
+from tests.support.waiting import PATIENCE
 from tests.web.starts import Starts
 from tests.web.test_settings import says_one_line_about
 from tim import Backend

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server, until
+from tests.support.server import Server
 from tests.support.stuck import reading
+from tests.support.waiting import until
 from tests.support.wire import NEVER, Socket, elements, get, log_in, upgrade
 from tests.web.conftest import MakeServer
 from tim.timing import Timing

@@ -13,7 +13,8 @@ import pytest
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.routes import socket_routes
-from tests.support.server import PATIENCE, ROOT, Server, copy_of_the_tree
+from tests.support.server import ROOT, Server, copy_of_the_tree
+from tests.support.waiting import PATIENCE
 from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 import pytest
 from redis.crc import key_slot
 
-from tests.support.actors import APP, DAY, Clock, newcomer, until
+from tests.support.actors import APP, DAY, Clock, newcomer
 from tests.support.redis_server import HOST, SLOTS, RedisCluster, RedisServer
 from tests.support.verbs import EVERYTHING, world
+from tests.support.waiting import until
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import StoreUnavailable
 from tim.model import Instance

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.actors import APP, DAY, Clock, new_id, newcomer, until
+from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.errors import StoreUnavailable
 from tim.model import Instance

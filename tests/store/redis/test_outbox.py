@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, DAY, Clock, new_id, newcomer, until
+from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 from tim.model import Instance, Message
 from tim.rules import REMEMBERED, SHARDS, shard_of
 from tim.store.hints import Hint, Written

@@ -15,9 +15,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import MovedError
 from redis.retry import Retry
 
-from tests.support.actors import DAY, Clock, until
+from tests.support.actors import DAY, Clock
 from tests.support.redis_line import RedisLine, end_of
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 Line = Callable[[RedisServer], RedisLine]

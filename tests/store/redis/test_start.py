@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.actors import until
 from tests.support.ports import free_port
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import HOST, RedisServer
+from tests.support.waiting import until
 from tim import Backend
 from tim.errors import SettingError
 from tim.store.redis.engine import RedisStore
