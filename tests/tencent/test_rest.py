@@ -23,7 +23,7 @@ from tests.tencent.conftest import Account
 from tests.web.conftest import MakeServer, NewWindow
 from tim import usersig
 from tim.web.logs import HiddenUserSig
-from tim.web.tencent.rest import COMMANDS
+from tim.web.tencent.rest_commands import COMMANDS
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 KICK, IMPORT = "im_open_login_svc/kick", "im_open_login_svc/account_import"

@@ -16,21 +16,21 @@ from tim.web.lobby import Lobby
 from tim.web.settings import Settings
 
 QUESTIONS_PER_SECOND: Final = 10
-"""Questions of one account's SDK pages for what they have missed, for long, and"""
+"""Requests a second, in the long run, of one account's SDK pages for missed messages."""
 QUESTIONS: Final = 300
-"""at once: more than the longest absence needs, of which each question is told a page."""
+"""The same at once. The longest absence takes fewer: each request is answered with one page of messages."""
 RETURNS_PER_SECOND: Final = 1
-"""Times that the page of one instance comes back over a new connection, for long, and"""
+"""New connections a second, in the long run, on which the page of one instance comes back."""
 RETURNS: Final = 20
-"""at once."""
+"""The same at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server's parts; kept in `app.extensions["tim"]`.
+    """What one server runs on; kept in `app.extensions["tim"]`.
 
     Attributes:
-        lobby: connections of the SDK that nobody has logged in on.
+        lobby: connections of the SDK without a login.
         questions: how often each account's pages may ask for what they have missed.
         returns: how often the page of each instance may come back.
     """
@@ -45,6 +45,6 @@ class Service:
 
 
 def service() -> Service:
-    """The parts of the server that handles this request."""
-    parts: Service = current_app.extensions["tim"]
-    return parts
+    """The service of the application that handles this request."""
+    here: Service = current_app.extensions["tim"]
+    return here

@@ -9,19 +9,14 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from typing import BinaryIO, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
+from tim.web import headers
 from tim.web.context import service
 from tim.web.sockets import end_upgraded, prepare
 
-POLICY: Final = (
-    # data: is what a tab shows while its line is dead and nothing can be fetched; no script can come by it.
-    "default-src 'self'; connect-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "object-src 'none'"
-)
 MAX_REQUEST: Final = 64 * 1024
 """Bytes of a request's body. The largest honest one is a message of 12 KiB, written in percent signs."""
 WASTE: Final = 256 * 1024
@@ -50,7 +45,7 @@ def install(app: Flask) -> None:
     app.before_request(check_address)
     app.before_request(check_method)
     app.before_request(check_socket)
-    app.after_request(set_headers)
+    app.after_request(headers.set_headers)
     app.after_request(read_the_rest)
 
 
@@ -123,21 +118,6 @@ def check_page_socket() -> None:
 def is_socket() -> bool:
     """Whether the request asks to become a WebSocket."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
-
-
-def set_headers(response: Response) -> Response:
-    """What every answer tells the browser about itself."""
-    response.headers.setdefault("Content-Security-Policy", POLICY)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    if request.is_secure:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if response.location is not None:
-        # Werkzeug sends a path that lacks its slash to the host that the request has named.
-        response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
-    response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
-    return response
 
 
 def read_the_rest(response: Response) -> Response:

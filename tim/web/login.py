@@ -16,6 +16,7 @@ from tim.rules import instance_id
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.identity import login_number
+from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("login", __name__)
 
@@ -55,21 +56,21 @@ def log_in() -> BaseResponse:
     user_id = request.form.get("userID", "")
     user_sig = request.form.get("userSig", "").strip()
     form = _form()
-    parts = service()
-    browser = parts.identity.browser(request)
+    here = service()
+    browser = here.identity.browser(request)
     try:
-        ticket = parts.backend.verify(parts.settings.sdk_app_id, user_id, user_sig, address_of(request))
+        ticket = here.backend.verify(here.settings.sdk_app_id, user_id, user_sig, address_of(request))
         if browser is None:
             raise BadParameter("cookie", NO_COOKIE)  # a login whose cookie does not arrive must not end another one
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
-        instance = parts.backend.admit(ticket, client_of(request)(), id)
+        instance = here.backend.admit(ticket, client_of(request)(), id)
         if instance.gone is not None:
             form = ""  # the page makes a new one
             raise BadParameter("form", USED_UP)
     except IMError as error:
         return _page(user_id, user_sig, form=form, error=error)
     response = go(url_for("tabs.page", instance=instance.id))
-    parts.identity.set_tab(request, response, instance.id)
+    here.identity.set_tab(request, response, instance.id)
     return response
 
 
@@ -79,25 +80,18 @@ def make_usersig() -> Response:
 
     The form as it is sent without htmx gets its page again; everybody else gets the field alone.
     """
-    parts = service()
-    if not parts.settings.test_usersig:
+    here = service()
+    if not here.settings.test_usersig:
         abort(404)
     user_id, user_sig, error = request.form.get("userID", ""), request.form.get("userSig", ""), None
     try:
-        user_sig = parts.backend.user_sig(user_id)
+        user_sig = here.backend.user_sig(user_id)
     except BadParameter as refusal:
         error = refusal
     if "form" in request.form and "HX-Request" not in request.headers:
         return _page(user_id, user_sig, form=_form(), error=error)
     fragment = render_template("_usersig.html", user_sig=user_sig, error=error)
     return make_response(fragment, 200 if error is None else 400)
-
-
-def go(address: str) -> Response:
-    """Send the browser to `address`, whether it asks by itself or htmx asks for it."""
-    if "HX-Request" in request.headers:
-        return Response(headers={"HX-Redirect": address})
-    return Response(status=303, headers={"Location": address})
 
 
 def redirect_ended(instance: Instance) -> Response:
@@ -110,11 +104,6 @@ def redirect_ended(instance: Instance) -> Response:
 def ended_address(id: str, user_id: str = "") -> str:
     """Where the browser of an instance that has ended is told why."""
     return url_for("login.page", userID=user_id or None, tab=service().identity.ticket(id))
-
-
-def retry_after(error: IMError) -> dict[str, str]:
-    """The header that says when it is worth asking again, where time is all that helps."""
-    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 
 def _form() -> str:

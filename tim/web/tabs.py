@@ -27,7 +27,8 @@ from tim.tab import HISTORY
 from tim.web import stream
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
-from tim.web.login import ended_address, go, redirect_ended, retry_after
+from tim.web.login import ended_address, redirect_ended
+from tim.web.responses import go, retry_after
 from tim.web.sockets import socket_route
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")

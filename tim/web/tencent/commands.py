@@ -58,7 +58,7 @@ class Commands:
 
     def __init__(
         self,
-        parts: Service,
+        service: Service,
         page: Page,
         *,
         client: Callable[[], Client],
@@ -67,11 +67,11 @@ class Commands:
         sdk_version: str,
         follows: Callable[..., bool],
     ) -> None:
-        self._backend = parts.backend
-        self._timing = parts.timing
-        self._questions = parts.questions
-        self._returns = parts.returns
-        self._identity = parts.identity
+        self._backend = service.backend
+        self._timing = service.timing
+        self._questions = service.questions
+        self._returns = service.returns
+        self._identity = service.identity
         self._page = page
         self._client = client
         self._address = address

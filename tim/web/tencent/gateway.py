@@ -52,21 +52,21 @@ def text(ws: Server) -> None:
 
 def _run(ws: Server, form: Form) -> None:
     """Serve one connection of the SDK until either side ends it. The one writer of this socket."""
-    parts = service()
+    here = service()
     address = address_of(request)
-    page = Page(parts.backend, parts.lobby, address, ws.event.set, parts.timing)
+    page = Page(here.backend, here.lobby, address, ws.event.set, here.timing)
     commands = Commands(
-        parts,
+        here,
         page,
         client=client_of(request),
         address=address,
         page_id=request.args.get("instanceid", ""),
         sdk_version=request.args.get("sdkversion", ""),
-        follows=partial(_follows, ws, parts.timing),
+        follows=partial(_follows, ws, here.timing),
     )
     code, why = CLOSE_LATER, ""
     try:
-        code, why = _serve(ws, page, commands, form, parts.timing)
+        code, why = _serve(ws, page, commands, form, here.timing)
         if ws.close_reason == PAGE_CLOSED:
             page.log_out()  # nobody will come back to this instance
     finally:

@@ -1,0 +1,93 @@
+"""The life of a server process: whether it serves, how it refuses to start, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+import click
+from flask.helpers import get_debug_flag
+from werkzeug.serving import is_running_from_reloader
+
+from tim.backend import Backend
+from tim.errors import SettingError
+from tim.timing import Timing
+
+REFUSED: Final = 4
+"""Exit status of a start that is refused. gunicorn does not start a worker again that ends with it."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Ends the process with one line and REFUSED where a setting cannot be used."""
+    try:
+        yield
+    except SettingError as error:
+        click.echo(f"tim: {error}", err=True)
+        sys.exit(REFUSED)
+
+
+def serves() -> bool:
+    """Whether this process answers requests, and so opens the store.
+
+    `flask routes` and the like load the application without serving it. So does the watcher process of
+    `flask run --debug`, which starts the server as its child.
+    """
+    command = click.get_current_context(silent=True)
+    if command is None:
+        return True
+    if command.info_name != "run":
+        return False
+    reload = command.params.get("reload")
+    return is_running_from_reloader() or not (get_debug_flag() if reload is None else reload)
+
+
+def refuse_forks() -> None:
+    """End each child process from now on: the store, its threads and its lock belong to this process."""
+    os.register_at_fork(after_in_child=_refuse_fork)
+
+
+def stop_on_signals(backend: Backend, timing: Timing) -> None:
+    """On SIGTERM and Ctrl+C, close all streams and end the process.
+
+    gunicorn ends its workers itself; there the streams are closed only. Its own handler of Ctrl+C ends in a
+    traceback where workers use greenlets.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    alone = not callable(before)  # no gunicorn
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Nothing more: the interrupted thread may hold a lock, and with greenlets nothing here may block.
+        stopped.set()
+        if callable(before):
+            before(number, frame)
+
+    with suppress(ValueError):  # only the main thread receives signals; a server is started from it
+        for number in (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, stop)
+        threading.Thread(target=_stop, args=(backend, stopped, alone, timing), name="tim-stop", daemon=True).start()
+
+
+def _refuse_fork() -> None:
+    os.write(
+        2, b"tim: TIM_STORE: a server must not be forked once its store is open; start gunicorn without --preload\n"
+    )
+    os._exit(REFUSED)
+
+
+def _stop(backend: Backend, stopped: threading.Event, alone: bool, timing: Timing) -> None:
+    stopped.wait()
+    backend.drain()
+    deadline = time.monotonic() + timing.server_stop
+    while alone and len(backend.hub) and time.monotonic() < deadline:
+        time.sleep(timing.poll)
+    if alone:
+        os._exit(0)
