@@ -136,3 +136,13 @@ def test_a_reply_of_another_shape_is_unknown(reply: Any) -> None:
 def test_a_hint_of_an_unknown_kind_is_an_error_that_says_so() -> None:
     with pytest.raises(UnknownReply, match="unknown kind: 'perhaps'"):
         hint_of('{"kind": "perhaps", "app": "1", "user": "alice"}')
+
+
+def test_the_table_of_keys_lists_each_kind_of_hint() -> None:
+    readme = resources.files("tim.store.redis").joinpath("README.md").read_text(encoding="utf-8")
+    listed = re.search(r"with a `kind`: ([^.]+), as", readme)
+    assert listed is not None
+    published = {
+        kind for script in SCRIPTS.values() for kind in re.findall(r"notify\w*\([^\n']*'([a-z-]+)'", script.text)
+    }
+    assert published == set(re.findall(r"`([a-z-]+)`", listed[1]))

@@ -69,16 +69,16 @@ def hint_of(published: str) -> Hint:
     fields: dict[str, Any] = json.loads(published)
     app, user = int(fields["app"]), fields.get("user", "")
     match fields["kind"]:
-        case "instances-changed":
+        case "account-changed":
             return AccountChanged(app, user)
-        case "message":
+        case "written":
             return Written(app, user, message_of(fields, fields["seq"]))
         case "ended":
             gone = gone_of(fields["reason"], fields["at"], fields.get("by_browser"), fields.get("by_address"))
             return Ended(app, user, fields["instance"], gone)
         case "attached":
             return Attached(app, user, fields["instance"], int(fields["stream"]))
-        case "limits":
+        case "limits-saved":
             return LimitsSaved(app)
         case kind:
             raise UnknownReply(f"a script published a hint of an unknown kind: {kind!r}")

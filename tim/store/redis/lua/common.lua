@@ -170,7 +170,7 @@ end
 
 -- Notify the nodes of an account that its list of instances has changed.
 local function notify_changed(app, user)
-    notify_nodes(live(app, user), 'instances-changed', {app = app, user = user})
+    notify_nodes(live(app, user), 'account-changed', {app = app, user = user})
 end
 
 -- End the live instances of an account for an administrator, and those that are away and could come back.

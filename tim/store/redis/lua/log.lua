@@ -65,7 +65,7 @@ local function write(app, user, message)
     for _, instance in ipairs(instances) do is_read = is_read or instance.node ~= nil end
     redis.call('HSET', account, 'bytes', us(bytes), unpack(is_read and {'read_seq', seq} or {}))
     message.app, message.user, message.seq = app, user, us(seq)
-    notify_nodes(instances, 'message', message)
+    notify_nodes(instances, 'written', message)
     return us(seq), fields
 end
 

@@ -9,6 +9,6 @@ local app = ARGV[4]
 
 redis.call('HSET', key('limits', app), unpack(ARGV, 5))
 for _, node in ipairs(redis.call('ZRANGE', key('nodes'), 0, -1)) do
-    if node ~= me then notify(node, 'limits', {app = app}) end
+    if node ~= me then notify(node, 'limits-saved', {app = app}) end
 end
 return {'ok'}
