@@ -1,4 +1,4 @@
-"""How much of something may be done: at once, and for long. One bucket, or one for each of many."""
+"""Token buckets: a rate in the long run, and a burst at once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Hashable
 from typing import Final
 
 KNOWN: Final = 10_000
-"""Buckets that one process keeps; the one that was used least recently is forgotten, as it is full by then."""
+"""Buckets that `Allowances` keeps. It drops the least recently used one, which is full again by then."""
 
 
 class Allowance:
-    """A bucket of `burst`, filled with `rate` a second. Owned by one thread."""
+    """A bucket of `burst` tokens, refilled with `rate` tokens a second. Not thread-safe."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -20,7 +20,7 @@ class Allowance:
         self._at = time.monotonic()
 
     def take(self) -> float:
-        """Take one; the seconds to wait before it may be used, 0 where there is one left."""
+        """Takes a token. Returns the seconds to wait before it may be used; 0 if one was left."""
         now = time.monotonic()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1
         self._at = now
@@ -28,7 +28,7 @@ class Allowance:
 
 
 class Allowances:
-    """A bucket for each name."""
+    """A bucket for each name; thread-safe."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -37,7 +37,7 @@ class Allowances:
         self._buckets: dict[Hashable, Allowance] = {}  # the one used last at the end
 
     def take(self, name: Hashable) -> float:
-        """Take one from the bucket of `name`; the seconds to wait."""
+        """Takes a token from the bucket of `name`. Returns the seconds to wait."""
         with self._lock:
             bucket = self._buckets.pop(name, None) or Allowance(self._rate, self._burst)
             self._buckets[name] = bucket

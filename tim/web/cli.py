@@ -66,7 +66,7 @@ def _settings() -> Settings:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """What cannot be done is said in one line, with exit status 1."""
+    """Turns an error into one line and exit status 1."""
     try:
         yield
     except (SettingError, StoreUnavailable, BadParameter) as error:

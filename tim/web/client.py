@@ -1,4 +1,4 @@
-"""Who is at the other end of a request, in words a person understands."""
+"""The browser and the address of a request, as users read them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tim.address import canonical
 from tim.ends import Client
 
 LONGEST: Final = 300
-"""Characters of a User-Agent that are looked at: a real one has about 120, and time grows with them."""
+"""Characters of a User-Agent that are parsed. A real one has about 120; parsing time grows with the length."""
 NAMES: Final = 2000
-"""User-Agents whose names are remembered."""
+"""User-Agents whose names are cached."""
 
 
 def address_of(request: Request) -> str:
-    """The address the request comes from, in its one spelling."""
+    """The client's address, in canonical spelling."""
     return canonical(request.remote_addr or "")
 
 
 def client_of(request: Request) -> Callable[[], Client]:
-    """Names the browser and its system, such as "Chrome 156 on Windows", and the address, when it is called.
+    """Returns a function that names the client: its browser, such as "Chrome 156 on Windows", and its address.
 
-    Naming a browser takes milliseconds where a User-Agent was made for that, so it waits until a login has verified.
+    A crafted User-Agent takes milliseconds to parse, so this is done after the UserSig is verified.
     """
     return partial(_client, request.headers.get("User-Agent", ""), address_of(request))
 
@@ -37,7 +37,7 @@ def _client(user_agent: str, address: str) -> Client:
 
 @lru_cache(NAMES)
 def browser_name(user_agent: str) -> str:
-    """Names the browser and its system; what is not recognised is called an unknown browser."""
+    """The browser and its system; "unknown browser" where it is not recognised."""
     seen, system = parse_user_agent(user_agent), parse_os(user_agent)
     browser = "unknown browser"
     if seen is not None:

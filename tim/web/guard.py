@@ -1,7 +1,7 @@
-"""What every request passes before a page sees it: who may post, which sockets may open, which headers go out.
+"""Checks of every request before its route: host, origin, method and WebSocket handshake.
 
-flask-sock upgrades a connection before its handler runs, so each refusal of a socket happens here, where it is
-still a plain answer.
+flask-sock upgrades a connection before its handler runs. A socket is therefore refused here, with a plain HTTP
+response.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from tim.web.context import service
 from tim.web.sockets import end_upgraded, prepare
 
 MAX_REQUEST: Final = 64 * 1024
-"""Bytes of a request's body. The largest honest one is a message of 12 KiB, written in percent signs."""
+"""Largest body of a request, in bytes. A message of 12 KiB, percent-encoded, is the largest valid one."""
 WASTE: Final = 256 * 1024
-"""Bytes that are read of the body of a request that was answered without them."""
+"""Bytes of an unread body that are read and discarded."""
 
 PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-"""Where the service may stand below its host. The rest could end a cookie's Path, or lead to another host."""
+"""A valid prefix of the service. Other characters could end a cookie's Path, or point to another host."""
 PORT: Final = re.compile(r":[0-9]+\Z")
 LOOPBACK: Final = re.compile(r"127(\.[0-9]{1,3}){3}|\[::1\]|(.+\.)?localhost")
-"""Names that a browser never asks a stranger's DNS for."""
+"""Names that a browser resolves without DNS."""
 
 OTHER_ORIGIN: Final = (
     "the Origin of this request is another site; open the page of this server and send it from there "
     "(if it was sent from there, a proxy must pass the Host on with its port)"
 )
 KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
-"""What a Sec-WebSocket-Key looks like."""
+"""A valid Sec-WebSocket-Key."""
 
 
 def install(app: Flask) -> None:
-    """Put the guard in front of every route of `app`."""
+    """Adds the checks to every route of `app`."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
     app.wsgi_app = end_upgraded(app.wsgi_app)  # type: ignore[assignment, method-assign]
@@ -50,9 +50,9 @@ def install(app: Flask) -> None:
 
 
 class Body:
-    """What a server reads a request's body from; whatever makes that fail is a bad request.
+    """The stream of a request's body. Any failure to read it is a bad request.
 
-    Each server has errors of its own for chunks that are none and for a connection that is cut.
+    Each WSGI server raises errors of its own for malformed chunks and for a cut connection.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -66,14 +66,14 @@ class Body:
 
 
 def take_any_body() -> None:
-    """Read the body through one place. `tim.web.sockets` has its own way to the connection."""
+    """Wraps the body, so that all routes read it through `Body`."""
     request.environ["wsgi.input"] = Body(request.environ["wsgi.input"])
 
 
 def check_address() -> None:
-    """The host must be one that this server answers to, and the prefix a path.
+    """Checks that the host is one of TIM_HOSTS and the prefix is a path.
 
-    A web page may let its own name lead to this machine, and then be of the same origin as this server.
+    A malicious site can let its own name resolve to this machine, and has then the same origin as this server.
     """
     name = PORT.sub("", request.host).lower().removesuffix(".")
     hosts = service().settings.hosts
@@ -85,7 +85,7 @@ def check_address() -> None:
 
 
 def check_method() -> None:
-    """An unsafe method from a browser must come from our own pages. What is no browser may post."""
+    """Checks that an unsafe method of a browser comes from a page of this server. Other clients may post."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site = request.headers.get("Sec-Fetch-Site")
@@ -97,7 +97,7 @@ def check_method() -> None:
 
 
 def check_socket() -> None:
-    """A socket is taken where it asks as RFC 6455 says, section 4.2.1, and while there is room for it."""
+    """Checks a WebSocket handshake by RFC 6455, section 4.2.1, and that this node has room for one more stream."""
     if not is_socket():
         return
     if request.headers.get("Sec-WebSocket-Version") != "13":
@@ -110,21 +110,21 @@ def check_socket() -> None:
 
 
 def check_page_socket() -> None:
-    """A page's socket carries a cookie, so its Origin must be ours, and must be there."""
+    """Checks that the socket of a page has this server as its Origin, because it is authorised by a cookie."""
     if is_socket() and not _own_origin():
         abort(403, OTHER_ORIGIN)
 
 
 def is_socket() -> bool:
-    """Whether the request asks to become a WebSocket."""
+    """Whether the request is a WebSocket handshake."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def read_the_rest(response: Response) -> Response:
-    """Whatever of the body nobody has read, as with a request that was refused.
+    """Reads and discards the rest of the body, as of a request that was refused.
 
-    A connection that is closed with something unread in it is reset. The answer is lost with it, and a proxy takes
-    this server for broken and sends nobody here for a while.
+    Closing a connection with unread data resets it. The response would be lost, and a proxy would mark this server as
+    down for a while.
     """
     length = request.content_length or 0
     with suppress(ClientDisconnected, OSError):

@@ -1,4 +1,4 @@
-"""Who a tab is: cookies and tokens signed with itsdangerous, each good for one instance and one purpose."""
+"""Signed cookies and tokens, each valid for one instance and one purpose."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tim.rules import REMEMBERED
 TAB: Final = "tab"
 BROWSER: Final = "browser"
 NOTICE_LIFE: Final = 600
-"""Seconds that the login page goes on saying what happened to a tab."""
+"""Seconds for which the login page shows why a tab has ended."""
 MAX_LEAD: Final = 60
-"""Seconds the clock of the node that signed may be ahead of this one's."""
+"""Seconds that the clock of the signing node may be ahead of the clock of this node."""
 
 
 class Identity:
-    """Signs and reads the cookies.
+    """Signs and verifies cookies and tokens.
 
     Args:
         keys: oldest first; the last one signs, all verify.
@@ -41,59 +41,59 @@ class Identity:
         self._session = _Signer(keys, "tim.session", clock, latest)
 
     def set_tab(self, request: Request, response: Response, instance: str) -> None:
-        """Make the browser that gets `response` the tab of `instance`, for the paths of that tab alone.
+        """Sets the cookie that makes the browser the tab of `instance`, for the paths of that tab alone.
 
-        The browser forgets it when it is closed; the signature ends after REMEMBERED seconds in any case.
+        It lasts until the browser is closed. Its signature expires after REMEMBERED seconds.
         """
         _set(request, response, TAB, self._tab.sign(instance), f"/im/{instance}")
 
     def clear_tab(self, request: Request, response: Response, instance: str) -> None:
-        """The browser forgets that tab."""
+        """Deletes the cookie of that tab."""
         _set(request, response, TAB, "", f"/im/{instance}", expires=0)
 
     def is_tab(self, request: Request, instance: str) -> bool:
-        """Whether the request comes from the tab of `instance`."""
-        return self._tab.says(request.cookies.get(TAB), instance, life=REMEMBERED)
+        """Whether the request carries the valid cookie of the tab of `instance`."""
+        return self._tab.signs(request.cookies.get(TAB), instance, life=REMEMBERED)
 
     def set_browser(self, request: Request, response: Response) -> None:
-        """Give the browser that gets `response` its number: a secret between it and this service."""
+        """Sets the browser's cookie: a random number that only this browser and this service know."""
         _set(request, response, BROWSER, self._browser.sign(secrets.token_hex(16)), "/")
 
     def browser(self, request: Request) -> str | None:
-        """The number of the browser that the request comes from; None where its cookie did not arrive."""
+        """The number in the browser's cookie; None without a valid one."""
         return self._browser.read(request.cookies.get(BROWSER), life=math.inf)
 
     def ticket(self, instance: str) -> str:
-        """The address part by which the login page finds the end of `instance`; opens nothing by itself."""
+        """The token in the address of the login page that names `instance`; it grants no access by itself."""
         return self._notice.sign(instance)
 
     def noticed(self, request: Request, ticket: str) -> str | None:
-        """The instance whose end the request may read about.
+        """The instance whose end may be shown to the sender of the request; None without permission.
 
-        Its ticket is at most NOTICE_LIFE seconds old, and the instance was logged in by the same browser.
+        The ticket must be at most NOTICE_LIFE seconds old, and the login must come from the same browser.
         """
         instance = self._notice.read(ticket, life=NOTICE_LIFE)
         return instance if instance is not None and self.is_own(request, instance) else None
 
     def is_own(self, request: Request, instance: str) -> bool:
-        """Whether `instance` was logged in by the browser that the request comes from."""
+        """Whether the request comes from the browser that logged `instance` in."""
         browser = self.browser(request)
         return browser is not None and hmac.compare_digest(instance[16:32].encode(), _mark(browser, instance[:16]))
 
     def session_token(self, instance: Instance) -> str:
-        """The A2Key that a page of the vendor's SDK puts into each of its frames.
+        """The A2Key: the token that a page of the vendor's SDK sends in each frame.
 
-        It holds for as long as the instance does, here and on every other server with the same keys. The
+        It is valid as long as the instance lives, on each node with the same keys. The
         generation of the login stands in it because the SDK goes on sending the InstId it was given first.
         """
         return self._session.sign(f"{instance.id}:{instance.generation}")
 
     def session(self, token: str) -> tuple[str, int] | None:
-        """The instance's id and the generation of its login, where `token` is an A2Key of ours."""
-        said = self._session.read(token, life=math.inf)
-        if said is None:
+        """The instance's id and the generation of its login; None unless `token` is a valid A2Key."""
+        value = self._session.read(token, life=math.inf)
+        if value is None:
             return None
-        instance, _, generation = said.partition(":")
+        instance, _, generation = value.partition(":")
         return instance, int(generation)
 
 
@@ -109,13 +109,13 @@ def login_number(browser: str, form: str, user: str) -> str:
 
 
 def _mark(browser: str, first: str) -> bytes:
-    """What only this browser's logins have behind `first`, as hex digits."""
+    """The second half of a login number: a keyed hash of `first`, as hex digits."""
     mark = hashlib.blake2b(first.encode(errors="replace"), key=browser.encode(), digest_size=8)
     return mark.hexdigest().encode()
 
 
 def _set(request: Request, response: Response, name: str, value: str, path: str, *, expires: int | None = None) -> None:
-    """Set a cookie that no script reads and no other site sends, below the prefix that the service stands under."""
+    """Sets a cookie that scripts cannot read and other sites cannot send, below the prefix of the service."""
     response.set_cookie(
         name,
         value,
@@ -138,21 +138,21 @@ class _Signer:
     def sign(self, value: str) -> str:
         return self._signer.sign(value).decode()
 
-    def says(self, signed: str | None, value: str, *, life: float) -> bool:
-        """Whether `signed` says `value`, was signed in the last `life` seconds, and is not altered in any bit."""
+    def signs(self, signed: str | None, value: str, *, life: float) -> bool:
+        """Whether `signed` is an unaltered signature of `value`, at most `life` seconds old."""
         return self.read(signed, life=life) == value
 
     def read(self, signed: str | None, *, life: float) -> str | None:
-        """What `signed` says, where it was signed in the last `life` seconds and is not altered in any bit."""
+        """The signed value; None where `signed` is altered in any bit or older than `life` seconds."""
         if not signed or not signed.isascii():
             return None
         try:
-            said, made = self._signer.unsign(signed, return_timestamp=True)
+            value, made = self._signer.unsign(signed, return_timestamp=True)
             signature = signed.rpartition(".")[2].encode()
-            # base64 has bits at its end that say nothing; itsdangerous lets them be anything.
+            # The last bits of base64 carry no data, and itsdangerous accepts any value there.
             whole = base64_encode(base64_decode(signature)) == signature
         except BadSignature:
             return None
         signed_at = made.timestamp()
         in_time = self._clock() - life <= signed_at <= self._latest() + MAX_LEAD
-        return said.decode() if whole and in_time else None
+        return value.decode() if whole and in_time else None

@@ -1,4 +1,4 @@
-"""What comes over a socket: read no faster than it is answered, and counted, whatever kind of frame it is."""
+"""Reads a socket, no faster than its messages are handled, and limits frames of every kind."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tim.timing import Timing
 from tim.web.allowance import Allowance
 
 INBOX_FRAMES: Final = 100
-"""Messages of one socket that may wait to be looked at, and"""
+"""Messages of one socket that may wait to be handled."""
 INBOX_BYTES: Final = 256 * 1024
-"""how much they may be together. Nothing more is read from a socket until there is room again."""
+"""Bytes that these may have together. Nothing more is read from the socket until there is room again."""
 FRAMES_PER_SECOND: Final = 500
-"""Messages of one socket that are read for long; one that sends more is slowed. An SDK sends about twenty when it
-starts, then a few a minute."""
+"""Messages of one socket that are read a second in the long run. A peer that sends more is read more slowly. An SDK
+sends about twenty when it starts, then a few a minute."""
 BURST: Final = 1000
-"""Messages that are read at once."""
+"""Messages of one socket that are read at once."""
 CONTROL_PER_SECOND: Final = 50
-"""Pings, pongs and parts of messages of one socket that are read for long. A browser sends a pong for each of our
-pings, and no message in parts."""
+"""Pings, pongs and message fragments of one socket that are read a second in the long run. A browser answers each ping
+with a pong, and sends no fragments."""
 CONTROL_BURST: Final = 500
-"""Pings, pongs and parts that are read at once; one more ends the socket with TOO_MANY."""
+"""Pings, pongs and fragments that are read at once; one more closes the socket with TOO_MANY."""
 TOO_MANY: Final = 1008
 LARGEST: Final = "tim.largest_frame"
-"""Where in the environ of its request a socket's limit stands."""
+"""Key in the environ of a request: the largest frame that its socket accepts, in bytes."""
 
 log = logging.getLogger("tim")
 
 
 class Inbox(list[bytes | str]):
-    """The messages that have come and were not looked at yet. Where there is no room, the reader waits."""
+    """The messages that are received and not handled yet. The reader waits while there is no room."""
 
     def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None], pause: float) -> None:
         super().__init__()
@@ -67,14 +67,14 @@ class Inbox(list[bytes | str]):
 
 
 class Reader(threading.Thread):
-    """The thread that reads a socket. However it ends, whoever waits for the socket is woken."""
+    """The thread that reads a socket. Its end, for whatever reason, sets the event of the socket."""
 
     def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
         self._messages = Allowance(FRAMES_PER_SECOND, BURST)
         self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
-        # Here, as no frame is read before this thread runs.
+        # In time: no frame is read before this thread runs.
         self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
         self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
         self._events = self._ws.ws.events
@@ -83,8 +83,8 @@ class Reader(threading.Thread):
     def run(self) -> None:
         try:
             super().run()
-        except Exception as error:  # what a peer sends must not end up as a traceback
-            log.info("a socket was given up: %s", error)
+        except Exception as error:  # no frame of a peer may cause a traceback
+            log.info("a socket is closed: %s", error)
             with suppress(ConnectionClosed, LocalProtocolError, OSError):
                 self._ws.close(TOO_MANY, str(error))
             self._ws.sock.close()
@@ -93,8 +93,10 @@ class Reader(threading.Thread):
             self._ws.event.set()
 
     def _paced(self) -> Iterator[Event]:
-        """What has come. A socket that sends too many messages for long is read more slowly, so that others get their
-        turn; what is no message is of no use to anybody, and too much of it ends the socket.
+        """Yields the received events.
+
+        A peer that sends too many messages is read more slowly, so that other sockets get their turn. Too many control
+        frames or fragments close the socket, as they serve no purpose here.
         """
         for event in self._events():
             if isinstance(event, Message) and event.message_finished:
@@ -107,5 +109,5 @@ class Reader(threading.Thread):
 
 
 def limit_frames(environ: dict[str, Any], size: int) -> None:
-    """Let the socket of this request take frames of up to `size` bytes."""
+    """Lets the socket of this request accept frames of up to `size` bytes."""
     environ[LARGEST] = size

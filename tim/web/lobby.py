@@ -1,4 +1,4 @@
-"""Connections of the vendor's SDK that nobody has logged in on: how many there may be, and for how long."""
+"""Connections of the vendor's SDK without a login: limits their number."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ MOST_OF_ADDRESS: Final = 500
 
 
 class Lobby:
-    """Where a connection waits until somebody logs in on it. One too many sends the oldest away, never the newest: a
-    page that has just come logs in at once, where it was logged in before."""
+    """The connections that wait for a login.
+
+    One too many closes the oldest, never the newest: a page that was logged in before logs in again at once.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # owns the two below
-        self._waiting: dict[Stream, str] = {}  # what each one's address is counted as; the oldest first
+        self._waiting: dict[Stream, str] = {}  # by stream: the source that its address counts as; the oldest first
         self._of_address: Counter[str] = Counter()
 
     def enter(self, stream: Stream, address: str) -> None:
-        """The connection with this stream waits from now on."""
+        """Adds the connection with this stream."""
         source = counted_as(address)
         with self._lock:
             self._waiting[stream] = source
@@ -37,7 +39,7 @@ class Lobby:
             leaves.put(End(CLOSE_LATER))
 
     def leave(self, stream: Stream) -> None:
-        """It waits no longer; twice is once."""
+        """Removes the connection with this stream; idempotent."""
         with self._lock:
             source = self._waiting.pop(stream, None)
             if source is not None:

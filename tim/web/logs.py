@@ -1,4 +1,4 @@
-"""How a server's own log lines look, and what no log may say: the vendor's REST API has UserSigs in the address."""
+"""The form of log lines, and a filter that removes UserSigs: the vendor's REST API puts them into the address."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ quote or a NUL in it, and its key may be percent-encoded."""
 UNREADABLE: Final = re.compile(
     r"(Invalid HTTP [\w ]{1,40}: |message (?:Bad|Unsupported|Invalid)[\w /.]{0,40}\().*", re.DOTALL
 )
-"""What a server repeats of a request line that it could not read: a half of a UserSig, for example, taken for the
-version of HTTP."""
+"""A malformed request line, which a server repeats in its log. It may hold a part of a UserSig, for example in place of
+the version of HTTP."""
 TICKET: Final = re.compile(r"[A-Za-z0-9*_%+=-]{40,}")
-"""What looks like a UserSig, wherever it stands. An instance's id has 34 characters and says nothing."""
+"""Any text that looks like a UserSig. An instance's id has 34 characters, is not matched, and is no secret."""
 LOGGERS: Final = ("werkzeug", "gunicorn.access", "gunicorn.error", "tim")
-"""Who writes addresses, or request lines that could not be read."""
+"""The loggers that write addresses or malformed request lines."""
 FORM: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 TIME: Final = "%Y-%m-%d %H:%M:%S%z"
 
 
 class HiddenUserSig(logging.Filter):
-    """Writes *** in place of a UserSig, wherever in a record it stands."""
+    """Replaces each UserSig in a record by ***."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
@@ -37,7 +37,7 @@ class HiddenUserSig(logging.Filter):
 
 
 def hide_usersigs() -> None:
-    """Keep UserSigs out of every log of this process."""
+    """Adds the filter to each of LOGGERS; idempotent."""
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(each, HiddenUserSig) for each in logger.filters):
@@ -45,7 +45,7 @@ def hide_usersigs() -> None:
 
 
 def write_own_lines() -> None:
-    """Write our own lines to stderr, with time and level, unless logging is configured already."""
+    """Sends the lines of `tim` to stderr, with time and level, unless logging is configured already."""
     log = logging.getLogger("tim")
     if not log.hasHandlers():
         handler = logging.StreamHandler()

@@ -1,4 +1,4 @@
-"""For whoever runs the server: is it alive, is it ready, what does it do."""
+"""Health, readiness and metrics, for operators."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def readyz() -> Response:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Prometheus text. What is said of all processes is the same whichever of them answers."""
+    """Prometheus text. Metrics of all nodes are the same whichever node answers."""
     registry = CollectorRegistry()
     here = Gauge("tim_streams", "Streams that are open in the process that answers.", registry=registry)
     here.set(len(service().backend.hub))

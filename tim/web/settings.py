@@ -31,7 +31,7 @@ KNOWN: Final = frozenset(
         "TRUSTED_PROXIES",
     }
 )
-"""What may follow `TIM_`; anything else is likely a slip of the pen."""
+"""The names that may follow `TIM_`. Any other is likely a typing error, and is logged."""
 
 HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]*:[0-9a-f:.]*\]|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")
 """A name as a browser sends it, in small letters, or an address."""
@@ -46,7 +46,7 @@ class Settings:
 
     Attributes:
         secret_keys: itsdangerous keys, oldest first; the last one signs.
-        test_usersig: whether the login page makes UserSigs for whoever asks.
+        test_usersig: whether the login page makes UserSigs on request.
         trusted_proxies: how many proxies in front of this server set X-Forwarded-…
         hosts: the names this server answers to beside those of this machine itself; None where it answers to all.
     """
@@ -63,7 +63,7 @@ class Settings:
 
 
 def check_names(environ: Mapping[str, str]) -> None:
-    """Say which variables nobody reads.
+    """Logs each `TIM_…` variable that is no setting.
 
     Raises:
         SettingError: a name that Flask would take for a part of another one.

@@ -1,9 +1,9 @@
-"""Sockets as this service needs them: frames that are whole, one place that waits, a clean end.
+"""Routes of WebSockets: whole writes, one event to wait for, and a close frame at each end.
 
-flask-sock and simple-websocket do the protocol. What is added here: a write is complete and never torn by
-another (`sock.send` alone may write a part, and the reader answers pings on its own thread); a peer that stops
-reading is given up; whoever waits for a socket waits for one event, set when a frame has come, when something is
-to be sent, and when the line is dead.
+flask-sock and simple-websocket implement the protocol. This module adds three things. A write is complete, and no
+other write interrupts it: `sock.send` may write a part, and the reader answers pings on its own thread. A peer that
+stops reading is disconnected. One event is set when a frame has arrived, when there is something to send, and when the
+connection is dead.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
-"""What writing to a socket raises that is closed, or that its reader is just closing, or whose connection is cut."""
+"""Errors of a write to a socket that is closed or closing, or whose connection is cut."""
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
-"""Said in the close frame where the peer is to come back later."""
+"""The text of the close frame that asks a peer to connect again later."""
 
 
 log = logging.getLogger("tim")
 
 
 def options(timing: Timing) -> dict[str, Any]:
-    """What flask-sock makes each socket with."""
+    """The options with which flask-sock creates each socket."""
     return {
         "ping_interval": timing.ping_period,
         "max_message_size": 4096,
@@ -49,7 +49,7 @@ def options(timing: Timing) -> dict[str, Any]:
 
 
 def prepare(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """The environ that flask-sock makes the socket of a request with, once the handshake was found to be good.
+    """Returns the environ from which flask-sock creates the socket of a request whose handshake is valid.
 
     Its connection makes whole writes. Of the peer's headers it has the key alone: the library that reads it would
     raise, or answer after its own fashion, at others. So there is no subprotocol, and no compression, which would
@@ -69,9 +69,9 @@ def prepare(environ: WSGIEnvironment) -> WSGIEnvironment:
 
 
 def end_upgraded(app: WSGIApplication) -> WSGIApplication:
-    """Around `app`: however a request ends, a connection that it has upgraded ends with it.
+    """Wraps `app`, so that an upgraded connection ends with its request, however that ends.
 
-    Neither does the WSGI server write an HTTP answer into it, nor take what is sent into it for another request.
+    The WSGI server can then neither write an HTTP response into it nor read another request from it.
     """
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -86,7 +86,7 @@ def end_upgraded(app: WSGIApplication) -> WSGIApplication:
 
 
 def socket_route(blueprint: Blueprint, path: str) -> Callable[[Callable[[Server], None]], None]:
-    """Serve the WebSockets at `path` with the decorated function. Whatever fails in it, a close frame ends them."""
+    """Serves the WebSockets at `path` with the decorated function. A failure in it ends them with a close frame."""
 
     def decorate(serve: Callable[[Server], None]) -> None:
         @wraps(serve)
@@ -108,14 +108,14 @@ def socket_route(blueprint: Blueprint, path: str) -> Callable[[Callable[[Server]
 
 
 def wait(ws: Server, seconds: float) -> bool:
-    """Wait until something happens on `ws`; False after `seconds` of nothing. What came stays in `input_buffer`."""
+    """Waits for an event on `ws`; False after `seconds` without one. Received frames stay in `input_buffer`."""
     happened: bool = ws.event.wait(seconds)
     ws.event.clear()
     return happened
 
 
 def hang_up(ws: Server, code: int, why: str = "") -> None:
-    """Close `ws` with `code` and a few words, and see to it that nothing is written after the close frame.
+    """Closes `ws` with `code` and a reason, and lets nothing be written after the close frame.
 
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
