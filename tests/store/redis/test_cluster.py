@@ -29,7 +29,7 @@ from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
 SOON = 4.0
-"""Seconds within which a call succeeds or fails though servers are silent: two TIMEOUTs at most."""
+"""Seconds within which a call succeeds or fails though servers are silent: two timeouts at most."""
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_database_that_is_no_number_is_refused(name: str, make_redis: Make) ->
 
 def test_a_server_that_evicts_keys_is_refused(make_redis: Make) -> None:
     server = make_redis(maxmemory_policy="allkeys-lru")
-    said = f"TIM_STORE: {HOST}:{server.port} has maxmemory-policy allkeys-lru and would forget who is logged in; "
+    said = f"TIM_STORE: {HOST}:{server.port} has maxmemory-policy allkeys-lru and can evict logins; "
     assert refusal(server.url) == said + "set it to noeviction"
 
 
