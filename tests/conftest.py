@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.support.actors import APP, GRACE, Clock, Person
+from tests.support.actors import APP, GRACE, KEY, Clock, Person
 from tests.support.engines import ENGINES, MORTAL, PATIENT, Engine, on_redis
+from tests.support.inside import hub_of, node_of, store_of
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.waiting import until
@@ -94,10 +95,16 @@ def make_backend(clock: Clock) -> Iterator[Callable[..., Backend]]:
 
     def make(url: str = "sqlite://", *, limit: int = 1, timing: Timing = PATIENT) -> Backend:
         backend = Backend(
-            url, sdk_app_id=APP, online_web_instances=limit, detach_grace=GRACE, clock=clock, timing=timing
+            url,
+            sdk_app_id=APP,
+            secret_key=KEY,
+            online_web_instances=limit,
+            detach_grace=GRACE,
+            clock=clock,
+            timing=timing,
         )
         made.append(backend)
-        if isinstance(store := backend.store, RedisStore):
+        if isinstance(store := store_of(backend), RedisStore):
             # In earnest a clock is set so seldom that it is time enough to notice it with the next renewal.
             clock.leads(lambda _: store.look_at_clock())
         return backend
@@ -183,7 +190,7 @@ def settled(make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatc
 
     def settled(url: str, timing: Timing = MORTAL) -> Backend:
         backend = make_backend(url, limit=2, timing=timing)
-        until(lambda: renewed[vars(backend)["_node"]], "it should look for what it missed before it listened")
+        until(lambda: renewed[node_of(backend)], "it should look for what it missed before it listened")
         return backend
 
     monkeypatch.setattr(Node, "renew", count)
@@ -202,7 +209,7 @@ def open_stream() -> Iterator[Callable[[Backend, Instance], Stream]]:
 
     yield open_stream
     for backend, stream in opened:
-        backend.hub.close(stream)
+        hub_of(backend).close(stream)
 
 
 @pytest.fixture

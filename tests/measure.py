@@ -21,6 +21,7 @@ from redis import Redis
 from tests.support.actors import APP, DAY
 from tests.support.costs import costs, opened
 from tests.support.engines import PATIENT
+from tests.support.inside import store_of
 from tests.support.redis_server import RedisServer
 from tests.support.redis_watch import Cost, Watch, cost
 from tests.support.server import Server
@@ -85,7 +86,7 @@ def renewal(tabs: int) -> Cost:
         stack.enter_context(closing(backend))
         watch.asked("sweep", SHARDS)  # the renewal with which it begins
         for number in range(tabs):
-            tab, _ = backend.store.admit(_newcomer(f"user-{number}"), 1)
+            tab, _ = store_of(backend).admit(_newcomer(f"user-{number}"), 1)
             backend.attach(tab.id, lambda: None)
         watch.asked()
         backend.renew()

@@ -32,8 +32,7 @@ def open_stream(hub: Hub, instance: str = "tab-1", user: str = "alice") -> Strea
 def attached(hub: Hub, number: int, instance: str = "tab-1") -> Stream:
     """A stream that the store has given this number."""
     stream = open_stream(hub, instance)
-    stream.number = number
-    hub.attached(instance, number)
+    hub.attach(stream, number)
     return stream
 
 
@@ -171,11 +170,9 @@ def test_two_streams_attached_in_one_order_and_told_in_the_other(hub: Hub) -> No
     # Two pages of one tab open at once. The store attaches the first as 1 and the second as 2. Then the thread of
     # the second is quicker: it tells the hub first, and the first one's number is not known there yet.
     first, second = open_stream(hub), open_stream(hub)
-    second.number = 2
-    hub.attached("tab-1", 2)
+    hub.attach(second, 2)
     assert first.take() == second.take() == [], "nobody is sent away as long as nobody is known to be older"
-    first.number = 1
-    hub.attached("tab-1", 1)
+    hub.attach(first, 1)
     assert first.take() == [MOVED]
     assert second.take() == []
 
@@ -183,8 +180,7 @@ def test_two_streams_attached_in_one_order_and_told_in_the_other(hub: Hub) -> No
 def test_of_many_streams_only_the_newest_stays(hub: Hub) -> None:
     streams = {number: open_stream(hub) for number in (3, 1, 5, 2, 4)}
     for number, stream in streams.items():
-        stream.number = number
-        hub.attached("tab-1", number)
+        hub.attach(stream, number)
     assert streams.pop(5).take() == []
     assert [stream.take() for stream in streams.values()] == [[MOVED]] * 4
 
@@ -197,7 +193,7 @@ def test_a_stream_of_another_tab_has_not_moved(hub: Hub) -> None:
 
 def test_a_number_that_was_told_twice_moves_nobody(hub: Hub) -> None:
     stream = attached(hub, 1)
-    hub.attached("tab-1", 1)
+    hub.moved("tab-1", 1)
     assert stream.take() == []
 
 
@@ -315,7 +311,7 @@ def test_streams_that_open_and_close_while_others_post_leave_nothing_behind(hub:
         while not stop.is_set():
             hub.post(APP, "alice", InstancesChanged())
             hub.end("tab-0", GONE)
-            hub.attached("tab-1", 1)
+            hub.moved("tab-1", 1)
 
     def come_and_go(worker: int) -> None:
         for n in range(500 * rounds):

@@ -13,10 +13,10 @@ import pytest
 
 from tests.support.actors import APP, GRACE, Clock, Person
 from tests.support.engines import MORTAL
+from tests.support.inside import store_of
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.waiting import until
 from tim import EVENT, TYPES, Backend, Client
-from tim.admin import Admin
 from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone
 from tim.hub import End, InstancesChanged, Missed, Stream
@@ -110,14 +110,14 @@ def test_who_has_ended_meanwhile_hears_the_true_reason(
         log_in(there)
         log_in(there)
     elif reason == TYPES.KICKED_OUT_REST_API:
-        Admin(there).kick("alice")
+        there.admin().kick("alice")
     elif reason == LOGGED_OUT:
         there.logout(tab.id)
     else:
         silence(100)
     assert stream.take().count(Missed()) == 0, "it has not heard anything yet"
     here.renew()
-    gone = there.store.get(tab.id).gone
+    gone = store_of(there).get(tab.id).gone
     assert gone is not None
     assert gone.reason == reason
     assert end_of(stream) == End(CLOSE_CODES[reason], gone)
@@ -129,9 +129,9 @@ def test_who_was_away_too_long_takes_a_seat_again_where_one_is_free(
     tab = log_in(here)
     stream = open_stream(here, tab)
     silence(MORTAL.lease + GRACE)
-    assert there.store.get(tab.id).gone is not None
+    assert store_of(there).get(tab.id).gone is not None
     here.renew()
-    back = there.store.get(tab.id)
+    back = store_of(there).get(tab.id)
     assert back.online
     assert (back.since, back.generation > tab.generation) == (tab.since, True)
     assert not any(isinstance(item, End) for item in stream.take())
@@ -147,7 +147,7 @@ def test_who_was_away_too_long_and_finds_no_seat_hears_who_has_it(
     end = end_of(stream)
     assert end.gone is not None
     assert (end.gone.reason, end.gone.by) == (TYPES.KICKED_OUT_MULT_ACCOUNT, CHROME)
-    assert all(there.store.get(each.instance).online for each in seated), "nobody has left for it"
+    assert all(store_of(there).get(each.instance).online for each in seated), "nobody has left for it"
 
 
 def test_a_tab_that_went_elsewhere_meanwhile_is_told_that_it_has_moved(
@@ -161,8 +161,8 @@ def test_a_tab_that_went_elsewhere_meanwhile_is_told_that_it_has_moved(
     assert end_of(old) == End(CLOSE_MOVED)
     here.detach(old)
     assert not any(isinstance(item, End) for item in new.take())
-    assert there.store.get(tab.id).stream == new.number
-    assert there.store.get(tab.id).online
+    assert store_of(there).get(tab.id).stream == new.number
+    assert store_of(there).get(tab.id).online
 
 
 def test_who_left_meanwhile_is_not_brought_back(
@@ -171,10 +171,10 @@ def test_who_left_meanwhile_is_not_brought_back(
     tab = log_in(here)
     stream = open_stream(here, tab)
     silence()
-    buried = there.store.get(tab.id)
+    buried = store_of(there).get(tab.id)
     here.detach(stream)
     here.renew()
-    assert there.store.get(tab.id) == buried
+    assert store_of(there).get(tab.id) == buried
 
 
 def test_readers_get_what_they_missed_and_each_once(
@@ -225,16 +225,16 @@ def test_one_with_much_to_make_up_for_is_not_held_to_be_dead_meanwhile(
     for tab in tabs:
         open_stream(here, tab)
     silence()
-    attach = here.store.attach_again
+    attach = store_of(here).attach_again
 
     def takes_a_second(*words: Any) -> Instance | None:
         silence(1)
         return attach(*words)
 
     monkeypatch.setattr("tim.node.AT_A_TIME", 5)
-    monkeypatch.setattr(here.store, "attach_again", takes_a_second)
+    monkeypatch.setattr(store_of(here), "attach_again", takes_a_second)
     here.renew()
-    assert all(there.store.get(tab.id).online for tab in tabs)
+    assert all(store_of(there).get(tab.id).online for tab in tabs)
 
 
 # Interleavings
@@ -246,31 +246,31 @@ def test_a_tab_that_leaves_while_it_is_attached_again_is_detached(
     tab = log_in(here)
     stream = open_stream(here, tab)
     silence()
-    attach = here.store.attach_again
+    attach = store_of(here).attach_again
 
     def attaches_and_the_tab_leaves(*words: Any) -> Instance | None:
         attached = attach(*words)
         here.detach(stream)
         return attached
 
-    monkeypatch.setattr(here.store, "attach_again", attaches_and_the_tab_leaves)
+    monkeypatch.setattr(store_of(here), "attach_again", attaches_and_the_tab_leaves)
     here.renew()
-    assert not there.store.get(tab.id).online
+    assert not store_of(there).get(tab.id).online
 
 
 def test_a_tab_that_comes_while_the_store_is_asked_stays(
     here: Backend, there: Backend, silence: Silence, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tab, attached = log_in(here), here.store.attached
+    tab, attached = log_in(here), store_of(here).attached
 
     def comes_meanwhile(node: str) -> dict[str, int]:
         open_stream(here, tab)
         return attached(node)
 
     silence()
-    monkeypatch.setattr(here.store, "attached", comes_meanwhile)
+    monkeypatch.setattr(store_of(here), "attached", comes_meanwhile)
     here.renew()
-    assert there.store.get(tab.id).online
+    assert store_of(there).get(tab.id).online
 
 
 def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_own(
@@ -279,16 +279,18 @@ def test_one_that_stands_still_before_it_looks_who_is_due_ends_no_stream_of_its_
     tab = log_in(here)
     stream = open_stream(here, tab)
 
-    def stands_still(sweep: Callable[[], list[Instance]] = here.store.sweep) -> list[Instance]:
+    sweep = store_of(here).sweep
+
+    def stands_still() -> list[Instance]:
         silence()
         clock.advance(GRACE)  # and before anybody else finds that the time of the tab is over
         return sweep()
 
     with monkeypatch.context() as patch:
-        patch.setattr(here.store, "sweep", stands_still)
+        patch.setattr(store_of(here), "sweep", stands_still)
         here.renew()
     here.renew()
-    assert here.store.get(tab.id).online
+    assert store_of(here).get(tab.id).online
     assert not any(isinstance(item, End) for item in stream.take())
 
 
@@ -298,18 +300,18 @@ def test_a_tab_that_moved_elsewhere_meanwhile_stays_there(
     tab = log_in(here)
     old = open_stream(here, tab)
     silence()
-    attached, moved = here.store.attached, []
+    attached, moved = store_of(here).attached, []
 
     def lists_and_the_tab_moves(node: str) -> dict[str, int]:
         streams = attached(node)
         moved.append(open_stream(there, tab))
         return streams
 
-    monkeypatch.setattr(here.store, "attached", lists_and_the_tab_moves)
+    monkeypatch.setattr(store_of(here), "attached", lists_and_the_tab_moves)
     here.renew()
     assert end_of(old).code == CLOSE_MOVED
     assert [item for item in moved[0].take() if isinstance(item, End)] == []
-    assert there.store.get(tab.id).stream == moved[0].number
+    assert store_of(there).get(tab.id).stream == moved[0].number
 
 
 def test_one_that_was_evicted_meanwhile_signs_nobody_out(
@@ -318,16 +320,16 @@ def test_one_that_was_evicted_meanwhile_signs_nobody_out(
     here.save_limits(Limits(online_web_instances=2))
     there.save_limits(Limits(online_web_instances=2))
     mine, other = log_in(here), log_in(here)
-    sign_out = here.store.sign_out
+    sign_out = store_of(here).sign_out
 
     def is_evicted_first(id: str, target: str) -> Instance | None:
         log_in(there)
         return sign_out(id, target)
 
-    monkeypatch.setattr(here.store, "sign_out", is_evicted_first)
+    monkeypatch.setattr(store_of(here), "sign_out", is_evicted_first)
     with pytest.raises(InstanceGone):
         here.sign_out(mine.id, other.id)
-    assert there.store.get(other.id).gone is None
+    assert store_of(there).get(other.id).gone is None
 
 
 def test_limits_that_are_saved_elsewhere_change_the_lists_that_are_open_here(
@@ -362,9 +364,9 @@ def test_one_whose_page_has_come_back_elsewhere_is_not_ended_by_its_connection_h
     old.serve(tab.id)
     new.serve_again(tab.id)
     old.log_out()  # it has not been told yet that it has moved
-    assert there.store.get(tab.id).online
+    assert store_of(there).get(tab.id).online
     new.log_out()
-    gone = there.store.get(tab.id).gone
+    gone = store_of(there).get(tab.id).gone
     assert gone is not None
     assert gone.reason == LOGGED_OUT
     for page in (old, new):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.actors import APP, GRACE, Clock, Person
 from tests.support.engines import MORTAL
+from tests.support.inside import store_of
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -69,7 +70,7 @@ def becomes_detached(here: Backend, there: Backend, instance: Instance) -> None:
 
     def is_detached() -> bool:
         here.renew()
-        return not there.store.get(instance.id).online
+        return not store_of(there).get(instance.id).online
 
     until(is_detached, "it should be detached")
 
@@ -94,10 +95,10 @@ def test_a_stream_that_closes_while_the_store_is_away_is_detached_when_it_is_bac
     stream, _ = open_stream(here, closes), open_stream(here, stays)
     line.cuts()
     here.detach(stream)
-    assert there.store.get(closes.id).online
+    assert store_of(there).get(closes.id).online
     line.passes()
     becomes_detached(here, there, closes)
-    assert there.store.get(stays.id).online
+    assert store_of(there).get(stays.id).online
 
 
 def test_one_that_could_not_be_detached_is_detached_later(
@@ -106,7 +107,7 @@ def test_one_that_could_not_be_detached_is_detached_later(
     tab = log_in(here)
     stream = open_stream(here, tab)
     with monkeypatch.context() as away:
-        away.setattr(here.store, "detach", unavailable)
+        away.setattr(store_of(here), "detach", unavailable)
         here.detach(stream)
     becomes_detached(here, there, tab)
 
@@ -120,9 +121,9 @@ def test_a_stream_whose_opening_was_not_answered_does_not_stay_open_in_the_store
     with pytest.raises(StoreUnavailable):
         here.attach(tab.id, lambda: None)
     assert line.dropped == 2
-    until(lambda: not there.store.get(tab.id).online, "nobody has it open")
+    until(lambda: not store_of(there).get(tab.id).online, "nobody has it open")
     clock.advance(GRACE)
-    gone = there.store.get(tab.id).gone
+    gone = store_of(there).get(tab.id).gone
     assert gone is not None
     assert gone.reason == AWAY
 
@@ -138,7 +139,8 @@ def test_nor_does_it_where_the_tab_was_open_before_and_closes_later(
     with pytest.raises(StoreUnavailable):
         here.attach(tab.id, lambda: None)
     until(
-        lambda: older.number == there.store.get(tab.id).stream, "the one that is open here is what the store has open"
+        lambda: older.number == store_of(there).get(tab.id).stream,
+        "the one that is open here is what the store has open",
     )
     assert End(CLOSE_MOVED) not in older.take(), "no other page has it"
     here.detach(older)
@@ -182,7 +184,7 @@ def test_with_every_hint_lost_a_renewal_says_who_has_ended(
     until(lambda: line.dropped >= 2, "the hints should be lost")
     assert not any(isinstance(item, End) for stream in streams for item in stream.take())
     here.renew()
-    gone = [there.store.get(stream.instance).gone for stream in streams]
+    gone = [store_of(there).get(stream.instance).gone for stream in streams]
     assert [stream.take()[-1] for stream in streams] == [End(CLOSE_CODES[each.reason], each) for each in gone if each]
 
 
@@ -200,7 +202,7 @@ def test_a_line_that_broke_makes_up_for_what_was_said_meanwhile_by_itself(
     line.breaks()
     tab.reads("missed")
     line.drops_hints()
-    there.store.remove(alice.instances()[0].id, Gone(TYPES.KICKED_OUT_REST_API, 0))
+    store_of(there).remove(alice.instances()[0].id, Gone(TYPES.KICKED_OUT_REST_API, 0))
     line.passes()
     line.breaks()
     tab.is_kicked_out(TYPES.KICKED_OUT_REST_API)
@@ -225,9 +227,9 @@ def test_one_that_was_forgotten_and_whose_joining_was_not_answered_attaches_its_
     open_stream(here, tab)
     silence(there, clock)
     lose_a_renewal(here, line, after=SHARDS)
-    assert not there.store.get(tab.id).online
+    assert not store_of(there).get(tab.id).online
     here.renew()
-    assert there.store.get(tab.id).online
+    assert store_of(there).get(tab.id).online
 
 
 def test_one_that_has_joined_again_and_then_got_no_answer_attaches_its_streams_again(
@@ -237,9 +239,9 @@ def test_one_that_has_joined_again_and_then_got_no_answer_attaches_its_streams_a
     open_stream(here, tab)
     silence(there, clock)
     lose_a_renewal(here, line, after=2 * SHARDS)
-    assert not there.store.get(tab.id).online
+    assert not store_of(there).get(tab.id).online
     here.renew()
-    assert there.store.get(tab.id).online
+    assert store_of(there).get(tab.id).online
 
 
 def test_after_a_renewal_that_was_not_answered_it_looks_for_what_it_missed(

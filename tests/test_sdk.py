@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.support.actors import APP, GRACE, ATab, Clock, Person, allows, messages
+from tests.support.inside import hub_of, store_of
 from tests.support.waiting import PATIENCE, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
-from tim.admin import Admin
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import SettingError, StoreUnavailable
 from tim.hub import MAILBOX, End, News
@@ -38,7 +38,7 @@ def code(call: Callable[[], object]) -> int:
 def says_many(backend: Backend, to: str, texts: list[str]) -> None:
     """An administrator says so much to `to`: an instance may not."""
     for text in texts:
-        Admin(backend).send(ADMINISTRATOR, to, text)
+        backend.admin().send(ADMINISTRATOR, to, text)
 
 
 def names(tab: ATab) -> list[str]:
@@ -191,7 +191,7 @@ def test_an_end_whose_hint_was_lost_is_heard_with_the_next_renewal(person: Perso
     alice = person("alice")
     tab = alice.logs_in("A")
     [instance] = alice.instances()
-    backend.store.remove(instance.id, Gone(why, 0))
+    store_of(backend).remove(instance.id, Gone(why, 0))
     backend.renew()
     tab.is_kicked_out(why)
     backend.renew()
@@ -206,7 +206,7 @@ def test_what_nobody_has_told_it_is_heard_by_itself_within_the_renewal_period(
     alice = Person(backend, "alice")
     tab = alice.logs_in("A")
     [instance] = alice.instances()
-    backend.store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))
+    store_of(backend).remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))
     tab.is_kicked_out(TYPES.KICKED_OUT_REST_API)
     alice.leaves()
 
@@ -221,7 +221,7 @@ def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backe
     backend.sign_out(mine.id, other.id)
     there.hears(EVENT.SDK_NOT_READY)
     assert there.heard(EVENT.KICKED_OUT) == [], "that was no kick by the server"
-    assert backend.store.get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)
+    assert store_of(backend).get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)
     alice.has_tabs("A")
     here.is_ready()
     stranger.is_ready()
@@ -235,7 +235,7 @@ def test_a_stream_whose_successor_has_come_and_gone_does_not_go_on_as_if_it_were
     # first page must not believe that it has.
     alice = person("alice")
     instance = backend.login(APP, "alice", alice.user_sig(), Client("A", "203.0.113.7"))
-    attach, first = backend.store.attach, threading.Event()
+    attach, first = store_of(backend).attach, threading.Event()
 
     def slowly(id: str, node: str, limit: int) -> Instance:
         attached = attach(id, node, limit)
@@ -244,9 +244,9 @@ def test_a_stream_whose_successor_has_come_and_gone_does_not_go_on_as_if_it_were
             Tab(backend, id, lambda: None).close()
         return attached
 
-    monkeypatch.setattr(backend.store, "attach", slowly)
+    monkeypatch.setattr(store_of(backend), "attach", slowly)
     tab = Tab(backend, instance.id, lambda: None)
-    assert backend.store.get(instance.id).online or any(isinstance(item, End) for item in tab.read())
+    assert store_of(backend).get(instance.id).online or any(isinstance(item, End) for item in tab.read())
     tab.close()
 
 
@@ -264,17 +264,17 @@ def test_an_instance_that_is_never_attached_gives_its_seat_back(
 def test_who_comes_in_the_very_moment_in_which_the_seat_is_given_up_has_it(
     person: Persons, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attach = backend.store.attach
+    attach = store_of(backend).attach
 
     def given_up_before(*words: Any) -> Instance:
         clock.advance(GRACE)
         backend.renew()
         return attach(*words)
 
-    monkeypatch.setattr(backend.store, "attach", given_up_before)
+    monkeypatch.setattr(store_of(backend), "attach", given_up_before)
     alice = person("alice")
     tab = alice.logs_in()
-    monkeypatch.setattr(backend.store, "attach", attach)
+    monkeypatch.setattr(store_of(backend), "attach", attach)
     tab.says("alice", "hello")
     assert tab.heard(EVENT.SDK_NOT_READY) == []
     assert [instance.online for instance in alice.instances()] == [True]
@@ -339,7 +339,7 @@ def test_who_was_kicked_out_sends_nothing(person: Persons, backend: Backend) -> 
     first, _ = alice.logs_in("A"), alice.logs_in("B")
     first.is_kicked_out(MULT_ACCOUNT)
     assert code(lambda: first.says("alice", "too late")) == 2024
-    assert backend.store.history(APP, "alice", 0, 10) == []
+    assert store_of(backend).history(APP, "alice", 0, 10) == []
 
 
 def test_who_is_not_ready_yet_sends_nothing(person: Persons, backend: Backend) -> None:
@@ -353,7 +353,7 @@ def test_who_is_not_ready_yet_sends_nothing(person: Persons, backend: Backend) -
     tab.sdk.login("bob", bob.user_sig())
     tab.is_ready()
     assert answers == [2999]
-    assert [message.text for message in backend.store.history(APP, "alice", 0, 10)] == ["are you there?"]
+    assert [message.text for message in store_of(backend).history(APP, "alice", 0, 10)] == ["are you there?"]
 
 
 def test_nobody_can_write_to_an_account_that_does_not_exist(person: Persons) -> None:
@@ -556,14 +556,14 @@ def test_two_hints_that_overtake_each_other_are_put_in_order(person: Persons, ba
     alice.logs_in("A")
     [sender] = alice.instances()
     tab = bob.logs_in("B")
-    one = backend.store.append(APP, sender.id, "bob", "one", "1")[1]
-    two = backend.store.append(APP, sender.id, "bob", "two", "2")[1]
+    one = store_of(backend).append(APP, sender.id, "bob", "one", "1")[1]
+    two = store_of(backend).append(APP, sender.id, "bob", "two", "2")[1]
     assert one is not None
     assert two is not None
-    backend.hub.post(APP, "bob", two)
+    hub_of(backend).post(APP, "bob", two)
     tab.reads("one", "two")
-    backend.hub.post(APP, "bob", one)
-    backend.hub.post(APP, "bob", two)
+    hub_of(backend).post(APP, "bob", one)
+    hub_of(backend).post(APP, "bob", two)
     backend.send(sender.id, "bob", "three")
     tab.reads("one", "two", "three")
 
@@ -573,7 +573,7 @@ def test_a_message_whose_hint_was_lost_comes_with_the_next_one(person: Persons, 
     alice.logs_in("A")
     [sender] = alice.instances()
     tab = bob.logs_in("B")
-    backend.store.append(APP, sender.id, "bob", "one", "1")
+    store_of(backend).append(APP, sender.id, "bob", "one", "1")
     backend.send(sender.id, "bob", "two")
     tab.reads("one", "two")
 
@@ -623,7 +623,7 @@ def test_whoever_logs_in_while_many_speak_misses_nothing(
         bob.logs_in("before").sdk.logout()
         with ThreadPoolExecutor(len(speaking)) as pool:
             running = [pool.submit(speak, tab, bob.user_id) for tab in speaking]
-            until(lambda bob=bob: backend.store.history(APP, bob.user_id, 0, 1), "nobody speaks")  # type: ignore[misc]
+            until(lambda bob=bob: store_of(backend).history(APP, bob.user_id, 0, 1), "nobody speaks")  # type: ignore[misc]
             tab = bob.logs_in("meanwhile")
             for one in running:
                 one.result()
@@ -825,7 +825,7 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
     # The login is done; then the store does not answer when the tab reads what waits for it.
     alice = person("alice")
     tab = alice.opens("A")
-    history, failed = backend.store.history, threading.Event()
+    history, failed = store_of(backend).history, threading.Event()
 
     def fails_once(*words: Any, **more: Any) -> list[Message]:
         if not failed.is_set():
@@ -833,7 +833,7 @@ def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
             raise StoreUnavailable("it is restarting")
         return history(*words, **more)
 
-    monkeypatch.setattr(backend.store, "history", fails_once)
+    monkeypatch.setattr(store_of(backend), "history", fails_once)
     tab.sdk.login("alice", alice.user_sig())
     tab.is_ready()
     assert failed.is_set()
@@ -846,14 +846,14 @@ def test_a_store_that_stays_away_is_told_once_and_not_with_every_attempt(
 ) -> None:
     alice = person("alice")
     tab = alice.opens("A")
-    history, attempts = backend.store.history, count(1)
+    history, attempts = store_of(backend).history, count(1)
 
-    def fails_ten_times(app: int, user: str, after: int, limit: int) -> list[Message]:
+    def fails_ten_times(app: int, user: str, after: int, limit: int, up_to: int) -> list[Message]:
         if next(attempts) <= 10:
             raise StoreUnavailable("it is restarting")
-        return history(app, user, after, limit)
+        return history(app, user, after, limit, up_to)
 
-    monkeypatch.setattr(backend.store, "history", fails_ten_times)
+    monkeypatch.setattr(store_of(backend), "history", fails_ten_times)
     tab.sdk.login("alice", alice.user_sig())
     tab.is_ready()
     assert next(attempts) > 10
@@ -927,7 +927,7 @@ def test_logins_and_logouts_at_once_leave_who_is_left_and_nobody_else(
         list(pool.map(come_and_go, tabs))
     alice.has_tabs()
     alice.leaves()
-    assert len(backend.hub) == 0, "no stream is left open"
+    assert len(hub_of(backend)) == 0, "no stream is left open"
     assert all(tab.heard(EVENT.KICKED_OUT) == [] for tab in tabs)
 
 
@@ -935,7 +935,7 @@ def test_a_finished_tab_leaves_no_thread_and_no_stream(person: Persons, backend:
     alice = person("alice")
     for n in range(20):
         alice.logs_in(f"{n}")
-    until(lambda: len(backend.hub) == 1, "only the last one's stream is open")
+    until(lambda: len(hub_of(backend)) == 1, "only the last one's stream is open")
     alice.has_running(1)
 
 

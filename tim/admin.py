@@ -1,41 +1,48 @@
-"""What an administrator of the app may do to its accounts."""
+"""What an administrator of the app can do to its accounts."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from tim.backend import Backend
 from tim.ends import TYPES, Gone
 from tim.errors import BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
 from tim.model import Instance, Message
+from tim.node import Node
 from tim.rules import ADMINISTRATOR, USER_ID, check_text, check_user_id
+from tim.store.base import Store
+from tim.usersig import Ticket
 
 
 class Admin:
-    """The accounts of one backend's app, for whoever `check` lets in."""
+    """The accounts of one app, made by `Backend.admin`. Call `check` first.
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._store = backend.store
-        self._app = backend.sdk_app_id
+    Args:
+        verify: `Backend.verify`.
+    """
+
+    def __init__(self, app: int, store: Store, node: Node, verify: Callable[[int, str, str, str], Ticket]) -> None:
+        self._app = app
+        self._store = store
+        self._node = node
+        self._verify = verify
 
     def check(self, sdk_app_id: int, identifier: str, user_sig: str, address: str) -> None:
-        """Let an administrator pass.
+        """Check that this is the administrator of the app, with a valid UserSig.
 
         Raises:
-            NotAdministrator: `identifier` is none.
+            NotAdministrator: `identifier` is another account.
             UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable: as for a login.
         """
         if identifier != ADMINISTRATOR:
             raise NotAdministrator(ADMINISTRATOR)
-        ticket = self._backend.verify(sdk_app_id, identifier, user_sig, address)
+        ticket = self._verify(sdk_app_id, identifier, user_sig, address)
         if ticket.made < self._store.revoked_before(self._app, identifier):
             raise UserSigRevoked
 
     def kick_instance(self, user_id: str, number: int) -> None:
-        """End one live instance of the account, by its number in `instances`, and no other. Revokes nothing.
+        """End one live instance of the account, by its number in `instances`. Revokes no UserSig.
 
         Raises:
             BadParameter: the account has no live instance with this number.
@@ -46,48 +53,54 @@ class Admin:
             raise NoSuchAccount(user)
         for instance in self.instances(user):
             if instance.generation == number:
-                self._backend.notify_ended([self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))])
+                ended = self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))
+                self._node.notify(self._app, ended=[ended])
                 return
         raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
 
     def kick(self, user_id: str) -> None:
-        """End every instance of the account. Revokes the UserSigs made until now; one made after this returns is valid.
+        """End every instance of the account, and revoke the UserSigs made until now.
 
-        It takes up to a second: a UserSig says only in which second it was made.
+        Returns at the next whole second, because a UserSig says only in which second it was made. One made after
+        the return is valid.
 
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
         left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
-        self._backend.notify_ended(kicked)
+        self._node.notify(self._app, ended=kicked)
         time.sleep(left)
 
     def import_account(self, user_id: str) -> None:
-        """The account exists from now on, and can be sent messages before it has ever logged in."""
+        """Create the account, so that it can get messages before its first login.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
         self._store.import_account(self._app, check_user_id(user_id, "UserID"))
 
     def imported(self, user_ids: Collection[str]) -> set[str]:
-        """Those of the accounts that exist; what can be no UserID is none."""
+        """Return those of the accounts that exist. A string that breaks the rule for UserIDs does not exist."""
         return self._store.accounts(self._app, [id for id in user_ids if USER_ID.fullmatch(id)])
 
     def delete(self, user_id: str) -> None:
-        """End every instance of the account, and forget it and its messages.
+        """End every instance of the account, and delete the account and its messages.
 
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        self._backend.notify_ended(self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
+        self._node.notify(self._app, ended=self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
 
     def instances(self, user_id: str) -> list[Instance]:
-        """The live instances of the account."""
+        """Return the live instances of the account, oldest first."""
         return self._store.instances(self._app, user_id)
 
     def send(self, sender: str, to: str, text: str, message_id: str | None = None, *, copy: bool = True) -> Message:
-        """Send a message in the name of `sender`, who need not be online, nor exist.
+        """Send a message in the name of `sender`, online or not. The account of `sender` need not exist.
 
         Args:
-            message_id: the same one again is the same message again.
-            copy: whether the sender's own instances and log get it as well.
+            message_id: repeating it repeats the same message. Random by default.
+            copy: whether the log and the instances of `sender` get the message as well.
 
         Raises:
             BadParameter, MessageTooLong, NoSuchAccount, StoreUnavailable.
@@ -96,9 +109,7 @@ class Admin:
         check_user_id(to, "To_Account")
         id = message_id or secrets.token_hex(16)
         sent, received = self._store.deliver(self._app, sender, to, check_text(text), id, copy=copy)
-        for user, message in ((sender, sent), (to, received)):
-            if message is not None:
-                self._backend.hub.post(self._app, user, message)
+        self._node.notify(self._app, written=[(sender, sent), (to, received)])
         newest = received or sent
         assert newest is not None, "a receiver always has a copy"
         return newest

@@ -1,34 +1,32 @@
-"""The service of one app: rules, store and hub put together.
-
-Each method decides in the store, by one of its verbs, and tells the hub afterwards.
-"""
+"""The service of one app: each call is one verb of the store, and then the notifications of what it did."""
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from tim import usersig
+from tim.admin import Admin
 from tim.attempts import Attempts
-from tim.ends import AWAY, LOGGED_OUT, UNKNOWN, Client, Gone
+from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp, UserSigRefused, UserSigRevoked
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.latest import Latest
-from tim.model import Instance, Limits, Message
+from tim.limits import SavedLimits
+from tim.model import Instance, Limits, Message, unknown_instance
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, check_text, check_user_id, instance_id
+from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
-from tim.secret_file import kept_secret
+from tim.secret_file import secret_beside
 from tim.store import open_store
 from tim.timing import DEFAULT, Timing
 
 DEMO_APP: Final = 1400000000
+"""SDKAppID of the demo app, the default."""
 DETACH_GRACE: Final = 60.0
-"""Seconds a detached instance keeps its seat: what the vendor documents for a lost web network."""
+"""Seconds a detached instance keeps its seat, as the vendor documents for a lost web network."""
 
 
 class Backend:
@@ -37,17 +35,15 @@ class Backend:
     Args:
         url: the store, as `tim.store.open_store` takes it.
         sdk_app_id: the app.
-        secret_key: the app's key, which signs its UserSigs. Without one, a random key is made and kept beside
-            the store's file, for as long as the process where the store is in memory.
-        online_web_instances: how many instances one account may have at a time, 1 to 10, as long as nothing else
-            was saved by `save_limits`.
+        secret_key: the app's key, which signs its UserSigs. A store on Redis needs one. Without one, a random key is
+            made: beside the file of the store, or for the life of a store in memory.
+        online_web_instances: how many instances one account may have at a time, 1 to 10, until `save_limits` is called.
         detach_grace: seconds a detached instance keeps its seat.
-        clock: unix seconds; the only door by which time enters. A store on Redis has its own, the same for all
-            processes, and does not ask this one.
-        timing: how long this process waits, for whatever it waits.
+        clock: returns unix seconds; the only source of time. A store on Redis uses the clock of Redis instead.
+        timing: how long this node waits.
 
     Raises:
-        SettingError: the store cannot be used, or another argument cannot.
+        SettingError: the store or another argument cannot be used.
     """
 
     def __init__(
@@ -62,77 +58,70 @@ class Backend:
         timing: Timing = DEFAULT,
     ) -> None:
         self._timing = timing
-        self._default_limits = self._limits = Limits(online_web_instances)
+        default = check_limits(Limits(online_web_instances))
         if secret_key == "":
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
         self.detach_grace = detach_grace
-        self.hub = Hub()
-        self.store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
-        self.clock = self.store.now
+        self._hub = Hub()
+        self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
         self._latest = Latest(self.clock)
-        self._key = secret_key or _key_beside(url)
-        self._attempts = Attempts(self.store, self.limits)
-        self._limits_read = -math.inf  # when, by the monotonic clock
+        # Each list shows the number of seats.
+        self._limits = SavedLimits(
+            self._store, sdk_app_id, default, timing.limits_age, lambda: self._hub.post_to_all(InstancesChanged())
+        )
+        self._attempts = Attempts(self._store, self.limits)
         try:
-            if not self.store.accounts(sdk_app_id, [ADMINISTRATOR]):  # which may be full
-                self.store.import_account(sdk_app_id, ADMINISTRATOR)
-            self._node = Node(
-                self.store, self.hub, lambda: self.limits().online_web_instances, self._look_at_limits, timing
-            )
+            self._key = secret_key or secret_beside(url)
+            if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
+                self._store.import_account(sdk_app_id, ADMINISTRATOR)
+            self._node = Node(self._store, self._hub, self._limits, timing)
+        except SettingError:
+            self._store.close()
+            raise
         except StoreUnavailable as error:
-            self.store.close()
+            self._store.close()
             raise SettingError("TIM_STORE", str(error)) from None
-        self.notify_ended = self._node.notify_ended
+
+    def clock(self) -> float:
+        """Return the time of the store in unix seconds."""
+        return self._store.now()
 
     def limits(self) -> Limits:
-        """What the app allows now: what was saved last, by any process, half a second ago or longer.
-
-        Raises:
-            StoreUnavailable.
-        """
-        if time.monotonic() >= self._limits_read + self._timing.limits_age:
-            limits = self.store.limits(self.sdk_app_id) or self._default_limits
-            self._limits_read = time.monotonic()
-            if limits != self._limits:
-                self._limits = limits
-                self.hub.post_to_all(InstancesChanged())  # each list says how many instances there may be
-        return self._limits
+        """Return the limits that any node saved last, at most half a second old. Raises StoreUnavailable."""
+        return self._limits.now()
 
     def save_limits(self, limits: Limits) -> None:
-        """Save what the app allows. It holds in every process for what begins a second later; open tabs show it
-        at once, or within the renewal period where the notification is lost.
+        """Save what the app allows. Every node uses it for calls that begin a second later.
+
+        Open tabs show it at once, or within the renewal period where the notification is lost.
 
         Raises:
+            SettingError: a limit is out of range.
             StoreUnavailable.
         """
-        self.store.save_limits(self.sdk_app_id, limits)
-        self._look_at_limits()
-
-    def _look_at_limits(self) -> None:
-        self._limits_read = -math.inf
-        self.limits()
+        self._limits.save(limits)
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
-        """One SDK instance, as `TIM.create({SDKAppID})` makes one in a page."""
+        """Return one SDK instance, as `TIM.create({SDKAppID})` does in a page."""
         return TIM(self, sdk_app_id, client or Client("Python", "this machine"), self._timing)
 
     def user_sig(self, user_id: str, expire: int = 7 * 86400) -> str:
-        """A UserSig for `user_id` that lives `expire` seconds; for tests and trying things out.
+        """Return a UserSig for `user_id` that is valid for `expire` seconds, for tests and demos.
 
         Raises:
-            BadParameter: no such UserID can be.
+            BadParameter: `user_id` breaks the rule for UserIDs.
         """
         return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
 
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> usersig.Ticket:
-        """What the UserSig says, if its signature opens the account now; whether it was revoked, the store knows.
+        """Verify the signature and the dates of a UserSig. Whether it was revoked, `admit` checks.
 
         Args:
-            address: where the request comes from. Failures from it are counted; one that verifies never waits.
+            address: where the request comes from. A failure counts for it; a valid UserSig never waits.
 
         Raises:
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures.
+            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
         """
         check_user_id(user_id)
         if sdk_app_id != self.sdk_app_id:
@@ -144,20 +133,16 @@ class Backend:
             raise
 
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
-        """`verify` and `admit` in one.
-
-        Raises:
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
-        """
+        """Call `verify` and `admit`; raises what they raise."""
         return self.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
 
     def admit(self, ticket: usersig.Ticket, client: Client, id: str | None = None) -> Instance:
-        """Admit an instance of the account that `verify` has opened, and send away whoever had to leave.
+        """Admit an instance of the account of a verified UserSig, and evict instances over the limit.
 
         The instance is detached until it is attached.
 
         Args:
-            id: of the instance; the same one again is the same login again. Made at random where none is given.
+            id: of the instance; repeating an id repeats the same login. Random by default.
 
         Raises:
             UserSigRevoked, TooManyFailures, StoreUnavailable.
@@ -166,126 +151,149 @@ class Backend:
         id = id or instance_id(app, user, secrets.token_hex(16))
         newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
         try:
-            instance, evicted = self.store.admit(newcomer, self.limits().online_web_instances, ticket.made)
+            instance, evicted = self._store.admit(newcomer, self._limits.seats(), ticket.made)
         except UserSigRevoked:
             self._attempts.failed(app, user, client.address)
             raise
-        self.notify_ended(evicted)
-        self.hub.post(instance.app, instance.user, InstancesChanged())
+        self._node.notify(app, ended=evicted, changed=user)
         return instance
 
     def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
-        """Open the stream of an instance; an older one of the same instance learns that it has moved.
+        """Open a stream of an instance. An older stream of the same instance ends with CLOSE_MOVED.
 
-        Returns the instance, its stream, and the number of the newest message that its account had been shown
-        before: from here on, whatever comes counts as shown.
+        Returns the instance, its stream, and the account's read cursor before: messages that arrive from now on count
+        as read.
 
         Args:
-            wake: called, from any thread, when something waits in the stream.
+            wake: called, from any thread, when the stream has an item.
 
         Raises:
-            InstanceGone: it has ended; why is in the error.
+            InstanceGone, StoreUnavailable.
         """
         before = self.get(id, or_away=True)
-        # In the hub first: whoever ends the instance from here on finds the stream.
-        stream = self.hub.open(before.app, before.user, id, wake)
+        # Into the hub before the store, so that a notification of the end of the instance finds the stream.
+        stream = self._hub.open(before.app, before.user, id, wake)
         try:
-            shown = self.store.read_seq(before.app, before.user)
-            instance = self.store.attach(id, self._node.name, self.limits().online_web_instances)
+            read_before = self._store.read_seq(before.app, before.user)
+            instance = self._store.attach(id, self._node.name, self._limits.seats())
         except IMError as error:
-            self.hub.close(stream)
+            self._hub.close(stream)
             if isinstance(error, StoreUnavailable):
-                # The store may have it open though nobody was told; or it has to get to know this process again.
+                # The store may have it open though the reply was lost; or this node has to join again.
                 self._node.mark_stale()
             raise
-        stream.number = instance.stream
-        self.hub.attached(id, instance.stream)
-        self.hub.post(instance.app, instance.user, InstancesChanged())
-        return instance, stream, shown
+        self._hub.attach(stream, instance.stream)
+        self._node.notify(instance.app, changed=instance.user, but=stream)  # its reader begins with the list
+        return instance, stream, read_before
+
+    def open_anonymous(self, wake: Callable[[], None]) -> Stream:
+        """Return a stream for a connection without a login: it counts as a stream, and ends when the node stops."""
+        return self._hub.open(0, "", f"anonymous-{secrets.token_hex(8)}", wake)
 
     def detach(self, stream: Stream) -> None:
-        """The stream's line is closed. Its instance keeps the seat for the grace time."""
-        self.hub.close(stream)
+        """Close a stream. Its instance keeps the seat for the grace time."""
+        self._hub.close(stream)
         try:
             if stream.number is not None:
-                # Whether this has closed it or an attempt before that was not answered: the list may have changed.
-                self.store.detach(stream.instance, stream.number)
-                self.hub.post(stream.app, stream.user, InstancesChanged())
+                # Also where the store had it closed already: the reply to an earlier attempt may have been lost.
+                self._store.detach(stream.instance, stream.number)
+                self._node.notify(stream.app, changed=stream.user)
         except StoreUnavailable:
-            self._node.mark_stale()  # it is detached as soon as the store is back
+            self._node.mark_stale()  # the renewal detaches it once the store is back
+
+    def find(self, id: str) -> Instance:
+        """Return the instance, live or ended; UNKNOWN where the store does not have it. Raises StoreUnavailable."""
+        return self._store.get(id)
 
     def get(self, id: str, *, or_away: bool = False) -> Instance:
-        """The live instance with this id; with `or_away` also one that may still come back.
+        """Return the live instance with this id; with `or_away` also one that may still come back.
 
         Raises:
-            InstanceGone: it has ended; why is in the error.
+            InstanceGone, StoreUnavailable.
         """
-        instance = self.store.get(id)
+        instance = self.find(id)
         if instance.app != self.sdk_app_id and instance.gone is None:
-            raise InstanceGone(Gone(UNKNOWN, self.clock()))
+            raise InstanceGone(unknown_instance(id, self.clock()))
         if instance.gone is None or (or_away and instance.gone.reason == AWAY):
             return instance
-        raise InstanceGone(instance.gone)
+        raise InstanceGone(instance)
 
-    def instances(self, instance: Instance) -> list[Instance]:
-        """All live instances of the same account, oldest first."""
-        return self.store.instances(instance.app, instance.user)
+    def instances(self, user_id: str) -> list[Instance]:
+        """Return all live instances of an account, oldest first."""
+        return self._store.instances(self.sdk_app_id, user_id)
 
-    def logout(self, id: str, stream: int | None = None) -> None:
-        """End one instance; twice is once. Where `stream` is given, only if no later stream of it was opened."""
-        self.notify_ended([self.store.remove(id, Gone(LOGGED_OUT, 0), stream)])
+    def history(self, instance: Instance, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
+        """Return the newest `limit` messages, after number `after`, of the log of the instance's account."""
+        return self._store.history(instance.app, instance.user, after, limit, up_to)
+
+    def mark_read(self, instance: Instance, seq: int) -> None:
+        """Set the read cursor of the instance's account to `seq`, unless it is there or further."""
+        self._store.mark_read(instance.app, instance.user, seq)
+
+    def logout(self, id: str, stream: int | None = None) -> Instance | None:
+        """End one instance. Returns it, or None where it had ended before.
+
+        With `stream`, it ends only where this is its newest stream.
+        """
+        ended = self._store.remove(id, Gone(LOGGED_OUT, 0), stream)
+        self._node.notify(self.sdk_app_id, ended=[ended])
+        return ended
 
     def sign_out(self, id: str, other: str) -> None:
-        """End another instance of the same account; one that has ended already stays as it is.
+        """End another instance of the same account. One that has ended already stays as it is.
 
         Raises:
-            InstanceGone: the caller has ended itself.
-            NoSuchInstance: `other` is no instance of its account.
-        """
-        self.notify_ended([self.store.sign_out(id, other)])
-
-    def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
-        """Write a text message into both logs and tell all streams of both accounts.
-
-        Args:
-            message_id: the same one again is the same message again.
-
-        Raises:
-            BadParameter, MessageTooLong, NoSuchAccount, NotReady, InstanceGone, StoreUnavailable.
-        """
-        sent, received = self.store.append(
-            self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id or secrets.token_hex(16)
-        )
-        self.hub.post(self.sdk_app_id, sent.sender, sent)
-        if received is not None:
-            self.hub.post(self.sdk_app_id, to, received)
-        return sent
-
-    def renew(self) -> None:
-        """Tell the store that this process lives, and learn from it what no hint has said.
-
-        Raises:
+            InstanceGone: the calling instance has ended.
+            NoSuchInstance: `other` is not an instance of its account.
             StoreUnavailable.
         """
+        self._node.notify(self.sdk_app_id, ended=[self._store.sign_out(id, other)])
+
+    def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
+        """Write a text message into the logs of both accounts, and notify their streams.
+
+        Args:
+            message_id: repeating it repeats the same message. Random by default.
+
+        Raises:
+            BadParameter, MessageTooLong, NoSuchAccount, NotReady, InstanceGone, TooManyMessages, StoreUnavailable.
+        """
+        message_id = message_id or secrets.token_hex(16)
+        sent, received = self._store.append(self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id)
+        self._node.notify(self.sdk_app_id, written=[(sent.sender, sent), (to, received)])
+        return sent
+
+    def admin(self) -> Admin:
+        """Return what an administrator of the app can do to its accounts."""
+        return Admin(self.sdk_app_id, self._store, self._node, self.verify)
+
+    def online(self) -> dict[str, int]:
+        """Return the number of online instances by node, without nodes that have none. Raises StoreUnavailable."""
+        return self._store.online()
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open at this node."""
+        return len(self._hub)
+
+    @property
+    def full(self) -> bool:
+        """Whether this node has the largest number of streams."""
+        return self._hub.full
+
+    def renew(self) -> None:
+        """Renew the lease of this node, and apply what notifications have not brought. Raises StoreUnavailable."""
         self._node.renew()
 
     def drain(self) -> None:
-        """This process is about to stop: all streams are to come back elsewhere, or later."""
-        self.hub.drain()
+        """End all streams with CLOSE_RESTART, as this node is about to stop, and those that open later."""
+        self._hub.drain()
 
     def close(self) -> None:
-        """Send all streams away, stop the renewal and let go of the store."""
+        """End all streams, stop the renewal and close the store."""
         self._node.stop()
         self.drain()
         deadline = time.monotonic() + self._timing.streams_close
-        while len(self.hub) and time.monotonic() < deadline:
+        while self.streams and time.monotonic() < deadline:
             time.sleep(self._timing.poll)
-        self.store.close()
-
-
-def _key_beside(url: str) -> str:
-    """The app's key where none is given: beside the file of the store, or in `instance/` where it is no file."""
-    scheme, _, path = url.partition("://")
-    if scheme != "sqlite":
-        return kept_secret(Path("instance") / "sdk_secret_key")
-    return kept_secret(Path(path[1:]).parent / "sdk_secret_key") if path else secrets.token_hex(32)
+        self._store.close()

@@ -1,4 +1,4 @@
-"""How an instance ends: the types of a kick, the other reasons, and the codes that a socket closes with."""
+"""How an instance ends: the types of a kick, the other reasons, and the close codes of a socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class TYPES:
-    """What `event.data["type"]` of a KICKED_OUT can be."""
+    """The values of `event.data["type"]` of a KICKED_OUT event, as the vendor's SDK spells them."""
 
     KICKED_OUT_MULT_ACCOUNT: Final = "multipleAccount"
     KICKED_OUT_MULT_DEVICE: Final = "multipleDevice"
@@ -23,12 +23,15 @@ KICKS: Final = frozenset(
         TYPES.KICKED_OUT_REST_API,
     }
 )
+"""The reasons that make a KICKED_OUT event."""
+
 LOGGED_OUT: Final = "loggedOut"
-"""The instance, or another one of its account, logged it out."""
+"""The instance logged out, or another instance of its account signed it out."""
 AWAY: Final = "away"
-"""Its stream stayed closed for longer than the grace time, so its seat was given up."""
+"""Its stream stayed closed for longer than the grace time, so the seat was released."""
 UNKNOWN: Final = "unknown"
-"""The store has never heard of it, or has forgotten it."""
+"""The store does not know the instance, or no longer."""
+
 CLOSE_CODES: Final = {
     TYPES.KICKED_OUT_MULT_ACCOUNT: 4001,
     TYPES.KICKED_OUT_MULT_DEVICE: 4002,
@@ -38,19 +41,18 @@ CLOSE_CODES: Final = {
     AWAY: 4006,
     UNKNOWN: 4007,
 }
-"""How a stream closes when its instance has ended. 4000 to 4999 says: stop, do not come back."""
+"""Close code of a stream by the reason of its instance's end. 4000 to 4999: do not reconnect."""
 CLOSE_MOVED: Final = 4008
-"""Another page of the same tab has the stream now. The instance lives, this page must not fight for it."""
+"""Another page of the same tab has opened a newer stream. The instance lives; this page must not reconnect."""
 CLOSE_RESTART: Final = 1012
-"""This server stops. 1000 to 1999 says: come back, with a pause."""
+"""This node stops. 1000 to 1999: reconnect after a pause."""
 CLOSE_LATER: Final = 1013
-"""Try again later: the reader does not keep up, or the store does not answer. Who comes back gets the whole
-state anew."""
+"""The reader is too slow, or the store does not reply. A reconnect gets the whole state again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who is at the other end: browser and system in words, and the network address."""
+    """A client: browser and operating system in words, and the network address."""
 
     browser: str
     address: str
@@ -61,9 +63,9 @@ class Gone:
     """The end of an instance.
 
     Attributes:
-        reason: one of TYPES, or LOGGED_OUT, AWAY, UNKNOWN of `tim.events`.
+        reason: one of TYPES, or LOGGED_OUT, AWAY, UNKNOWN.
         at: unix seconds.
-        by: who displaced it or logged it out from elsewhere, if anybody did.
+        by: the client that evicted it or signed it out; None where no other client did.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree whose errors carry their evidence.
+"""The errors of the service, as one tree. Each error carries the values that a handler needs.
 
     IMError                     code, message: what the vendor's SDK calls an IMError
     ├── UserSigRefused          70001 … 70014: this UserSig does not open this account
@@ -7,31 +7,33 @@
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
     │   └── NoSuchInstance      70402: the account has none with this id
-    ├── BadFrame                20001: no request of the vendor's SDK
-    ├── NotAdministrator        70403: only an administrator of the app may ask for this
+    ├── BadFrame                20001: not a request of the vendor's SDK
+    ├── NotAdministrator        70403: only an administrator of the app has this permission
     ├── NoSuchAccount           20003: .user_id
     ├── MessageTooLong          80002: .size and .limit, bytes
     ├── NotLoggedIn             2024
-    │   └── InstanceGone        2024: .gone, what ended the instance
+    │   └── InstanceGone        2024: .instance, and .gone, how it ended
     ├── NotReady                2999
     ├── TooManyRequests         60007: .retry_after, seconds
     │   └── TooManyMessages     60007: of one instance in a minute
-    └── StoreUnavailable        60008: it did not answer in time; the same call may be made again later
-        └── NodeForgotten       60008: the store holds this process to be dead, until it joins again
+    └── StoreUnavailable        60008: it did not reply in time; retry the same call later
+        └── NodeForgotten       60008: the lease of this node has expired; it has to join again
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
 
-The code tells a client what to do: below 10000 it is the client's own state (log in, wait for ready); 20000
-to 29999 and 80000 to 99999 the request is refused for what it is; 60000 to 69999 try again later; 70000 to
-79999 the login is refused and needs other credentials or other parameters. The numbers are the vendor's.
+The range of a code tells the client what to do. The numbers are the vendor's.
+
+    0 … 9999                        change the client's state: log in, or wait for SDK_READY
+    20000 … 29999, 80000 … 99999    change the request
+    60000 … 69999                   retry later
+    70000 … 79999                   log in with other credentials or parameters
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from tim.ends import Gone
+from tim.model import Instance
 
 NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999
@@ -72,8 +74,8 @@ class IMError(Exception):
 
     Attributes:
         code: one of the numbers above.
-        message: what is wrong and what to do, for a person.
-        retry_after: seconds after which the same call may succeed, where time is all that helps.
+        message: what is wrong and what to do, in words for a user.
+        retry_after: seconds after which the same call may succeed; None where waiting does not help.
     """
 
     retry_after: int | None = None
@@ -89,7 +91,7 @@ class UserSigRefused(IMError):
 
 
 class UserSigRevoked(UserSigRefused):
-    """An administrator has kicked the account since this UserSig was made: the vendor's kick revokes all before it."""
+    """An administrator has kicked the account since this UserSig was made. A kick revokes all earlier UserSigs."""
 
     def __init__(self) -> None:
         super().__init__(USERSIG_REVOKED, "this UserSig was revoked by an administrator's kick; get a new one")
@@ -103,7 +105,7 @@ class UnknownApp(IMError):
 
 
 class TooManyFailures(IMError):
-    """UserSigs of this account or from this address failed too often; only time helps."""
+    """UserSigs of this account or from this address failed too often. The next attempt has to wait."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
@@ -132,14 +134,14 @@ class NoSuchInstance(BadParameter):
 
 
 class BadFrame(IMError):
-    """What came over the socket is no request: nobody can answer it."""
+    """A frame on the socket is not a request, so there is nothing to reply to."""
 
     def __init__(self, why: str) -> None:
         super().__init__(BAD_FRAME, f"this frame is no request of the SDK: {why}")
 
 
 class NotAdministrator(IMError):
-    """The account that asks is no administrator of the app."""
+    """The calling account is not an administrator of the app."""
 
     def __init__(self, administrator: str) -> None:
         super().__init__(NOT_ADMINISTRATOR, f"only the account {administrator} may ask for this")
@@ -177,15 +179,19 @@ class NotLoggedIn(IMError):
 
 
 class InstanceGone(NotLoggedIn):
-    """The instance has ended, or was never known.
+    """The instance has ended, or the store does not know it.
 
     Attributes:
-        gone: why, when and by whom.
+        instance: the ended instance.
+        gone: its end: the reason, the time, and the client that caused it.
     """
 
-    def __init__(self, gone: Gone) -> None:
-        super().__init__(f"this instance has ended ({gone.reason}); log in again")
-        self.gone = gone
+    def __init__(self, instance: Instance) -> None:
+        if instance.gone is None:
+            raise ValueError(f"instance {instance.id} has not ended")
+        super().__init__(f"this instance has ended ({instance.gone.reason}); log in again")
+        self.instance = instance
+        self.gone = instance.gone
 
 
 class NotReady(IMError):
@@ -198,7 +204,7 @@ class NotReady(IMError):
 
 
 class TooManyRequests(IMError):
-    """The instance has sent as much as it may for now; the same call may be made again later."""
+    """The instance has reached its rate limit. The same call may succeed after `retry_after` seconds."""
 
     retry_after: int
 
@@ -208,16 +214,16 @@ class TooManyRequests(IMError):
 
 
 class TooManyMessages(TooManyRequests):
-    """The instance has sent as many messages as it may in a minute."""
+    """The instance has sent the largest number of messages that one minute allows."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__("this instance has sent as many messages as it may in a minute", math.ceil(seconds))
 
 
 class StoreUnavailable(IMError):
-    """The store did not answer in time. What it was asked for was not done, unless only the answer was lost.
+    """The store did not reply in time. The call had no effect, unless only its reply was lost.
 
-    `message` is for everybody; `str` has the reason as well, which is for the log.
+    `message` is for users; `str` adds the reason, for the log.
     """
 
     retry_after = 5
@@ -230,17 +236,17 @@ class StoreUnavailable(IMError):
 
 
 class NodeForgotten(StoreUnavailable):
-    """The store did not hear of this process for long, or has lost what it knew. It is to join again."""
+    """The lease of this node has expired, or the store has lost its data. The node has to join again."""
 
     def __init__(self) -> None:
         super().__init__("it has to get to know this server again")
 
 
 class SettingError(ValueError):
-    """A setting has a value that cannot be used.
+    """A setting has an unusable value.
 
     Attributes:
-        name: the setting, as its owner spells it.
+        name: the setting, as the caller spells it.
     """
 
     def __init__(self, name: str, message: str) -> None:

@@ -1,7 +1,7 @@
-"""The live streams of this process: one bounded mailbox for each, emptied by one reader.
+"""The open streams of this node: one bounded mailbox each, read by one reader.
 
-The hub knows nothing of the store. Whoever decides something tells it here afterwards, outside every lock of
-the store; what it is told is a hint, and may be told twice.
+The hub does not know the store. After each verb of the store the caller posts here what it did, outside all locks of
+the store. Posting the same notification twice is allowed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
 from tim.model import Message
 
 MAILBOX: Final = 1000
-"""Items that may wait in one mailbox; one more and its reader is too slow."""
+"""Largest number of items in one mailbox. One more closes the stream with CLOSE_LATER."""
 MAILBOX_BYTES: Final = 512 * 1024
-"""Bytes of text that may wait in one mailbox."""
+"""Largest number of bytes of message text in one mailbox."""
 MAX_STREAMS: Final = 10_000
-"""Streams one process takes; beyond it a socket is refused before its upgrade."""
+"""Largest number of streams of one node. One more socket is refused before its upgrade."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstancesChanged:
-    """The list of the account's instances is no longer what it was."""
+    """The list of the account's instances has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Something that this stream should have been told may have been lost; its reader looks for it."""
+    """A notification for this stream may have been lost. The reader compares with the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class End:
     """The last item of a stream.
 
     Attributes:
-        code: what the socket is closed with, from `tim.events`.
-        gone: the end of the instance, where that is why the stream ends.
+        code: close code of the socket, from `tim.ends`.
+        gone: the end of the instance; None where the stream ends and the instance lives.
     """
 
     code: int
@@ -52,25 +52,30 @@ K = TypeVar("K")
 
 
 class Stream:
-    """One open stream of one instance.
-
-    Attributes:
-        number: its number in the store; None until the store has attached it.
-    """
+    """One open stream of one instance."""
 
     def __init__(self, app: int, user: str, instance: str, wake: Callable[[], None]) -> None:
         self.app = app
         self.user = user
         self.instance = instance
-        self.number: int | None = None
+        self._number: int | None = None  # set by the hub alone
         self._wake = wake
         self._lock = threading.Lock()  # owns the three below
         self._items: deque[Item] = deque()
         self._bytes = 0  # of text in the items
         self._ended = False
 
+    @property
+    def number(self) -> int | None:
+        """Its number in the store; None until the store has attached it."""
+        return self._number
+
+    def set_number(self, number: int) -> None:
+        """Set `number`. Only `Hub.attach` calls this."""
+        self._number = number
+
     def put(self, item: Item) -> None:
-        """Leave `item` for the reader and wake it. After an End nothing is taken any more."""
+        """Add `item` to the mailbox and wake the reader. An End is the last item: later ones are dropped."""
         size = len(item.text.encode()) if isinstance(item, Message) else 0
         with self._lock:
             if self._ended or (isinstance(item, InstancesChanged | Missed) and item in self._items):
@@ -81,15 +86,14 @@ class Stream:
             if isinstance(item, End):
                 self._ended = True
                 if item.code != CLOSE_RESTART:
-                    # A stream that ends delivers nothing more: not to a tab that was kicked, nor to one that
-                    # will get the whole state anew.
+                    # A kicked tab gets no more messages, and a reconnecting one gets the whole state again.
                     self._items.clear()
                     self._bytes = 0
             self._items.append(item)
         self._wake()
 
     def take(self) -> list[Item]:
-        """Everything that waits, oldest first."""
+        """Return and remove all items, oldest first."""
         with self._lock:
             items = list(self._items)
             self._items.clear()
@@ -98,17 +102,17 @@ class Stream:
 
 
 class Hub:
-    """All streams of this process, found by instance and by account."""
+    """All streams of this node, indexed by instance and by account."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # owns the four below
         self._by_instance: dict[str, set[Stream]] = {}
-        self._newest: dict[str, int] = {}  # the largest number of an instance, while any stream of it is open
+        self._newest: dict[str, int] = {}  # largest stream number of each instance that has a stream here
         self._by_account: dict[tuple[int, str], set[Stream]] = {}
         self._draining = False
 
     def open(self, app: int, user: str, instance: str, wake: Callable[[], None]) -> Stream:
-        """A new stream, told of everything from now on; `wake` is called when something waits in it."""
+        """Return a new stream. It gets all notifications from now on; `wake` is called after each of them."""
         stream = Stream(app, user, instance, wake)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
@@ -119,18 +123,23 @@ class Hub:
         return stream
 
     def close(self, stream: Stream) -> None:
-        """Forget the stream; closing it twice is closing it once."""
+        """Remove the stream. Closing it again has no effect."""
         with self._lock:
             _discard(self._by_instance, stream.instance, stream)
             _discard(self._by_account, (stream.app, stream.user), stream)
             if stream.instance not in self._by_instance:
                 self._newest.pop(stream.instance, None)
 
-    def attached(self, instance: str, number: int) -> None:
-        """The store has given the number `number` to a stream of the instance: all older ones have moved.
+    def attach(self, stream: Stream, number: int) -> None:
+        """Give the stream the number that the store has given it, and close all older ones of its instance."""
+        stream.set_number(number)
+        self.moved(stream.instance, number)
 
-        Two streams may be attached in one order and told here in the other, and the newer one may even be closed
-        by then; so what counts is the largest number so far.
+    def moved(self, instance: str, number: int) -> None:
+        """Close all streams of the instance that are older than `number`, with CLOSE_MOVED.
+
+        The stream with this number is open on any node. Numbers may arrive here in another order than the store
+        gave them, even after the newer stream has closed. So the largest number so far decides.
         """
         with self._lock:
             streams = self._by_instance.get(instance, set())
@@ -142,44 +151,45 @@ class Hub:
             stream.put(End(CLOSE_MOVED))
 
     def end(self, instance: str, gone: Gone) -> None:
-        """The instance has ended: so do its streams."""
+        """End all streams of the instance with the close code of `gone`."""
         with self._lock:
             streams = list(self._by_instance.get(instance, ()))
         for stream in streams:
             stream.put(End(CLOSE_CODES[gone.reason], gone))
 
-    def post(self, app: int, user: str, item: Message | InstancesChanged) -> None:
-        """Tell every stream of the account."""
+    def post(self, app: int, user: str, item: Message | InstancesChanged, *, but: Stream | None = None) -> None:
+        """Put `item` into every stream of the account except `but`."""
         with self._lock:
             streams = list(self._by_account.get((app, user), ()))
         for stream in streams:
-            stream.put(item)
+            if stream is not but:
+                stream.put(item)
 
     def post_to_all(self, item: InstancesChanged) -> None:
-        """Tell every stream."""
+        """Put `item` into every stream."""
         for stream in self.streams():
             stream.put(item)
 
     def drain(self) -> None:
-        """Send every stream away to come back later, those that are opened from now on as well."""
+        """End every stream with CLOSE_RESTART, and every stream that opens from now on."""
         with self._lock:
             self._draining = True
         for stream in self.streams():
             stream.put(End(CLOSE_RESTART))
 
     def streams(self) -> list[Stream]:
-        """All streams that are open now."""
+        """Return all streams that are open now."""
         with self._lock:
             return [stream for streams in self._by_instance.values() for stream in streams]
 
     def streams_of(self, instance: str) -> set[Stream]:
-        """Those of one instance that are open, or about to be."""
+        """Return the streams of one instance, attached or about to be."""
         with self._lock:
             return set(self._by_instance.get(instance, ()))
 
     @property
     def full(self) -> bool:
-        """Whether one more stream would be more than a process takes."""
+        """Whether the node has MAX_STREAMS streams."""
         return len(self) >= MAX_STREAMS
 
     def __len__(self) -> int:

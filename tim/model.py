@@ -1,10 +1,10 @@
-"""What the service keeps: instances, messages, and the limits of an app."""
+"""The values that the service keeps: instances, messages, and the limits of an app."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tim.ends import Client, Gone
+from tim.ends import UNKNOWN, Client, Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class Limits:
 
     Attributes:
         online_web_instances: of one account at a time, 1 to MAX_INSTANCES.
-        failures_per_account: UserSigs of one account that may fail in a minute, before it has to wait.
-        failures_per_address: the same for one address.
+        failures_per_account: UserSigs of one account that may fail in a minute; the next failure starts a pause.
+        failures_per_address: the same for all accounts from one address.
     """
 
     online_web_instances: int = 1
@@ -27,14 +27,14 @@ class Instance:
     """One logged-in SDK of one account.
 
     Attributes:
-        id: 128 random bits as 32 hex digits, and two more that say in which part of the store its account
-            lives; says who it is, opens nothing.
+        id: 128 random bits as 32 hex digits, and two more digits for the shard of its account. It identifies the
+            instance and grants no access.
         since: unix seconds of its login.
         expires: unix seconds; the end of its UserSig.
-        generation: grows with every admission of its account; the order of eviction.
-        stream: the number of its newest stream; grows with every attach, 0 before the first.
-        detached_at: unix seconds since when its stream is closed; None while it is open.
-        gone: None while it is logged in.
+        generation: increases with every admission of its account; the order of eviction.
+        stream: the number of its newest stream; increases with every attach, 0 before the first.
+        detached_at: unix seconds at which its stream closed; None while the stream is open.
+        gone: how it ended; None while it is logged in.
     """
 
     id: str
@@ -50,15 +50,16 @@ class Instance:
 
     @property
     def online(self) -> bool:
+        """Whether it is logged in and its stream is open."""
         return self.gone is None and self.detached_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text from one account to another, as it stands in the log of one of the two.
+    """One text from one account to another: the copy in the log of one of the two.
 
     Attributes:
-        seq: its number in that account's log: 1, 2, 3, … without gaps.
+        seq: its number in that log: 1, 2, 3, … without gaps.
         time: unix seconds.
         instance: the id of the instance that sent it.
     """
@@ -70,3 +71,8 @@ class Message:
     text: str
     time: float
     instance: str
+
+
+def unknown_instance(id: str, at: float) -> Instance:
+    """Return what stands for an id that the store does not know: an instance without an account, ended at `at`."""
+    return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, at))

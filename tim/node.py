@@ -1,67 +1,64 @@
-"""This process as the store sees it: it renews, hears hints, and makes up for what it has missed."""
+"""This node: one server process, as the store knows it. It renews its lease and recovers lost notifications."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Final, assert_never
 
-from tim.ends import AWAY, CLOSE_MOVED
+from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
-from tim.model import Instance
+from tim.limits import SavedLimits
+from tim.model import Instance, Message
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
 from tim.timing import Timing
 
 AT_A_TIME: Final = 100
-"""Streams that look for what they missed before the next pause."""
+"""Streams that are reconciled before a pause, which spreads the load on a store that has just come back."""
 
 log = logging.getLogger("tim")
 
 
 class Node:
-    """The streams of `hub` in `store`, under a name of their own.
+    """The streams of `hub` in `store`, under a random node name.
 
     Args:
-        limit: how many instances an account may have now.
-        look_at_limits: reads the limits anew; open tabs learn of it where they were saved elsewhere.
+        limits: how many instances an account may have; each renewal reads them again.
     """
 
-    def __init__(
-        self, store: Store, hub: Hub, limit: Callable[[], int], look_at_limits: Callable[[], object], timing: Timing
-    ) -> None:
+    def __init__(self, store: Store, hub: Hub, limits: SavedLimits, timing: Timing) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
+        self._limits = limits
         self._timing = timing
-        self._limit = limit
-        self._look_at_limits = look_at_limits
-        self._stale = threading.Event()  # set while hub and store may differ, as something was lost
+        self._stale = threading.Event()  # set while the streams and the store may be out of sync
         self._stopped = threading.Event()
         self._wake = threading.Event()
         store.join(self.name)
         store.listen(self.name, self._receive, self.mark_stale)
-        threading.Thread(target=self._beat, name="tim-renewal", daemon=True).start()
+        threading.Thread(target=self._run, name="tim-renewal", daemon=True).start()
 
     def renew(self) -> None:
-        """Tell the store that this node lives, and learn from it what no hint has said.
+        """Renew the lease, and apply everything that notifications have not brought.
 
         Raises:
             StoreUnavailable.
         """
         try:
-            told = self._store.renew(self.name)
+            ended = self._store.renew(self.name)
         except NodeForgotten:
-            self._stale.set()  # before it joins: the answer to that may be lost
+            self._stale.set()  # before joining, as the reply to that may be lost
             self._store.join(self.name)
-            told = []
+            ended = []
         except StoreUnavailable:
             self._stale.set()
             raise
-        for instance in told:
+        for instance in ended:
             if instance.gone is not None:
                 self._hub.end(instance.id, instance.gone)
         if self._stale.is_set():
@@ -71,42 +68,64 @@ class Node:
             except StoreUnavailable:
                 self._stale.set()
                 raise
-        self.notify_ended(self._store.sweep())
-        self._look_at_limits()
+        self.notify(0, ended=self._store.sweep())
+        self._limits.refresh()
 
-    def notify_ended(self, ended: list[Instance] | list[Instance | None]) -> None:
-        """Tell the streams of instances that the store has just ended; None is one that had ended before."""
+    def notify(
+        self,
+        app: int,
+        *,
+        ended: Iterable[Instance | None] = (),
+        changed: str | None = None,
+        written: Iterable[tuple[str, Message | None]] = (),
+        but: Stream | None = None,
+    ) -> None:
+        """Notify the streams here of what a verb of the store has done. The store notifies the other nodes.
+
+        Args:
+            ended: the instances that it ended; None stands for one that had ended before.
+            changed: the account whose list of instances it changed.
+            written: each account with the message that it wrote into the account's log; None where it wrote none.
+            but: a stream that does not need to know.
+        """
         for instance in ended:
-            if instance is None or instance.gone is None:
-                continue
-            if instance.gone.reason != AWAY:
-                self._hub.end(instance.id, instance.gone)
-            elif self._hub.streams_of(instance.id):
-                # It comes back in this very moment; or it was never away, but this process was held to be dead.
-                self._stale.set()
-            self._hub.post(instance.app, instance.user, InstancesChanged())
+            if instance is not None and instance.gone is not None:
+                self._end(instance, instance.gone)
+        if changed is not None:
+            self._hub.post(app, changed, InstancesChanged(), but=but)
+        for user, message in written:
+            if message is not None:
+                self._hub.post(app, user, message)
+
+    def _end(self, instance: Instance, gone: Gone) -> None:
+        if gone.reason != AWAY:
+            self._hub.end(instance.id, gone)
+        elif self._hub.streams_of(instance.id):
+            # It is just being attached; or the lease of this node had expired, and its stream is open.
+            self._stale.set()
+        self._hub.post(instance.app, instance.user, InstancesChanged())
 
     def mark_stale(self) -> None:
-        """Something may have been lost on the way between this process and the store: look for it soon."""
+        """Mark the streams as possibly out of sync with the store, and wake the renewal thread."""
         self._stale.set()
         self._wake.set()
 
     def stop(self) -> None:
-        """Renew no more."""
+        """Stop the renewal thread."""
         self._stopped.set()
         self._wake.set()
 
     def _receive(self, hint: Hint) -> None:
         match hint:
             case LimitsSaved():
-                self._wake.set()  # the renewal reads them: this thread must not wait for the store
+                self._wake.set()  # the renewal thread reads them: this thread must not wait for the store
             case Written():
                 self._hub.post(hint.app, hint.user, hint.message)
             case Ended():
                 self._hub.end(hint.instance, hint.gone)
                 self._hub.post(hint.app, hint.user, InstancesChanged())
             case Attached():
-                self._hub.attached(hint.instance, hint.stream)
+                self._hub.moved(hint.instance, hint.stream)
                 self._hub.post(hint.app, hint.user, InstancesChanged())
             case AccountChanged():
                 self._hub.post(hint.app, hint.user, InstancesChanged())
@@ -114,49 +133,51 @@ class Node:
                 assert_never(hint)
 
     def _reconcile(self) -> None:
-        """Make the streams here and what the store knows of them agree, stream by stream."""
+        """Bring the streams here and the streams that the store has for this node into agreement."""
         here = self._hub.streams()
         there = self._store.attached(self.name)
         for nth, stream in enumerate(here, 1):
             number = there.get(stream.instance, 0)
             if stream.number is not None and number > stream.number:
-                self._give_number(stream, number)
+                self._adopt(stream, stream.number, number)
             elif stream.number is not None and number != stream.number:
                 self._attach_again(stream, stream.number)
             stream.put(Missed())
             if nth % AT_A_TIME == 0:
                 self._stopped.wait(self._timing.reconcile_pause)
-                self._store.renew(self.name)  # all of them may take longer than a lease lasts
+                self._store.renew(self.name)  # reconciling all streams can take longer than a lease
         for instance, number in there.items():
-            # Whoever is just being attached is in the hub first, so this one was left behind.
+            # A stream is in the hub before it is attached. So one that is not in the hub has been left behind.
             if not self._hub.streams_of(instance):
                 self._store.detach(instance, number)
 
-    def _give_number(self, stream: Stream, number: int) -> None:
-        """A later stream of the same instance is open here: that of another page, or this one, had it been told so."""
+    def _adopt(self, stream: Stream, before: int, number: int) -> None:
+        """The store has stream `number` of the instance at this node: another page's, or this one's.
+
+        It is this one's where the reply to attaching it again was lost.
+        """
         others = self._hub.streams_of(stream.instance) - {stream}
-        if any(other.number is None or other.number > (stream.number or 0) for other in others):
-            self._hub.attached(stream.instance, number)
+        if any(other.number is None or other.number > before for other in others):
+            self._hub.moved(stream.instance, number)
         else:
-            stream.number = number  # the answer to its attaching was lost
+            self._hub.attach(stream, number)
 
     def _attach_again(self, stream: Stream, number: int) -> None:
-        """The store does not know that this stream is open here: it may have ended, moved, or been forgotten."""
+        """Attach a stream again that the store does not have as open here."""
         try:
-            again = self._store.attach_again(stream.instance, self.name, self._limit(), number)
+            again = self._store.attach_again(stream.instance, self.name, self._limits.seats(), number)
         except InstanceGone as error:
             self._hub.end(stream.instance, error.gone)
             return
         if again is None:
             stream.put(End(CLOSE_MOVED))
             return
-        stream.number = again.stream
-        self._hub.attached(stream.instance, stream.number)
-        if not self._hub.streams_of(stream.instance):  # its reader left, and has detached the older number
-            self._store.detach(stream.instance, stream.number)
+        self._hub.attach(stream, again.stream)
+        if not self._hub.streams_of(stream.instance):  # it closed meanwhile, and its older number was detached
+            self._store.detach(stream.instance, again.stream)
 
-    def _beat(self) -> None:
-        said = ""  # one line an outage is enough
+    def _run(self) -> None:
+        logged = ""  # the last warning: one line for each outage
         while not self._stopped.is_set():
             self._wake.wait(self._timing.renewal_period / 2)
             self._wake.clear()
@@ -164,11 +185,11 @@ class Node:
                 return
             try:
                 self.renew()
-                said = ""
+                logged = ""
             except IMError as error:
-                if str(error) != said:
+                if str(error) != logged:
                     log.warning("renewal: %s", error)
-                said = str(error)
+                logged = str(error)
             except Exception:
                 if not self._stopped.is_set():
                     log.exception("renewal failed")

@@ -1,4 +1,4 @@
-"""TIM, the vendor's Web SDK as a Python object: what a script logs in, listens and sends with."""
+"""TIM, the vendor's Web SDK as a Python object: log in, receive events, send messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tim.ends import CLOSE_CODES, CLOSE_LATER, Client
 from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
@@ -16,12 +16,8 @@ from tim.events import EVENT, Event
 from tim.hub import End
 from tim.model import Instance, Message
 from tim.rules import check_text, check_user_id
-from tim.tab import Tab, events_of
+from tim.tab import Streams, Tab, events_of
 from tim.timing import Timing
-
-if TYPE_CHECKING:
-    from tim.backend import Backend
-
 
 log = logging.getLogger("tim")
 Handler = Callable[[Event], object]
@@ -29,48 +25,64 @@ Handler = Callable[[Event], object]
 
 @dataclass(frozen=True, slots=True)
 class IMResponse:
-    """What a call of the SDK resolves with."""
+    """The result of a call of the SDK."""
 
     code: int = 0
     data: dict[str, Any] = field(default_factory=dict)
 
 
-class TIM:
-    """One SDK instance; made by `Backend.create`.
+class Service(Streams, Protocol):
+    """What an SDK instance needs of the backend."""
 
-    A promise of the vendor's SDK that resolves is a call that returns, one that rejects is a call that raises.
-    Handlers are called on a thread of this object, one at a time, in the order of the events; the ERROR of a
-    refused call alone is told by the caller itself, before the call raises.
+    def clock(self) -> float:
+        """Return unix seconds."""
+
+    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client) -> Instance:
+        """Verify the UserSig and admit an instance."""
+
+    def logout(self, id: str) -> object:
+        """End the instance."""
+
+    def send(self, id: str, to: str, text: str, message_id: str) -> Message:
+        """Send a message from the instance."""
+
+
+class TIM:
+    """One SDK instance, made by `Backend.create`.
+
+    Where a promise of the vendor's SDK resolves, the call returns; where it rejects, the call raises. A thread of
+    this object calls the handlers, one at a time, in the order of the events. The exception is the ERROR event of a
+    refused call: the calling thread calls its handlers before the call raises.
     """
 
-    def __init__(self, backend: Backend, sdk_app_id: int, client: Client, timing: Timing) -> None:
+    def __init__(self, backend: Service, sdk_app_id: int, client: Client, timing: Timing) -> None:
         self._timing = timing
         self._backend = backend
         self._app = sdk_app_id
         self._client = client
         self._handlers: dict[str, list[Handler]] = {}
-        self._lock = threading.RLock()  # owns the three below; held over a whole login or logout, so each is one step
-        self._instance: Instance | None = None  # who is logged in
-        self._tab: Tab | None = None  # its stream, while it is open
+        self._lock = threading.RLock()  # owns the three below; held for a whole login or logout
+        self._instance: Instance | None = None  # the one that is logged in
+        self._tab: Tab | None = None  # its open stream
         self._runner: threading.Thread | None = None  # calls the handlers, from a login to the end of its instance
-        self._told: int | None = None  # number of the newest message the handlers were told; owned by the runner
+        self._delivered: int | None = None  # number of the newest message given to the handlers; the runner's own
 
     def on(self, name: str, handler: Handler) -> None:
         """Call `handler(event)` for each event of this name."""
         self._handlers.setdefault(name, []).append(handler)
 
     def off(self, name: str, handler: Handler) -> None:
-        """Undo `on`."""
+        """Stop calling `handler` for events of this name."""
         self._handlers[name].remove(handler)
 
     def login(self, user_id: str, user_sig: str) -> IMResponse:
-        """Log in. SDK_READY follows, as an event, once what waited for the account has been delivered.
+        """Log in. The event SDK_READY follows after the unread messages.
 
-        With the account that is logged in already it changes nothing and says `repeatLogin`; with another one
-        the instance before it is logged out.
+        A repeated login of the same account has no effect and returns `repeatLogin`. A login of another account
+        logs the first one out.
 
         Raises:
-            IMError: refused, with a code of the 70000s; nothing has changed.
+            IMError: refused, with a code from 70000; the login before stays as it is.
         """
         ok = {"actionStatus": "OK", "errorCode": 0, "errorInfo": ""}
         with self._reporting(), self._lock:
@@ -87,10 +99,10 @@ class TIM:
         return IMResponse(data={**ok, "instanceID": instance.generation, "timeStamp": int(self._backend.clock())})
 
     def logout(self) -> IMResponse:
-        """Take this instance offline, and no other. SDK_NOT_READY follows.
+        """Log this instance out, and no other. The event SDK_NOT_READY follows.
 
         Raises:
-            NotLoggedIn: it is not logged in.
+            NotLoggedIn: no account is logged in.
         """
         with self._reporting(), self._lock:
             instance = self._require()
@@ -99,38 +111,40 @@ class TIM:
         return IMResponse()
 
     def destroy(self) -> None:
-        """Log out where logged in, and call no handler any more."""
+        """Remove all handlers, and log out if logged in."""
         self._handlers.clear()
         with self._lock:
             if self._instance is not None:
                 self.logout()
 
     def is_ready(self) -> bool:
-        """Whether messages can be sent now."""
+        """Return whether messages can be sent now."""
         instance, tab = self._instance, self._tab
         return instance is not None and tab is not None and tab.ready and tab.instance.id == instance.id
 
     def get_login_user(self) -> str:
-        """The UserID that is logged in, or an empty string."""
+        """Return the UserID that is logged in, or an empty string."""
         instance = self._instance
         return "" if instance is None else instance.user
 
     def get_server_time(self) -> int:
-        """The server's clock, in milliseconds of unix time."""
+        """Return the time of the store, in milliseconds of unix time."""
         return int(self._backend.clock() * 1000)
 
     def create_text_message(self, to: str, text: str) -> Message:
-        """A message to `to`, not sent yet.
+        """Return a message to `to` that is not sent yet.
 
         Raises:
-            BadParameter, MessageTooLong: it could never be sent.
+            BadParameter, MessageTooLong: the message breaks a rule.
         """
         return Message(
             0, secrets.token_hex(16), self.get_login_user(), check_user_id(to, "to"), check_text(text), 0, ""
         )
 
     def send_message(self, message: Message) -> IMResponse:
-        """Send it; the same object sent again is the same message again. The answer has it as `data["message"]`.
+        """Send the message. Sending the same object again does not write it again.
+
+        The response has the message that was written as `data["message"]`.
 
         Raises:
             NotLoggedIn, NotReady, NoSuchAccount, StoreUnavailable: it was not sent.
@@ -149,19 +163,19 @@ class TIM:
         return instance
 
     def _run(self, instance: Instance, before: threading.Thread | None) -> None:
-        """Deliver to the handlers what happens to `instance`, after all that happened to the one before it."""
+        """Call the handlers for the events of `instance`, after the thread of the instance before has finished."""
         if before is not None:
             before.join()
         work = threading.Event()
-        self._told = None
-        closed = False  # the handlers know that its stream is closed
+        self._delivered = None
+        closed = False  # the handlers have had SDK_NOT_READY
         while True:
             was_open, end = self._listen(instance, work, closed)
             with self._lock:
                 logged_in = self._instance is instance
                 if logged_in and end.code != CLOSE_LATER:
                     self._instance = None
-            # After a logout has returned, nobody hears of a kick that came at the same time.
+            # Once logout has returned there is no KICKED_OUT, even if a kick came at the same time.
             if was_open or not closed or end.code != CLOSE_LATER:
                 for event in events_of(end) if logged_in else [Event(EVENT.SDK_NOT_READY)]:
                     self._emit(event)
@@ -171,19 +185,19 @@ class TIM:
             work.wait(self._timing.stream_retry)
 
     def _listen(self, instance: Instance, work: threading.Event, closed: bool) -> tuple[bool, End]:
-        """Open the stream, after what was told already, and deliver until it ends.
+        """Open the stream, after the messages that were delivered before, and deliver until it ends.
 
-        Returns whether it got as far as SDK_READY, and its end, or why it cannot be opened. That it can still not
-        be opened is no news where it was `closed` before.
+        Returns whether SDK_READY was reached, and the end of the stream. Where the stream was `closed` before, failing
+        to open it again makes no further ERROR event.
         """
         opened = False
         try:
-            with closing(Tab(self._backend, instance.id, work.set, self._told)) as tab:
+            with closing(Tab(self._backend, instance.id, work.set, self._delivered)) as tab:
                 self._tab = tab
                 _, unread = tab.waiting()
                 if unread:
                     self._emit(Event(EVENT.MESSAGE_RECEIVED, list(unread)))
-                self._told = tab.seen
+                self._delivered = tab.seen
                 tab.become_ready()
                 opened = True
                 if self._instance is instance:
@@ -206,7 +220,7 @@ class TIM:
                 for event in tab.events(item) if self._instance is instance else []:
                     self._emit(event)
                 if isinstance(item, Message):
-                    self._told = item.seq
+                    self._delivered = item.seq
 
     def _emit(self, event: Event) -> None:
         for handler in list(self._handlers.get(event.name, ())):
@@ -217,7 +231,7 @@ class TIM:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """A refused call is an ERROR event as well."""
+        """Make an ERROR event of an IMError, and raise it."""
         try:
             yield
         except IMError as error:

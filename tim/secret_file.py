@@ -85,6 +85,20 @@ def kept_secret(path: Path, instead: str = "secret_key") -> str:
         raise SettingError(str(path), str(error)) from None
 
 
+def secret_beside(url: str) -> str:
+    """Return the key of an app that is given none: kept beside the file of the SQLite store at `url`.
+
+    A store in memory gets a random key, as it lives no longer than the key.
+
+    Raises:
+        SettingError: the file cannot be used; or the store is on Redis, whose nodes all need the same key.
+    """
+    scheme, _, path = url.partition("://")
+    if scheme != "sqlite":
+        raise SettingError("secret_key", f"must be given with a store on Redis, the same for every node; {MAKE_ONE}")
+    return kept_secret(Path(path[1:]).parent / "sdk_secret_key") if path else secrets.token_hex(32)
+
+
 def _make(path: Path) -> None:
     """Write a new secret to the file, whole or not at all; nothing where there is one by now."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")

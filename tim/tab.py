@@ -1,94 +1,107 @@
-"""A tab: one instance with its stream open. Every face, a script, a page or a socket, is a reader of one."""
+"""A tab: one instance with its stream open. Scripts, pages and sockets each read one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from tim.ends import KICKS
 from tim.events import EVENT, Event
-from tim.hub import End, InstancesChanged, Missed, News
-from tim.model import Message
-
-if TYPE_CHECKING:
-    from tim.backend import Backend
+from tim.hub import End, InstancesChanged, Missed, News, Stream
+from tim.model import Instance, Message
+from tim.rules import NEWEST
 
 HISTORY: Final = 100
-"""Messages of its account's log that a page shows when it opens."""
+"""Messages of the account's log that a page shows when it opens."""
 MISSED: Final = 10_000
-"""Messages that are told to a reader who was not there when they came; the newest, where it is more."""
+"""Largest number of missed messages that a returning reader gets; the newest ones."""
 PAGE: Final = 50
-"""Messages that a reader is handed at a time which are more than a mailbox should hold."""
+"""Messages of the log that `page_after` reads at a time."""
+
+
+class Streams(Protocol):
+    """What a tab needs of the backend. Each method raises StoreUnavailable."""
+
+    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
+        """Open a stream; return the instance, its stream and the account's read cursor before."""
+
+    def detach(self, stream: Stream) -> None:
+        """Close the stream."""
+
+    def history(self, instance: Instance, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
+        """Return the newest `limit` messages of the account's log after number `after`, oldest first."""
+
+    def mark_read(self, instance: Instance, seq: int) -> None:
+        """Set the account's read cursor."""
 
 
 class Tab:
     """The stream of the instance `id`, read by one reader.
 
     Args:
-        wake: called, from any thread, when `read` has something.
-        since: number of the newest message that a reader who comes back has got. Who is new here is told what
-            nobody of its account has been shown.
+        wake: called, from any thread, when `read` has something to return.
+        since: number of the newest message that a returning reader has got. A new reader gets the unread messages
+            of the account instead.
 
     Raises:
-        InstanceGone: it has ended; why is in the error.
+        InstanceGone: the instance has ended.
     """
 
-    def __init__(self, backend: Backend, id: str, wake: Callable[[], None], since: int | None = None) -> None:
+    def __init__(self, backend: Streams, id: str, wake: Callable[[], None], since: int | None = None) -> None:
         self._backend = backend
-        self.instance, self._stream, shown = backend.attach(id, wake)
-        self._shown = shown if since is None else since
+        self.instance, self._stream, read_before = backend.attach(id, wake)
+        self._read_before = read_before if since is None else since
         self._returns = since is not None
-        self._seen = 0  # number of the newest message handed to the reader; owned by the reader
+        self._seen = 0  # number of the newest message given to the reader; written by the reader's thread
         self.ready = False
 
     def waiting(self) -> tuple[list[Message], list[Message]]:
-        """What waited for this tab: the newest messages of its account, and all that it was not shown before.
+        """Return the newest messages of the account, and the unread ones among them or before them.
 
-        To be delivered before `become_ready` is called.
+        A new reader gets the unread messages without those that its own account sent. A returning reader gets
+        everything that other instances sent. Deliver them before calling `become_ready`.
         """
-        app, user, history = self.instance.app, self.instance.user, self._backend.store.history
-        messages = history(app, user, 0, HISTORY)
+        messages = self._backend.history(self.instance, 0, HISTORY)
         self._seen = messages[-1].seq if messages else 0
-        new = [m for m in messages if m.seq > self._shown]
+        new = [m for m in messages if m.seq > self._read_before]
         if len(new) == HISTORY:
-            new = [m for m in history(app, user, self._shown, MISSED) if m.seq <= self._seen]
-        # Who is new is not told what its own account has written; who comes back missed what its other tabs wrote.
-        own = self.instance.id if self._returns else user
+            new = [m for m in self._backend.history(self.instance, self._read_before, MISSED) if m.seq <= self._seen]
+        own = self.instance.id if self._returns else self.instance.user
         return messages, [m for m in new if own not in (m.instance, m.sender)]
 
     def skip_waiting(self) -> int:
-        """Begin after the newest message, instead of `waiting`. The number after which the account was shown none."""
-        newest = self._backend.store.history(self.instance.app, self.instance.user, 0, 1)
+        """Start after the newest message, instead of calling `waiting`. Returns the account's read cursor."""
+        newest = self._backend.history(self.instance, 0, 1)
         self._seen = newest[-1].seq if newest else 0
-        return min(self._shown, self._seen)
+        return min(self._read_before, self._seen)
 
     def before_login(self) -> int:
-        """The number after which the instance may lack messages that were sent to it: those since its login."""
+        """Return the number after which the instance may lack messages: those written since its login."""
         low, high = max(0, self._seen - MISSED), self._seen
         while low < high:
             middle = (low + high) // 2
-            found = self._backend.store.history(self.instance.app, self.instance.user, middle, 1, middle + 1)
+            found = self._backend.history(self.instance, middle, 1, middle + 1)
             if found and found[0].time >= self.instance.since:
                 high = middle
             else:
                 low = middle + 1
-        return min(self._shown, high)
+        return min(self._read_before, high)
 
     def page_after(self, number: int) -> tuple[int, list[Message]]:
-        """Some messages of the log after this number, oldest first, and the number that they reach.
+        """Return some messages of the log after `number`, oldest first, and the number up to which they reach.
 
-        They reach no further than the reader has been; what is older than the newest MISSED is left out.
+        The pages end at the newest message given to the reader, and begin at most MISSED messages before it.
         """
         messages: list[Message] = []
         reached = max(number, self._seen - MISSED)
         while reached < self._seen and not messages:
             after, reached = reached, min(reached + PAGE, self._seen)
-            messages = self._backend.store.history(self.instance.app, self.instance.user, after, PAGE, reached)
+            messages = self._backend.history(self.instance, after, PAGE, reached)
         return min(reached, self._seen), messages
 
     def become_ready(self) -> None:
-        """What waited has been delivered."""
-        self._backend.store.mark_read(self.instance.app, self.instance.user, self._seen)
+        """Mark as read what was delivered. From now on the tab is ready."""
+        self._backend.mark_read(self.instance, self._seen)
         self.ready = True
 
     @property
@@ -98,11 +111,11 @@ class Tab:
 
     @property
     def seen(self) -> int:
-        """The number, in the account's log, of the newest message handed to the reader."""
+        """The number, in the account's log, of the newest message given to the reader."""
         return self._seen
 
     def read(self) -> list[News]:
-        """What has come since the last call; messages in the order of the log, each once, none missing."""
+        """Return what has happened since the last call. Messages come in the order of the log, each once."""
         items: list[News] = []
         for item in self._stream.take():
             if isinstance(item, Missed):
@@ -117,32 +130,32 @@ class Tab:
 
     def _up_to(self, message: Message) -> list[Message]:
         if message.seq > self._seen + 1:
-            # Two senders' hints may overtake each other; the numbers show it, and the log has what is missing.
+            # The notifications of two senders can arrive in the wrong order. The log has the message between.
             return self._after()
         self._seen = message.seq
         return [message]
 
     def _after(self) -> list[Message]:
-        """What the log has after the last message that was read."""
-        log = self._backend.store.history(self.instance.app, self.instance.user, self._seen, MISSED)
+        """Read the log after the newest message given to the reader."""
+        log = self._backend.history(self.instance, self._seen, MISSED)
         if log:
             self._seen = log[-1].seq
         return log
 
     def events(self, item: News) -> list[Event]:
-        """What the SDK tells its page of an item that was read."""
+        """Return the SDK events that an item causes."""
         if isinstance(item, Message) and item.instance != self.instance.id:
             return [Event(EVENT.MESSAGE_RECEIVED, [item])]
         return events_of(item) if isinstance(item, End) else []
 
     def close(self) -> None:
-        """The reader is gone. The instance keeps its seat for the grace time."""
+        """Close the stream. The instance keeps its seat for the grace time."""
         self.ready = False
         self._backend.detach(self._stream)
 
 
 def events_of(end: End) -> list[Event]:
-    """What the SDK tells its page of the end of its stream."""
+    """Return the SDK events that the end of a stream causes."""
     not_ready = Event(EVENT.SDK_NOT_READY)
     if end.gone is None or end.gone.reason not in KICKS:
         return [not_ready]

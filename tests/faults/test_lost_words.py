@@ -10,6 +10,7 @@ import pytest
 from tests.faults.conftest import Opens
 from tests.support.actors import APP, Clock, Person
 from tests.support.engines import PATIENT
+from tests.support.inside import store_of
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.site import HEALED, Site, instances, texts
@@ -114,7 +115,7 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
     alice.says("bob", "first")
     line.drops_replies(2, of=SCRIPTS["append"].sha)
     with pytest.raises(StoreUnavailable):
-        dying.send(dying.store.instances(APP, "alice")[0].id, "bob", "last words")
+        dying.send(store_of(dying).instances(APP, "alice")[0].id, "bob", "last words")
     clock.advance(DEFAULT.outbox_age - 1)
     alive.renew()
     bob.reads("first")
@@ -123,7 +124,7 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
         alive.renew()
     bob.reads("first", "last words")
     for user in ("alice", "bob"):
-        assert [message.text for message in alive.store.history(APP, user, 0, 10)] == ["first", "last words"]
+        assert [message.text for message in store_of(alive).history(APP, user, 0, 10)] == ["first", "last words"]
 
 
 def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(

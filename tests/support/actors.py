@@ -12,11 +12,13 @@ from typing import Final
 
 import pytest
 
+from tests.support.inside import store_of
 from tests.support.waiting import PATIENCE, until
 from tim import EVENT, Backend, Client, Event, Instance, Message
 from tim.rules import instance_id
 
 APP: Final = 1400000000
+KEY: Final = "signs-the-usersigs-of-tests"
 GRACE: Final = 60.0
 """Seconds a detached instance keeps its seat in the stores under test."""
 DAY: Final = 86400.0
@@ -192,7 +194,7 @@ class Person:
 
     def instances(self) -> list[Instance]:
         """Its live instances, oldest login first."""
-        return self._backend.store.instances(APP, self.user_id)
+        return store_of(self._backend).instances(APP, self.user_id)
 
     def tabs(self) -> list[str]:
         """The names of its live tabs, oldest login first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
 
 from tests.support.administrator import Administrator
 from tests.support.redis_server import RedisServer
@@ -14,8 +13,6 @@ from tests.support.sdk_script import Script
 from tests.support.server import Server
 from tests.support.wire import ScriptTab, Socket, log_in, login_page_of, post
 from tim.timing import Timing
-
-LIST: Final = '<section id="instances"'
 
 
 @contextmanager
@@ -86,8 +83,5 @@ def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Co
 
 
 def opened(tab: ScriptTab) -> Socket:
-    """The tab's stream, once nothing more follows of its opening: the list comes a second time, as it has changed."""
-    stream = tab.goes_online()
-    while sum(LIST in frame for frame in stream.frames) < 2:
-        stream.hears_more(0.01)
-    return stream
+    """The tab's stream, once it is ready: nothing follows that its opening causes."""
+    return tab.goes_online()

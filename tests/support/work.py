@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.support.history import Admission, History, Turn
+from tests.support.inside import store_of
 from tests.support.server import APP
 from tests.support.waiting import PATIENCE
 from tim import EVENT, Backend, Client, Instance, Message
@@ -44,7 +45,7 @@ def lives(backend: Backend, *, user: str, limit: int, times: int, seed: str) -> 
             if id in streams and chance.random() < 0.5:
                 _close(backend, streams.pop(id), history)
             elif chance.random() < 0.05:
-                removed = backend.store.remove(id, Gone(LOGGED_OUT, 0))
+                removed = store_of(backend).remove(id, Gone(LOGGED_OUT, 0))
                 history.left += [] if removed is None else [removed]
             elif id not in streams:
                 began = time.monotonic()
@@ -68,7 +69,7 @@ def _admit(backend: Backend, user: str, limit: int, history: History) -> Instanc
     # A browser of its own, so that whoever it evicts says by whom.
     asked = Instance(id, APP, user, Client(f"browser {id}", HERE), now, now + LIFE)
     began = time.monotonic()
-    admitted, evicted = backend.store.admit(asked, limit)
+    admitted, evicted = store_of(backend).admit(asked, limit)
     history.admissions.append(Admission(began, time.monotonic(), admitted, evicted))
     assert (admitted.id, admitted.client) == (asked.id, asked.client)
     return admitted
@@ -105,7 +106,7 @@ def takes_over(backend: Backend, *, user: str, after: float) -> Login:
     sdk.login(user, backend.user_sig(user))
     returned = time.monotonic()
     assert ready.wait(PATIENCE)
-    return Login(backend.store.instances(APP, user)[-1].id, returned)
+    return Login(store_of(backend).instances(APP, user)[-1].id, returned)
 
 
 def sends(backend: Backend, *, id: str, to: str) -> list[Sending]:

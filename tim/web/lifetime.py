@@ -87,7 +87,7 @@ def _stop(backend: Backend, stopped: threading.Event, alone: bool, timing: Timin
     stopped.wait()
     backend.drain()
     deadline = time.monotonic() + timing.server_stop
-    while alone and len(backend.hub) and time.monotonic() < deadline:
+    while alone and backend.streams and time.monotonic() < deadline:
         time.sleep(timing.poll)
     if alone:
         os._exit(0)

@@ -119,7 +119,7 @@ def _is_sent_by_another_site() -> bool:
 def _notice() -> Instance | None:
     """The instance whose end this browser may read about here."""
     id = service().identity.noticed(request, request.args.get("tab", ""))
-    instance = None if id is None else service().backend.store.get(id)
+    instance = None if id is None else service().backend.find(id)
     return None if instance is None or instance.gone is None else instance
 
 

@@ -23,7 +23,7 @@ def healthz() -> Response:
 def readyz() -> Response:
     """The store answers as well."""
     try:
-        service().backend.store.get("")
+        service().backend.find("")
     except StoreUnavailable as error:
         return Response(f"{error.message}\n", 503, mimetype="text/plain")
     return Response("ok\n", mimetype="text/plain")
@@ -34,7 +34,7 @@ def metrics() -> Response:
     """Prometheus text. Metrics of all nodes are the same whichever node answers."""
     registry = CollectorRegistry()
     here = Gauge("tim_streams", "Streams that are open in the process that answers.", registry=registry)
-    here.set(len(service().backend.hub))
+    here.set(service().backend.streams)
     everywhere = Gauge(
         "tim_online_instances",
         "Instances that are online, of each process that has any, whichever answers.",
@@ -42,6 +42,6 @@ def metrics() -> Response:
         registry=registry,
     )
     with suppress(StoreUnavailable):  # what is known without it is told all the same
-        for node, number in service().backend.store.online().items():
+        for node, number in service().backend.online().items():
             everywhere.labels(node).set(number)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

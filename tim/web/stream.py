@@ -29,7 +29,7 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float) -> None:
             hang_up(ws, _serve(ws, backend, tab, ping_period))
     except InstanceGone as error:
         with suppress(*DEAD_LINE):
-            ws.send(_ended(backend.store.get(id), error.gone, []))
+            ws.send(_ended(error.instance, error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
@@ -83,7 +83,7 @@ def _list(backend: Backend, tab: Tab) -> str:
     return render_template(
         "_instances.html",
         this=tab.instance,
-        instances=backend.instances(tab.instance),
+        instances=backend.instances(tab.instance.user),
         seats=backend.limits().online_web_instances,
         oob=True,
     )

@@ -70,8 +70,8 @@ def check_tab() -> BaseResponse | None:
 
 
 @blueprint.errorhandler(InstanceGone)
-def say_why(_error: InstanceGone) -> BaseResponse:
-    return redirect_ended(service().backend.store.get(g.instance))
+def say_why(error: InstanceGone) -> BaseResponse:
+    return redirect_ended(error.instance)
 
 
 @blueprint.errorhandler(RequestEntityTooLarge)
@@ -102,9 +102,8 @@ def events(ws: Server) -> None:
 @blueprint.post("/logout")
 def log_out() -> Response:
     backend = service().backend
-    user = backend.store.get(g.instance).user
-    backend.logout(g.instance)
-    response = go(url_for("login.page", userID=user or None))
+    ended = backend.logout(g.instance) or backend.find(g.instance)
+    response = go(url_for("login.page", userID=ended.user or None))
     service().identity.clear_tab(request, response, g.instance)
     return response
 
@@ -150,9 +149,9 @@ def _render(instance: Instance, **composer: str | IMError) -> str:
     return render_template(
         "tab.html",
         this=instance,
-        instances=backend.instances(instance),
+        instances=backend.instances(instance.user),
         seats=backend.limits().online_web_instances,
-        messages=backend.store.history(instance.app, instance.user, 0, HISTORY),
+        messages=backend.history(instance, 0, HISTORY),
         state="not-ready",
         silence=service().timing.page_silence,
         **composer,

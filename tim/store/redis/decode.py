@@ -15,7 +15,7 @@ from tim.errors import (
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import Instance, Message
+from tim.model import Instance, Message, unknown_instance
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
 
 
@@ -42,8 +42,10 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
     match reply:
         case ["ok", *values]:
             return values
-        case ["gone", reason, at, browser, address]:
-            raise InstanceGone(gone_of(reason, at, browser, address))
+        case ["gone", instance]:
+            raise InstanceGone(instance_of(instance))
+        case ["unknown", id, at]:
+            raise InstanceGone(unknown_instance(id, seconds(at)))
         case ["no-account", user]:
             raise NoSuchAccount(user)
         case ["no-instance"]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, astuple, fields
 from typing import Any
 
-from tim.ends import UNKNOWN, Client, Gone
-from tim.model import Instance, Limits, Message
+from tim.ends import Gone
+from tim.model import Instance, Limits, Message, unknown_instance
 from tim.rules import NEWEST, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.connection import Connection
@@ -118,7 +118,7 @@ class RedisStore:
     def get(self, id: str) -> Instance:
         now, found = self._scripts.call(shard_of_instance(id), "get", id)
         if not found:
-            return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, seconds(now)))
+            return unknown_instance(id, seconds(now))
         return instance_of(found)
 
     def instances(self, app: int, user: str) -> list[Instance]:

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
+from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
-from tim.model import Instance, Limits, Message
+from tim.model import Instance, Limits, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.store.hints import Hint
 from tim.store.sqlite import accounts, instances, messages
@@ -97,7 +97,7 @@ class SQLiteStore:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
             if instance is None:
-                raise InstanceGone(Gone(UNKNOWN, now))
+                raise InstanceGone(unknown_instance(id, now))
             gone = ended(instance, now=now, grace=self._grace)
             # An instance that has ended for good is reported as such, whichever stream is the newest.
             if after not in (None, instance.stream) and (gone is None or gone.reason == AWAY):
@@ -117,8 +117,8 @@ class SQLiteStore:
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
                     return instances.insert(self._db, back, node=node)
                 lost = displaced_by(live, gone.at)
-            instances.end(self._db, instance, lost)
-        raise InstanceGone(lost)
+            lost_instance = instances.end(self._db, instance, lost)
+        raise InstanceGone(lost_instance)
 
     def detach(self, id: str, stream: int) -> bool:
         with self._transaction() as now:
@@ -149,10 +149,10 @@ class SQLiteStore:
         with self._transaction() as now:
             instance, target = (instances.find(self._db, each) for each in (id, other))
             if instance is None:
-                raise InstanceGone(Gone(UNKNOWN, now))
+                raise InstanceGone(unknown_instance(id, now))
             gone = ended(instance, now=now, grace=self._grace)
             if gone is not None:
-                raise InstanceGone(gone)
+                raise InstanceGone(replace(instance, gone=gone))
             if target is None or (target.app, target.user) != (instance.app, instance.user):
                 raise NoSuchInstance
             before = ended(target, now=now, grace=self._grace)
@@ -176,7 +176,7 @@ class SQLiteStore:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
             if instance is None:
-                return Instance(id, 0, "", Client("", ""), 0, 0, gone=Gone(UNKNOWN, now))
+                return unknown_instance(id, now)
             return replace(instance, gone=ended(instance, now=now, grace=self._grace))
 
     def instances(self, app: int, user: str) -> list[Instance]:
@@ -187,10 +187,10 @@ class SQLiteStore:
         with self._transaction() as now:
             sender = instances.find(self._db, id)
             if sender is None or sender.app != app:
-                raise InstanceGone(Gone(UNKNOWN, now))
+                raise InstanceGone(unknown_instance(id, now))
             gone = ended(sender, now=now, grace=self._grace)
             if gone is not None and gone.reason != AWAY:
-                raise InstanceGone(gone)
+                raise InstanceGone(replace(sender, gone=gone))
             if gone is not None or not sender.online:
                 raise NotReady
             message = Message(0, message_id, sender.user, to, text, now, id)

@@ -164,7 +164,7 @@ class Commands:
         frame = f"{self._page_id}{told}".encode(errors="surrogatepass")
         unique = hashlib.blake2b(frame, digest_size=16).hexdigest()
         id = instance_id(self._backend.sdk_app_id, request.text("identifier"), unique)
-        before = self._backend.store.get(id).gone
+        before = self._backend.find(id).gone
         return id if before is None or before.reason == UNKNOWN else None
 
     def _log_in_again(self, request: Request, id: str, generation: int) -> list[str]:

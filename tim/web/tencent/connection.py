@@ -6,7 +6,6 @@ instance has ended keeps its connection: it logs in again on it, or goes on ping
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 
@@ -207,14 +206,14 @@ class Page:
 
     def _wait(self) -> Stream:
         """The stream of a connection that serves nobody: it counts as one, and is told that it has to go."""
-        stream = self._backend.hub.open(0, "", f"lobby-{secrets.token_hex(8)}", self._wake)
+        stream = self._backend.open_anonymous(self._wake)
         self._waiting_since = time.monotonic()
         self._lobby.enter(stream, self._address)
         return stream
 
     def _leave(self, waiting: Stream) -> None:
         self._lobby.leave(waiting)
-        self._backend.hub.close(waiting)
+        self._backend.detach(waiting)
 
 
 def kick_type_of(gone: Gone) -> int | None:

@@ -11,7 +11,6 @@ import json
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
-from tim.admin import Admin
 from tim.errors import (
     ACCOUNT_NOT_IMPORTED,
     BAD_BODY,
@@ -34,7 +33,7 @@ blueprint = Blueprint("rest", __name__, url_prefix="/v4")
 def call(service_name: str, command: str) -> Response:
     try:
         # Who may not ask learns nothing about what there is to ask.
-        admin = Admin(service().backend)
+        admin = service().backend.admin()
         identifier, user_sig = request.args.get("identifier", ""), request.args.get("usersig", "")
         admin.check(_app(), identifier, user_sig, address_of(request))
         perform = COMMANDS.get(f"{service_name}/{command}")

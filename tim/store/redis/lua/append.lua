@@ -6,14 +6,15 @@
 -- Replies:
 --   {'ok', seq, message, entry, pending}  the sender's copy, as it was written now or before; `pending` is 1 while the
 --                                         outbox has the entry
---   {'gone', reason, at, browser, address}  the instance has ended for good
+--   {'gone', instance}  the instance has ended for good
+--   {'unknown', id, at}  there is no such instance
 --   {'not-ready'}                         its stream is not open
 --   {'no-account', to}                    the receiver does not exist
 --   {'too-many', left}                    microseconds until it may send again
 local app, id, to, receiver_exists, text, message_id = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 local instance = find(id)
-if not instance or instance.app ~= app then return gone({}, 'unknown', now) end
+if not instance or instance.app ~= app then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason and reason ~= 'away' then return gone(instance, reason, at) end
 if reason or not instance.node then return {'not-ready'} end

@@ -6,14 +6,15 @@
 -- Replies:
 --   {'ok', instance}  attached
 --   {'ok', false}     stream `after` is not the newest one
---   {'gone', reason, at, browser, address}  the instance has ended
+--   {'gone', instance}  the instance has ended
+--   {'unknown', id, at}  there is no such instance
 --   {'forgotten'}     the node has not joined, or is dead; it has to join again
 local id, node, limit, after, call = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
 local earlier = call and earlier_reply(call)
 if earlier then return earlier end
 local instance = find(id)
-if not instance then return gone({}, 'unknown', now) end
+if not instance then return {'unknown', id, us(now)} end
 if not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 
 local app, user = instance.app, instance.user

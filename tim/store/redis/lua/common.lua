@@ -185,5 +185,6 @@ end
 
 -- The reply where instance `id` cannot act, as it has ended or is not known.
 local function gone(instance, reason, at)
-    return {'gone', reason, us(at), instance.by_browser or false, instance.by_address or false}
+    instance.reason, instance.at = reason, us(at)
+    return {'gone', flat(instance)}
 end

@@ -5,12 +5,13 @@
 -- Replies:
 --   {'ok', instance}  the other one, ended
 --   {'ok', false}     the other one had ended before
---   {'gone', reason, at, browser, address}  instance `id` has ended
+--   {'gone', instance}  instance `id` has ended
+--   {'unknown', id, at}  there is no such instance
 --   {'no-instance'}   the account has no instance `other`
 local id, other = ARGV[4], ARGV[5]
 
 local instance = find(id)
-if not instance then return gone({}, 'unknown', now) end
+if not instance then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
 -- An instance of another account lies in another shard and is not found, or has another user.
