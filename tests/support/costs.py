@@ -21,7 +21,7 @@ def _two_processes(home: Path) -> Iterator[tuple[Server, Server, Watch]]:
     with ExitStack() as stack:
         redis = RedisServer().start()
         stack.callback(redis.kill)
-        timing = Timing(ping_period=1)  # so that the pings of a minute take three seconds
+        timing = Timing(ping_period=2)  # so that the pings of a minute take six seconds
         here, there = (Server(home / name, timing=timing, gevent=True, STORE=redis.url) for name in ("here", "there"))
         for server in (here, there):
             stack.callback(server.stop)
@@ -43,9 +43,10 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
             stream.hears_more(1)
         yield "An open tab, a minute", watch.cost()
         his = opened(log_in(there, "bob"))
+        stream.takes_in()  # a ping, which has to be answered before the next one
         watch.asked()
 
-        alice.posts("messages", {"to": "bob", "text": "hello"})
+        assert alice.posts("messages", {"to": "bob", "text": "hello"}).status == 303
         his.hears("hello")
         yield "A message, and its receiver at another node", watch.cost()
         stream.leaves()
