@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tim import Backend
 from tim.errors import SettingError
-from tim.secret_file import PUBLISHED, check_secret, kept_secret
+from tim.secret_file import PUBLISHED, check_secret, kept_secret, secret_beside
 
 ROOT = Path(__file__).parents[1]
 
@@ -178,3 +179,24 @@ def test_where_nothing_can_be_written_nothing_is_left_and_the_way_out_is_named(p
         f"{path}: cannot be used: File too large; let this server read and write its folder, or set TIM_SECRET_KEY\n"
     )
     assert list(path.parent.iterdir()) == []
+
+
+# The key of an app that is given none
+
+
+def test_a_store_in_a_file_has_its_key_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "stores" / "tim.db"
+    key = secret_beside(f"sqlite:///{path}")
+    assert secret_beside(f"sqlite:///{path}") == key
+    assert (path.parent / "sdk_secret_key").read_text() == key
+
+
+def test_a_store_in_memory_or_on_redis_leaves_no_key_in_the_folder_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert secret_beside("sqlite://") != secret_beside("sqlite://")
+    with pytest.raises(SettingError, match="secret_key: must be given with a store on Redis"):
+        secret_beside("redis://127.0.0.1:6379/0")
+    Backend("sqlite://").close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A login and session service for instant messaging: who may be online, how often, and who has to leave."""
+"""A login and session service for instant messaging: admits instances of accounts, evicts those over the limit."""
 
 from tim.backend import Backend
 from tim.ends import TYPES, Client

@@ -1,4 +1,4 @@
-"""What one address is: a client has one, whatever its port, its spelling, or the part of its network it comes from."""
+"""Network addresses: one spelling for each, and one network for each client."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import re
 from typing import Final
 
 UNKNOWN_ADDRESS: Final = "unknown"
-"""Stands for what is no address, such as garbage in a header or a Unix socket."""
+"""Stands for anything that is not an address, such as garbage in a header or a Unix socket."""
 
 _WITH_PORT: Final = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\](?::\d+)?|(?P<four>[\d.]+):\d+")
 _NETWORK: Final = 64
-"""Bits of an IPv6 address that one customer of a provider has; the rest he chooses freely."""
+"""Bits of an IPv6 address that a provider assigns; the customer chooses the rest."""
 
 
 def canonical(text: str) -> str:
-    """The address in `text` as it is shown and stored: without a port, in its one spelling; UNKNOWN_ADDRESS where
-    there is none."""
+    """Return the address in `text` without its port, in its canonical spelling; UNKNOWN_ADDRESS where there is none."""
     found = _WITH_PORT.fullmatch(text.strip())
     bare = text.strip() if found is None else found["six"] or found["four"]
     try:
@@ -29,7 +28,7 @@ def canonical(text: str) -> str:
 
 
 def counted_as(address: str) -> str:
-    """What a canonical address is counted under: itself, or for IPv6 the first address of its /64."""
+    """Return the address under which a canonical address is counted: itself, or for IPv6 the first of its /64."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
-"""How often UserSigs may fail: 20 times in a minute for one account from one address, 100 times from one address.
+"""The rate limit of UserSigs that fail: by default 20 a minute for one account from one address, 100 from one address.
 
-Only failures count, and only failures wait: a UserSig that verifies is let in, so nobody can keep an owner out, not
-even from behind the same address. The store counts, so all processes do together.
+Only failures count, and only failures wait. A valid UserSig is admitted at once, so an attacker cannot lock out the
+owner of an account, even from the same address. The store counts for all nodes together.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from tim.rules import PAUSE
 from tim.store.base import Store
 
 REMEMBERED_PAUSES: Final = 10_000
-"""Pauses that one process knows of itself; another one costs a call to the store."""
+"""Largest number of pauses that a node remembers. Checking any other costs a call to the store."""
 
 
 class Attempts:
-    """The failures of the last minute, under the limits that hold when one is counted."""
+    """Counts the failures of the last minute, against the limits at the time of each failure."""
 
     def __init__(self, store: Store, limits: Callable[[], Limits]) -> None:
         self._store = store
         self._limits = limits
         self._lock = threading.Lock()  # owns the one below
-        self._pauses: dict[str, float] = {}  # until when each name waits, unix seconds of the store; oldest first
+        self._pauses: dict[str, float] = {}  # end of the pause of each name, unix seconds of the store; oldest first
 
     def failed(self, app: int, user: str, address: str) -> None:
         """Count one failure of the account from the address.
 
         Raises:
-            TooManyFailures: it was one too many, or came while they wait.
+            TooManyFailures: it is one too many, or came during a pause.
             StoreUnavailable.
         """
         limits, source = self._limits(), counted_as(address)
-        # The user comes last, as it may be made of any characters.
+        # The user comes last, as it can contain the separator.
         counted = ((f"address/{source}", limits.failures_per_address),
                    (f"pair/{app}/{source}/{user}", limits.failures_per_account))  # fmt: skip
         left = max(self._known(name) for name, _ in counted)
@@ -48,10 +48,10 @@ class Attempts:
             raise TooManyFailures(left)
 
     def _known(self, name: str) -> int:
-        """Seconds that `name` waits as far as this process knows."""
+        """Return the seconds left of the pause that this node remembers for `name`."""
         with self._lock:
             left = self._pauses.get(name, 0.0) - self._store.now()
-        return math.ceil(round(left, 2)) if 0 < left <= PAUSE else 0  # more, where the clock was set back
+        return math.ceil(round(left, 2)) if 0 < left <= PAUSE else 0  # longer than a pause: the clock was set back
 
     def _count(self, name: str, most: int) -> int:
         left = self._store.count_failure(name, most)

@@ -1,4 +1,4 @@
-"""What a tab hears: the names of its events, the kinds of a kick, and the codes its socket closes with."""
+"""The events of the SDK: their names, and the event itself."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class EVENT:
 
 
 EVENT_WORDS: Final = {value: name for name, value in vars(EVENT).items() if not name.startswith("_")}
-"""The constant's name for each event's name, as documentation and logs write it: SDK_READY, KICKED_OUT, …"""
+"""Name of the constant by name of the event, for documents and logs: SDK_READY, KICKED_OUT, …"""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of one instance; `data` is what the vendor documents for `name`."""
+    """One event of one instance. `data` has the form that the vendor documents for `name`."""
 
     name: str
     data: dict[str, Any] | list[Any] = field(default_factory=dict)

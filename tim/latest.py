@@ -1,4 +1,4 @@
-"""How late it can be: a clock that is set back must not make a stranger of who was here before."""
+"""The latest time that a clock has shown, so that setting it back does not invalidate earlier dates."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class Latest:
-    """The time that `clock` would show, had it never been set back since this was made.
+    """The time that `clock` would show if it had never been set back since this object was made.
 
-    Nothing that this process or its peers have dated can be later. Calling it gives unix seconds.
+    No date that this node or another node has made can be later. Calling the object returns unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -1,7 +1,6 @@
-"""Who is admitted, who leaves, and in which order: decided from values alone.
+"""The rules: which instances leave, which have ended, and what input is valid. All are pure functions of values.
 
-No clock, socket, lock or Flask here. Every store decides by these functions, or by a script that the tests
-compare with them.
+No clock, socket, lock or Flask here. Each engine uses these functions, or scripts that tests compare with them.
 """
 
 from __future__ import annotations
@@ -18,62 +17,61 @@ from tim.errors import BadParameter, MessageTooLong, SettingError
 from tim.model import Instance, Limits, Message
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
-"""Printable ASCII without the space, as the vendor's SDKs let it through; case counts."""
+"""Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
 MAX_USER_ID: Final = 32
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ADMINISTRATOR: Final = "administrator"
-"""The account whose UserSig opens the REST API; the vendor's default name. Each app has it from the start."""
+"""The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""
 MAX_TEXT: Final = 12 * 1024
-"""Bytes of UTF-8 in one message, the figure the vendor documents."""
+"""Largest size of a text in bytes of UTF-8, as the vendor documents it."""
 MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
 MOST_FAILURES: Final = 1_000_000
-"""The largest number of failures that can be allowed."""
+"""The largest number of failures that limits can allow."""
 SHARDS: Final = 64
 """Shards of a store. Each account lies in one, and each shard may lie on a server of its own."""
 REMEMBERED: Final = 7 * 86400
-"""Seconds that the end of an instance, and a message, are kept: the vendor's default life of a message, and
-the longest that a tab's cookie goes on living without being renewed."""
-
+"""Seconds for which the end of an instance, and a message, are kept: the vendor's default for messages. It is also the
+longest life of a tab's cookie that is not renewed."""
 
 ENDS_KEPT: Final = 500
-"""Ends of instances that are kept of one account, the newest; of an older one nobody can say any more what it was.
-As many are kept of instances that are away, which logins and logouts of others do not push out."""
+"""Number of ended instances that are kept of one account, the newest; an older one becomes UNKNOWN. As many are kept of
+instances that are away, separately, so that later ends do not displace them."""
 EARLY_KEPT: Final = 100
-"""UserSigs of one account that were used before the second in which they say they were made, and that a kick revokes
-one by one; the newest."""
+"""Number of UserSigs of one account that are remembered because they were used before their date, the newest. A kick
+revokes them one by one."""
 WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""
 PAUSE: Final = 60
-"""Seconds that an account or address waits after one failure too many."""
+"""Seconds for which an account or address has to wait after one failure too many."""
 
 MESSAGES_A_MINUTE: Final = 100
-"""Messages that one instance may send within any MINUTE."""
+"""Largest number of messages that one instance may send within a MINUTE."""
 NEWEST: Final = 2**53 - 1
-"""Stands for the number of the newest message of a log, whichever that is."""
+"""Stands for the number of the newest message of a log: the largest integer that a double holds exactly."""
 MINUTE: Final = 60
-"""Seconds in which the messages of one instance are counted together, and in which the same message sent again
-without an instance, by REST, is the same message."""
+"""Seconds in which the messages of one instance are counted together. A message by REST, which no instance sends, is
+recognised as a repetition within this time."""
 MAX_LOG: Final = 4 * 1024 * 1024
-"""Bytes that the log of one account holds; the oldest messages make room for a new one."""
+"""Largest size of the log of one account in bytes. The oldest messages are deleted to make room."""
 MESSAGE_OVERHEAD: Final = 256
-"""Bytes that a message counts for in a log beside its text."""
+"""Bytes that a message takes in a log in addition to its text."""
 
 
 def leaving(live: Iterable[Instance], limit: int) -> list[Instance]:
-    """The instances that must leave so that one more fits under `limit`, in the order of leaving.
+    """Return the instances that must leave so that one more fits under `limit`, in the order of leaving.
 
-    Detached ones go first, as a closed or sleeping tab must never outrank a live one; then the oldest
-    generation. The newcomer is not among them: it is always in.
+    Detached ones leave first, because a closed or sleeping tab must not outrank an online one; then the oldest
+    generation. The newcomer is not among them: it is always admitted.
     """
     order = sorted(live, key=lambda instance: (instance.detached_at is None, instance.generation))
     return order[: max(0, len(order) + 1 - limit)]
 
 
 def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
-    """What has become of an instance by `now`, even where nobody has written it down yet.
+    """Return how an instance has ended by `now`, written to the store or not; None where it is live.
 
-    `grace` is how many seconds a detached instance keeps its seat.
+    `grace` is the number of seconds for which a detached instance keeps its seat.
     """
     if instance.gone is not None:
         return instance.gone
@@ -86,20 +84,20 @@ def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
 
 
 def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
-    """Why an instance that gave up its seat at `away_at` finds none now: the newest of `live` has it."""
+    """Return the end of an instance that lost its seat at `away_at` and finds none: the newest of `live` has it."""
     newest = max(live, key=lambda instance: instance.generation)
     return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
 
 
 def log_size(text: str) -> int:
-    """Bytes that a message with this text counts for in a log."""
+    """Return the bytes that a message with this text takes in a log."""
     return len(text.encode()) + MESSAGE_OVERHEAD
 
 
 def distinct_id(message: Message) -> str:
-    """The id of a message whose own id another message of the same instance has already.
+    """Return the id of a message whose own id another message of the same instance already has.
 
-    It is made of all that tells the two apart, so that the same message sent again gets the same one.
+    It is derived from everything that distinguishes the two, so that a repetition gets the same id.
     """
     content = "\0".join((message.sender, message.to, message.text)).encode()
     return f"{message.id}~{hashlib.sha1(content, usedforsecurity=False).hexdigest()[:16]}"
@@ -111,12 +109,12 @@ def shard_of(app: int, user: str) -> int:
 
 
 def instance_id(app: int, user: str, unique: str) -> str:
-    """The id of an instance of this account; `unique` is 128 bits as hex digits that no other one has."""
+    """Return the id of an instance of this account; `unique` is 128 bits as hex digits, different for each."""
     return f"{unique}{shard_of(app, user):02x}"
 
 
 def check_user_id(user_id: str, name: str = "userID") -> str:
-    """`user_id`, if it may be a UserID; raises BadParameter otherwise."""
+    """Return `user_id` if it follows the rule for UserIDs; otherwise raise BadParameter for the parameter `name`."""
     if not isinstance(user_id, str):
         raise BadParameter(name, f"{name} must be a string of 1 to {MAX_USER_ID} characters")
     if not USER_ID.fullmatch(user_id):
@@ -125,7 +123,7 @@ def check_user_id(user_id: str, name: str = "userID") -> str:
 
 
 def _what_is_wrong(user_id: str) -> str:
-    """The rule that this breaks, and the way out."""
+    """Return the rule that `user_id` breaks, and what to do."""
     rule = f"1 to {MAX_USER_ID} letters, digits or ASCII signs"
     if not user_id:
         return f"{rule}; it is empty"
@@ -139,7 +137,7 @@ def _what_is_wrong(user_id: str) -> str:
 
 
 def check_text(text: str) -> str:
-    """`text`, if it fits into a message; raises BadParameter or MessageTooLong otherwise."""
+    """Return `text` if it fits into a message; otherwise raise BadParameter or MessageTooLong."""
     if not isinstance(text, str) or not text.strip():
         raise BadParameter("text", "the text is empty; write something")
     try:
@@ -152,7 +150,7 @@ def check_text(text: str) -> str:
 
 
 def check_limits(limits: Limits) -> Limits:
-    """`limits`, if an app may have them.
+    """Return `limits` if each is in its range.
 
     Raises:
         SettingError: one of them is out of range.

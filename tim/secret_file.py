@@ -1,4 +1,4 @@
-"""Secrets: what may be one, and those that are made once and kept in a file."""
+"""Secrets: the rule for them, and random ones kept in a file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 from tim.errors import SettingError
 
 SHORTEST: Final = 16
-"""Characters. A shorter secret can be guessed."""
+"""Least number of characters; shorter secrets can be guessed."""
 LEAST_VARIETY: Final = 5
-"""Different characters. Fewer make a filler, such as a row of x."""
+"""Least number of different characters; fewer make a filler, such as a row of x."""
 MAKE_ONE: Final = "make one with: openssl rand -hex 32"
 PUBLISHED: Final = frozenset(
     {
@@ -23,19 +23,19 @@ PUBLISHED: Final = frozenset(
         "the-key-of-the-app-that-signs-usersigs",
     }
 )
-"""Keys that stand in a manual: anybody can sign with them."""
+"""Keys printed in manuals. They are public, so any reader can sign with them."""
 
 
 def is_text(value: str) -> bool:
-    """Whether the value can be written as UTF-8: an environment, or JSON, can hold what cannot."""
+    """Return whether the value can be encoded as UTF-8. Values from the environment or JSON may not be."""
     return value.encode(errors="replace").decode() == value
 
 
 def check_secret(value: str) -> str:
-    """The secret, if it can be one.
+    """Return `value` if it follows the rule for secrets.
 
     Raises:
-        ValueError: it is too short, a filler, no text, or known to everybody; says so without the secret.
+        ValueError: it is too short, a filler, not UTF-8, or published. The message does not contain the secret.
     """
     bare = value.strip()
     if not is_text(bare):
@@ -50,13 +50,12 @@ def check_secret(value: str) -> str:
 
 
 def kept_secret(path: Path, instead: str = "secret_key") -> str:
-    """The secret in the file, made at random (256 bits, as hex) where there is none yet.
+    """Return the secret in the file. If there is no file, write a random secret of 256 bits, as hex.
 
-    Only its owner can read the file. Of several processes that start at once, all get the one secret that was
-    there first.
+    Only the owner can read the file. Processes that start at the same time all get the secret that was written first.
 
     Args:
-        instead: the setting that does without the file.
+        instead: the setting that replaces the file, for the error text.
 
     Raises:
         SettingError: the file cannot be read or made, others can read it, or it has no secret in it.
@@ -100,7 +99,7 @@ def secret_beside(url: str) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write a new secret to the file, whole or not at all; nothing where there is one by now."""
+    """Write a new secret to the file in one step. Keep a file that another process has written meanwhile."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

@@ -1,7 +1,7 @@
 """UserSig, the vendor's HMAC-SHA256 ticket ("TLSSigAPIv2"): make one, verify one.
 
-A ticket is a JSON object, deflated with zlib, in base64 with `+ / =` written `* - _`. What is signed is what it
-says; how it was packed does not matter. Source of the rules: the vendor's own generator on PyPI, `tls-sig-api-v2`.
+A ticket is a JSON object, deflated with zlib, in base64 with `+ / =` written `* - _`. The signature covers the values,
+not their encoding. Source of the rules: the vendor's own generator on PyPI, `tls-sig-api-v2`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tim.errors import (
 )
 
 MAX_SIZE: Final = 4096
-"""Bytes; of the ticket as it comes and of what it inflates to. A real one has about 200."""
+"""Largest size of a ticket in bytes, both deflated and inflated. A usual ticket has about 200."""
 MAX_CLOCK_LEAD: Final = 60
-"""Seconds the clock of the ticket's maker may be ahead of ours."""
+"""Seconds by which a ticket may be dated ahead, as clocks of its generator and of the store differ."""
 MAX_NUMBER: Final = 2**53
-"""The vendor's generators run in languages whose numbers are doubles; a larger one is no time."""
+"""Bound of the integers in a ticket. Some of the vendor's generators run in languages whose numbers are doubles."""
 _TO_BASE64 = str.maketrans("*-_", "+/=")
 _FROM_BASE64 = str.maketrans("+/=", "*-_")
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a UserSig says, once it has been verified.
+    """The values of a verified UserSig.
 
     Attributes:
         made: unix seconds, `TLS.time`.
@@ -51,7 +51,7 @@ class Ticket:
 
 
 def make(key: str, sdk_app_id: int, user_id: str, *, now: float, expire: int = 7 * 86400) -> str:
-    """A UserSig that opens `user_id` for `expire` seconds from `now` (unix seconds)."""
+    """Return a UserSig of `user_id` that is valid for `expire` seconds from `now` (unix seconds)."""
     claims: dict[str, Any] = {
         "TLS.ver": "2.0",
         "TLS.identifier": user_id,
@@ -67,10 +67,11 @@ def make(key: str, sdk_app_id: int, user_id: str, *, now: float, expire: int = 7
 def verify(
     user_sig: str, key: str, sdk_app_id: int, user_id: str, *, now: float, latest: float | None = None
 ) -> Ticket:
-    """What the ticket says, if it opens `user_id` of `sdk_app_id` at `now` (unix seconds).
+    """Return the values of the UserSig if it is valid for `user_id` of `sdk_app_id` at `now` (unix seconds).
 
     Args:
-        latest: what the clock would show, had it never been set back; a ticket may be dated so late and no later.
+        latest: the latest date of a ticket, without MAX_CLOCK_LEAD; `now` by default. It is later than `now` where the
+            clock was set back.
 
     Raises:
         UserSigRefused: with a code of 70001 to 70014.
@@ -105,7 +106,7 @@ def _sign(key: str, claims: dict[str, Any]) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    # JSON can spell half a surrogate pair; such a ticket is to fail its check, not to raise from inside it.
+    # JSON can contain half a surrogate pair. Such a ticket must fail its check, not raise a UnicodeEncodeError.
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -124,7 +125,7 @@ def _parse(user_sig: str) -> dict[str, Any]:
 
 
 def _inflate(packed: bytes) -> bytes:
-    """The text that `packed` stands for; never more than MAX_SIZE bytes of it are made."""
+    """Inflate `packed`, to at most MAX_SIZE bytes."""
     stream = zlib.decompressobj()
     text = stream.decompress(packed, MAX_SIZE)
     if not stream.eof or stream.unused_data:

@@ -878,3 +878,37 @@ def test_an_account_nobody_knows_has_read_nothing(store: Store) -> None:
     store.mark_read(APP, "nobody", 5)
     assert store.read_seq(APP, "nobody") == 0
     assert store.instances(APP, "nobody") == []
+
+
+# Refusals carry the instance
+
+
+def test_the_refusal_of_an_ended_instance_carries_it_as_get_returns_it(store: Store, log_in: LogIn) -> None:
+    log_in("bob")
+    tab, other = log_in(limit=2), log_in(limit=2)
+    log_in(limit=1, browser="Chrome")
+    ended = store.get(tab.id)
+    assert ended.gone is not None
+    assert ended.gone.by is not None
+    for call in (
+        lambda: store.attach(tab.id, NODE, 1),
+        lambda: store.append(APP, tab.id, "bob", "too late", new_id()),
+        lambda: store.sign_out(tab.id, other.id),
+    ):
+        with pytest.raises(InstanceGone) as refused:
+            call()
+        assert refused.value.instance == ended
+        assert refused.value.gone == ended.gone
+
+
+def test_the_refusal_of_an_unknown_instance_carries_its_id(store: Store) -> None:
+    unknown = newcomer(expires=DAY).id
+    for call in (
+        lambda: store.attach(unknown, NODE, 1),
+        lambda: store.append(APP, unknown, "bob", "hello", new_id()),
+        lambda: store.sign_out(unknown, unknown),
+    ):
+        with pytest.raises(InstanceGone) as refused:
+            call()
+        assert refused.value.instance == store.get(unknown)
+        assert refused.value.gone.reason == UNKNOWN
