@@ -49,6 +49,8 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         assert alice.posts("messages", {"to": "bob", "text": "hello"}).status == 303
         his.hears("hello")
         yield "A message, and its receiver at another node", watch.cost()
+        his.leaves()  # nothing answers its pings any more
+        watch.asked("detach")
         stream.leaves()
         closing = watch.cost("detach")
         yield "A tab is closed", closing
