@@ -901,6 +901,18 @@ def test_the_refusal_of_an_ended_instance_carries_it_as_get_returns_it(store: St
         assert refused.value.gone == ended.gone
 
 
+def test_the_refusal_of_an_instance_that_has_just_expired_carries_its_end(
+    store: Store, log_in: LogIn, clock: Clock
+) -> None:
+    log_in("bob")
+    tab = log_in(life=100)
+    clock.advance(100)  # no sweep has written the end yet
+    with pytest.raises(InstanceGone) as refused:
+        store.append(APP, tab.id, "bob", "too late", new_id())
+    assert refused.value.instance == store.get(tab.id)
+    assert refused.value.gone.reason == EXPIRED
+
+
 def test_the_refusal_of_an_unknown_instance_carries_its_id(store: Store) -> None:
     unknown = newcomer(expires=DAY).id
     for call in (
