@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.support.documents import DOCUMENTS, ROOT, block, blocks, prose, text
+from tests.test_imports import LAYER_OF
 
 OUR_PATH: Final = re.compile(
     r"(?:app\.py|pyproject\.toml|requirements\.txt|(?:tim|tests|docs|templates|static)/[\w./*-]*)"
@@ -128,6 +129,18 @@ def test_each_map_lists_what_ls_lists(document: str, opened: set[str]) -> None:
         if str(folder) in opened - {"."}:
             there = {path.name for path in (ROOT / folder).iterdir()} - {"__init__.py", "__pycache__"}
             assert {path.name for name in names for path in (ROOT / folder).glob(name)} == there, folder
+
+
+def test_the_map_lists_modules_from_the_lowest_layer_up() -> None:
+    lines = block("README.md", "text", "tim/").splitlines()
+    reached = 0
+    for line in lines[lines.index(next(line for line in lines if line.startswith("tim/"))) + 1 :]:
+        if not line.startswith("  "):
+            return
+        modules = [f"tim.{name.removesuffix('.py').rstrip('/')}" for name in line.split("  ")[1].split()]
+        layers = [LAYER_OF[name] for name in modules if name in LAYER_OF]
+        assert min(layers) >= reached, line
+        reached = max(layers)
 
 
 def test_no_paper_outside_the_repository_is_cited() -> None:
