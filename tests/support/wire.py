@@ -323,6 +323,10 @@ class Socket:
     def ping(self) -> None:
         self.line.sendall(self._protocol.send(Ping()))
 
+    def __del__(self) -> None:
+        """A stream that a test lets go of drops, as that of a browser which has ended does."""
+        self.line.close()
+
     def leaves(self, how: Literal["close", "reset"] = "close") -> None:
         """Close it as a browser does, or let the line drop."""
         if how == "close" and self.code is None:
