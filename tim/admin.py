@@ -61,7 +61,7 @@ class Admin:
     def kick(self, user_id: str) -> None:
         """End every instance of the account, and revoke the UserSigs made until now.
 
-        Returns at the next whole second, because a UserSig says only in which second it was made. One made after
+        Returns at the next whole second, because a UserSig is dated in whole seconds. One made after
         the return is valid.
 
         Raises:

@@ -86,7 +86,7 @@ class Node:
             ended: the instances that it ended; None stands for one that had ended before.
             changed: the account whose list of instances it changed.
             written: each account with the message that it wrote into the account's log; None where it wrote none.
-            but: a stream that does not need to know.
+            but: a stream to leave out.
         """
         for instance in ended:
             if instance is not None and instance.gone is not None:
@@ -152,9 +152,9 @@ class Node:
                 self._store.detach(instance, number)
 
     def _adopt(self, stream: Stream, before: int, number: int) -> None:
-        """The store has stream `number` of the instance at this node: another page's, or this one's.
+        """Handle a newer stream `number` that the store has for the instance at this node.
 
-        It is this one's where the reply to attaching it again was lost.
+        It belongs to another page, or to `stream` itself if the reply to attaching it again was lost.
         """
         others = self._hub.streams_of(stream.instance) - {stream}
         if any(other.number is None or other.number > before for other in others):

@@ -168,7 +168,7 @@ class TIM:
             before.join()
         work = threading.Event()
         self._delivered = None
-        closed = False  # the handlers have had SDK_NOT_READY
+        closed = False  # SDK_NOT_READY has been delivered
         while True:
             was_open, end = self._listen(instance, work, closed)
             with self._lock:

@@ -1,4 +1,4 @@
-"""Which version this is; pyproject.toml says the same."""
+"""The version of the package, the same as in pyproject.toml."""
 
 from typing import Final
 

@@ -119,8 +119,8 @@ class Messages(Protocol):
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         """Write a message into the logs of its sender and its receiver, if the instance `id` of the sender is online.
 
-        Returns the sender's copy and the receiver's. The receiver's is None where it is the sender itself, where it is
-        deleted in this moment, or where its copy will be written a little later (see below). Idempotent by instance,
+        Returns the sender's copy and the receiver's. The latter is None for a message to the sender itself, for a
+        receiver that was deleted meanwhile, and for a copy that is written later (see below). Idempotent by instance,
         `message_id`, receiver and text; another message with the same id is written under an id of its own.
 
         A store whose logs lie on several servers writes the sender's copy first, and notes in the same step that the
@@ -169,10 +169,10 @@ class Accounts(Protocol):
         """Those of `users` that exist."""
 
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
-        """End every instance of an account for good, and revoke the UserSigs with which it has come or could come.
+        """End every instance of an account for good, and revoke the UserSigs made or used until now.
 
-        Revoked is each UserSig made before the next whole second, as a UserSig says only in which second it was made,
-        and each that was used before and claims a later date.
+        A UserSig is dated in whole seconds, so each one made before the next whole second is revoked. Each one that was
+        used before and has a later date is revoked as well.
 
         Returns the seconds until that whole second (the caller must wait them before replying) and the ended instances.
 

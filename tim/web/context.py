@@ -27,12 +27,12 @@ RETURNS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What one server runs on; kept in `app.extensions["tim"]`.
+    """The objects that the routes of one node share; kept in `app.extensions["tim"]`.
 
     Attributes:
         lobby: connections of the SDK without a login.
-        questions: how often each account's pages may ask for what they have missed.
-        returns: how often the page of each instance may come back.
+        questions: rate at which the pages of each account may request missed messages.
+        returns: rate at which the page of each instance may log in again.
     """
 
     settings: Settings

@@ -15,7 +15,7 @@ POLICY: Final = (
 
 
 def set_headers(response: Response) -> Response:
-    """Set the headers by which a browser protects a page, and keeps no copy of it."""
+    """Sets the security headers, and forbids caching except of static files."""
     response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
@@ -23,7 +23,7 @@ def set_headers(response: Response) -> Response:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if response.location is not None:
-        # Werkzeug sends a path that lacks its slash to the host that the request has named.
+        # Werkzeug redirects a path without its slash to the Host of the request: keep only the path.
         response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
     response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
     return response

@@ -83,8 +83,8 @@ class Identity:
     def session_token(self, instance: Instance) -> str:
         """The A2Key: the token that a page of the vendor's SDK sends in each frame.
 
-        It is valid as long as the instance lives, on each node with the same keys. The
-        generation of the login stands in it because the SDK goes on sending the InstId it was given first.
+        It is valid as long as the instance lives, on each node with the same keys. It contains the generation of the
+        login, because the SDK keeps the InstId that it got first.
         """
         return self._session.sign(f"{instance.id}:{instance.generation}")
 
@@ -101,8 +101,8 @@ def login_number(browser: str, form: str, user: str) -> str:
     """The number, 128 bits as hex digits, of the login of `user` by one form of one browser.
 
     The same form gives the same number again, so that a form that is sent twice is one login. The second half
-    tells the browser, which alone knows its number, that the login is one of its own: this takes no cookie for
-    each of its tabs, which would soon be more than a request can carry.
+    is keyed with the browser's number, so the browser's cookie proves that the login is its own. A cookie for each of
+    its tabs would soon exceed the size of a request.
     """
     first = hashlib.blake2b(f"{form}/{user}".encode(errors="replace"), digest_size=8).hexdigest()
     return first + _mark(browser, first).decode()

@@ -26,7 +26,7 @@ REFUSED: Final = 4
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Ends the process with one line and REFUSED where a setting cannot be used."""
+    """Ends the process with one line on stderr and exit status REFUSED if a setting cannot be used."""
     try:
         yield
     except SettingError as error:

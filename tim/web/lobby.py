@@ -19,7 +19,7 @@ MOST_OF_ADDRESS: Final = 500
 class Lobby:
     """The connections that wait for a login.
 
-    One too many closes the oldest, never the newest: a page that was logged in before logs in again at once.
+    A connection over the limit closes the oldest one, never the newest: a page that reconnects logs in at once.
     """
 
     def __init__(self) -> None:

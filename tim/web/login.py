@@ -78,7 +78,7 @@ def log_in() -> BaseResponse:
 def make_usersig() -> Response:
     """A UserSig for whoever asks; only where the settings say so, and the demo app's do.
 
-    The form as it is sent without htmx gets its page again; everybody else gets the field alone.
+    A form that is sent without htmx gets the whole page; any other request gets only the field.
     """
     here = service()
     if not here.settings.test_usersig:
@@ -95,14 +95,14 @@ def make_usersig() -> Response:
 
 
 def redirect_ended(instance: Instance) -> Response:
-    """Send the tab of an instance that has ended to the login page, where it is told why; its cookie goes."""
+    """Sends the tab of an ended instance to the login page, which shows the reason, and deletes its cookie."""
     response = go(ended_address(instance.id, instance.user))
     service().identity.clear_tab(request, response, instance.id)
     return response
 
 
 def ended_address(id: str, user_id: str = "") -> str:
-    """Where the browser of an instance that has ended is told why."""
+    """The address of the login page that shows why the instance has ended."""
     return url_for("login.page", userID=user_id or None, tab=service().identity.ticket(id))
 
 

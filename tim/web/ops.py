@@ -41,7 +41,7 @@ def metrics() -> Response:
         ["node"],
         registry=registry,
     )
-    with suppress(StoreUnavailable):  # what is known without it is told all the same
+    with suppress(StoreUnavailable):  # the other metric does not need the store
         for node, number in service().backend.online().items():
             everywhere.labels(node).set(number)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

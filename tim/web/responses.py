@@ -15,7 +15,7 @@ def go(address: str) -> Response:
 
 
 def retry_after(error: IMError) -> dict[str, str]:
-    """The Retry-After header of an error that passes with time; no header for any other error."""
+    """The Retry-After header of a temporary error; no header for any other error."""
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 

@@ -42,13 +42,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server runs with.
+    """The settings of a node.
 
     Attributes:
         secret_keys: itsdangerous keys, oldest first; the last one signs.
         test_usersig: whether the login page makes UserSigs on request.
-        trusted_proxies: how many proxies in front of this server set X-Forwarded-…
-        hosts: the names this server answers to beside those of this machine itself; None where it answers to all.
+        trusted_proxies: number of proxies in front of this node that set X-Forwarded-…
+        hosts: host names that this node answers to, besides those of this machine; None for all names.
     """
 
     store: str
@@ -66,7 +66,7 @@ def check_names(environ: Mapping[str, str]) -> None:
     """Logs each `TIM_…` variable that is no setting.
 
     Raises:
-        SettingError: a name that Flask would take for a part of another one.
+        SettingError: a name has two underscores in a row, by which Flask would nest it in another setting.
     """
     for name in sorted(environ):
         if name.startswith("TIM_") and "__" in name:
@@ -76,7 +76,7 @@ def check_names(environ: Mapping[str, str]) -> None:
 
 
 def read_settings(config: Config, instance_path: Path) -> Settings:
-    """The settings in `config`, each a string as the environment has it, with a default for what is not there.
+    """The settings in `config`, as strings from the environment; missing ones get their default.
 
     Raises:
         SettingError: a value cannot be used; the error names the variable.
@@ -93,7 +93,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         newest = kept_secret(instance_path / "secret_key", "TIM_SECRET_KEY")
     else:
         newest = _read(config, "SECRET_KEY", "", _secret)
-    everywhere: frozenset[str] | None = None  # but the demo app, which makes UserSigs for the page that asks
+    everywhere: frozenset[str] | None = None  # not the demo app, which makes UserSigs on request
     return Settings(
         store=_read(config, "STORE", f"sqlite:///{instance_path / 'tim.db'}", _text),
         sdk_app_id=app_id,
@@ -108,7 +108,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
 
 
 def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
-    """The setting `name`, by its rule. The rule says in a ValueError what a value has to be."""
+    """The setting `name`, parsed by `rule`. The ValueError of a rule states what a value must be."""
     if config.get(name) is None:
         return default
     try:

@@ -28,17 +28,17 @@ def _now() -> float:
 
 
 def _new_number() -> str:
-    """32 random hex digits, which tell one message or login of a form from all others."""
+    """32 random hex digits that identify one message or login of a form."""
     return secrets.token_hex(16)
 
 
 def _clock(seconds: float, form: str = "d MMM y, HH:mm:ss z") -> str:
-    """Unix seconds in words, in the time zone of the server."""
+    """Unix seconds as text, in the time zone of the server."""
     return str(format_datetime(datetime.fromtimestamp(seconds, UTC), form))
 
 
 def _moment(seconds: float) -> str:
-    """Unix seconds in few words: the time of day alone for a time of today."""
+    """Unix seconds as a short text: without the date if it is today."""
     today = _clock(_now(), "y-MM-dd") == _clock(seconds, "y-MM-dd")
     return _clock(seconds, "HH:mm:ss" if today else "d MMM, HH:mm")
 

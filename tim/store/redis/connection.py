@@ -46,7 +46,7 @@ class Connection:
             "socket_timeout": timing.redis_timeout,
             "socket_connect_timeout": timing.redis_connect,
         }
-        once = Retry(NoBackoff(), 0)  # the callers know when to try again
+        once = Retry(NoBackoff(), 0)  # the callers decide when to try again
         try:
             self._client: Redis | RedisCluster = Redis.from_url(url, retry=once, **options)
             if mode_of(self._client.info("server")) == "cluster":
@@ -92,7 +92,7 @@ class Connection:
 
     @contextmanager
     def reaching(self) -> Iterator[None]:
-        """Takes a turn for one call; each failure of Redis within it is raised as StoreUnavailable."""
+        """Waits for one of AT_ONCE slots; raises each failure of Redis within it as StoreUnavailable."""
         if not self._room.acquire(timeout=self._timing.redis_queue):
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
@@ -107,11 +107,11 @@ class Connection:
         return time.monotonic() + self._ahead[0] / 1e6
 
     def deadline(self, shard: int) -> int:
-        """Until when a call that begins now is waited for, in microseconds by the clock of its server."""
+        """The deadline of a call that begins now, in microseconds by the clock of its server."""
         return int((time.monotonic() + self._timing.redis_timeout) * 1e6 + self._ahead[shard])
 
     def set_clock(self, shard: int, now: int) -> None:
-        """The server that holds `shard` has this time, in microseconds."""
+        """Set the time of the server that holds `shard`, in microseconds, as it has just reported it."""
         self._ahead[shard] = now - time.monotonic() * 1e6
 
     def look_at_clocks(self) -> None:

@@ -20,7 +20,7 @@ from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, 
 
 
 class UnknownReply(RuntimeError):
-    """A script has replied or published something that has no meaning here: script and caller do not fit together."""
+    """A reply or a hint that this version does not know: the script and its caller do not match."""
 
 
 def us(seconds_: float) -> str:
@@ -33,11 +33,11 @@ def seconds(microseconds: str) -> float:
 
 
 def checked(verb: str, reply: list[Any]) -> list[Any]:
-    """The values in the reply of the script `verb`, where it has done what it was called for.
+    """The values in the reply of the script `verb`, if the script has succeeded.
 
     Raises:
-        IMError: the script refuses; the class says why.
-        UnknownReply: the reply is none that a script should give.
+        IMError: the script refuses; the class is the reason.
+        UnknownReply: the reply is of no known kind.
     """
     match reply:
         case ["ok", *values]:

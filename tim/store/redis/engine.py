@@ -44,7 +44,7 @@ class RedisStore:
         return self._connection.now()
 
     def look_at_clock(self) -> None:
-        """Make `now` right again after a clock of Redis was set, and before our own has drifted away from it."""
+        """Correct `now`: a clock of Redis may have been set, and the clock of this node drifts."""
         self._connection.look_at_clocks()
 
     def join(self, node: str) -> None:
@@ -184,5 +184,5 @@ class RedisStore:
 
 
 def _call_id() -> str:
-    """Tells a call that is sent again, as its reply was lost, from a new one."""
+    """The id of a call; a repetition after a lost reply has the same id."""
     return secrets.token_hex(8)

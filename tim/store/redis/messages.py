@@ -33,7 +33,7 @@ class Messages:
     def append(
         self, app: int, id: str, to: str, text: str, message_id: str, *, exists: bool
     ) -> tuple[Message, Message | None]:
-        """The verb `append`; `exists` says whether the receiver does."""
+        """The verb `append`; `exists` is whether the receiver exists."""
         shard = shard_of_instance(id)
         seq, written, entry, pending = self._scripts.call(shard, "append", app, id, to, int(exists), text, message_id)
         sent = message_of(fields_of(written), seq)
@@ -71,7 +71,7 @@ class Messages:
         return [message for message in newest_first if message.time >= seconds(since)][::-1]
 
     def finish(self, unfinished: list[tuple[int, list[Any]]]) -> None:
-        """Write second copies that are still missing; each by its shard and what `sweep` replies of it.
+        """Write second copies that are still missing. Each has its shard and its entry in the reply of `sweep`.
 
         A copy that cannot be written now stays for the next time. It holds up neither the others nor a renewal.
         """
@@ -91,8 +91,8 @@ class Messages:
     ) -> Message | None:
         """Write into the log of `user` the copy of a message that another log has, once.
 
-        Returns the copy. None where `may_write` does not allow one, or where the account does not exist: it was
-        deleted in the meantime, or a sender that is no account has no log.
+        Returns the copy. None without `may_write` if there is none, or if the account does not exist: it was deleted
+        meanwhile, or the sender never was an account.
         """
         try:
             seq, *copy = self._scripts.call(

@@ -51,7 +51,7 @@ Reply = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as Redis gets it, and the hash by which Redis knows it afterwards."""
+    """The text of a script, and its hash, by which EVALSHA calls it."""
 
     text: str
     sha: str
@@ -64,8 +64,8 @@ class Script:
 class Scripts:
     """Calls scripts over `connection`.
 
-    Each call carries a deadline by the clock of its server, so a call that was given up is not carried out later,
-    when a paused server or a slow network goes on.
+    Each call carries a deadline by the clock of its server. So a paused server or a slow network that goes on does not
+    carry out a call that was given up.
 
     """
 

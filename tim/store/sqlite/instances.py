@@ -80,7 +80,7 @@ def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float
 def end_if_due(
     db: sqlite3.Connection, found: list[Instance], now: float, grace: float
 ) -> tuple[list[Instance], list[Instance]]:
-    """Mark those as ended that `rules.ended` says have ended by `now`. Returns these, and the others."""
+    """Mark the instances as ended that have ended by `now`, as `rules.ended` decides. Returns these, and the others."""
     due: list[Instance] = []
     rest: list[Instance] = []
     for instance in found:

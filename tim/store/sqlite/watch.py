@@ -15,8 +15,8 @@ _PAGES = slice(28, 32)
 class Watch:
     """The SQLite database at `path`, its -wal and its lock file, as they were at the last check.
 
-    Keeps the file open. Closing any descriptor of a file releases all POSIX locks that the process holds on it, and
-    so those of SQLite; so a Watch is made before SQLite opens the file, and closed after it.
+    Keeps the file open. Closing any descriptor of a file releases all POSIX locks that the process holds on it,
+    including those of SQLite. So make a Watch before SQLite opens the file, and close it afterwards.
 
     Source of the offsets: the file format of SQLite, "the database header".
 

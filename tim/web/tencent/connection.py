@@ -101,12 +101,11 @@ class Page:
             self._backend.logout(self._tab.instance.id, self._tab.number)
 
     def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
-        """The next pushes of what came after message number `cookie` of the account's log.
+        """The next pushes of the messages after number `cookie` of the account's log; None for a page that has none.
 
-        After a cut connection that is more than what is unread, as what was written to a dead one counts as read. None
-        says that the page does not know of any message yet.
+        After a lost connection that includes messages that count as read: they were written to the lost connection.
 
-        Returns the number reached, whether that is all, and the pushes.
+        Returns the number reached, whether no message is left, and the pushes.
         """
         if self._tab is None:
             return cookie or 0, True, []
@@ -145,7 +144,7 @@ class Page:
         self._held_until = time.monotonic() + (self._timing.missed_hold if seconds is None else seconds)
 
     def _next_page(self, hold: float | None = None) -> list[str]:
-        """The pushes of the next messages that the page lacks. Once it lacks none, nothing is held back any more."""
+        """The pushes of the next messages that the page lacks. Ends the holding back when none is left."""
         tab = self._tab
         if tab is None:
             self._held_until = None

@@ -4,7 +4,7 @@
     answer    {"head": {"servcmd": <the same>, "seq": <the same>}, "body": {"ErrorCode": 0, …}}
     push      {"head": {"servcmd": "im_open_push.msg_push", "seq": <any>}, "body": {"EventArray": […]}}
 
-Source of the rules: what tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 were seen to send and to understand.
+Source of the rules: the observed traffic of tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tim.errors import (
 from tim.model import Message
 
 MAX_FRAME: Final = 64 * 1024
-"""Bytes. The largest honest frame is a message of 12 KiB whose characters are all escaped."""
+"""Largest size of a frame in bytes. The largest regular one is a message of 12 KiB with every character escaped."""
 COMMAND: Final = re.compile(r"[a-zA-Z0-9_]{1,64}\.[a-zA-Z0-9_]{1,64}")
 MAX_SEQ: Final = 2**53
-"""The SDK counts in doubles."""
+"""Largest seq: the SDK counts in doubles."""
 MAX_UINT32: Final = 2**32 - 1
 TINY_ID_BASE: Final = 144115188075855872
 """2^57: the vendor's account numbers begin here."""
@@ -42,9 +42,9 @@ KICK_TYPES: Final = {
     TYPES.KICKED_OUT_MULT_DEVICE: 2,
     TYPES.KICKED_OUT_REST_API: 3,
 }
-"""What the SDK makes these types of KICKED_OUT of. The fourth, userSigExpired, it makes of the code 70001."""
+"""KickType by type of KICKED_OUT. The fourth type, userSigExpired, has none: the error code 70001 stands for it."""
 KICKED: Final = 1002
-"""The ErrorCode that, with a KickType, makes any answer a kick."""
+"""ErrorCode of an answer that reports a kick; it comes with a KickType."""
 
 OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
@@ -59,7 +59,7 @@ class Request:
 
     Attributes:
         command: `service.command`.
-        seq: its number on that connection; the answer carries it again.
+        seq: its number on the connection; the answer repeats it.
     """
 
     command: str
@@ -75,11 +75,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text message that somebody asks to have sent.
+    """A text message to send.
 
     Attributes:
-        seq, random: the sender's own numbers for it, each 32 bits; together they say which message this is.
-        client_time: unix seconds by the sender's clock; 0 where he does not say.
+        seq, random: numbers of 32 bits that the sender chooses; together they identify the message.
+        client_time: unix seconds by the sender's clock; 0 if it is not given.
     """
 
     to: str
@@ -93,7 +93,7 @@ def parse(frame: bytes | str) -> Request:
     """The request in a frame.
 
     Raises:
-        BadFrame: there is none in it that could be answered.
+        BadFrame: the frame has no request that can be answered.
     """
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"it is longer than {MAX_FRAME} bytes")
@@ -116,7 +116,7 @@ def parse(frame: bytes | str) -> Request:
 def parse_message(body: Body) -> Outgoing:
     """The message in the body of an openim.sendmsg, over the socket or by REST.
 
-    Several text elements are one text. The receiver and the text are looked at further by whoever sends it.
+    Several text elements are joined. Sending the message checks the receiver and the text.
 
     Raises:
         BadParameter: with the code that the vendor documents for the field.
@@ -137,7 +137,7 @@ def parse_message(body: Body) -> Outgoing:
 
 
 def answer(request: Request, **fields: Any) -> str:
-    """The good answer to `request`."""
+    """A successful answer to `request`."""
     return _frame(request.command, request.seq, {**OK, **fields})
 
 
@@ -147,7 +147,7 @@ def refusal(request: Request, code: int, why: str, **fields: Any) -> str:
 
 
 def bare(request: Request, body: Body) -> str:
-    """An answer whose body has other names for its code and message than the rest."""
+    """An answer whose body does not have the usual names for code and message."""
     return _frame(request.command, request.seq, body)
 
 
@@ -158,10 +158,10 @@ def kick(kick_type: int) -> str:
 
 
 def arrival(message: Message, app: int, user: str) -> str:
-    """The push that makes the SDK of `user` fire MESSAGE_RECEIVED; once, however often it comes.
+    """The push that makes the SDK of `user` fire MESSAGE_RECEIVED. A repeated push makes no second event.
 
-    A message of the user's own, sent from another of his instances, goes out with its two ends swapped; the SDK
-    swaps them back.
+    A message that another instance of `user` has sent goes out with sender and receiver swapped; the SDK swaps them
+    back.
     """
     own = message.sender == user
     seq, random, client_time = numbers(message)
@@ -182,15 +182,15 @@ def arrival(message: Message, app: int, user: str) -> str:
 
 
 def message_id(instance: str, outgoing: Outgoing) -> str:
-    """The id of a message that the SDK with this instance sends: sent again, it is the same message."""
+    """The id of a message that this instance sends by the SDK; a repeated message has the same id."""
     return f"{instance}-{outgoing.seq}-{outgoing.random}-{outgoing.client_time}"
 
 
 def numbers(message: Message) -> tuple[int, int, int]:
-    """MsgSeq, MsgRandom and MsgClientTime: the sender's own, or some that stay the same for the same message.
+    """MsgSeq, MsgRandom and MsgClientTime: the sender's own, or numbers derived from the id of the message.
 
-    The SDK makes the message's ID of them, and tells by it whether it has the message already. None is 0: for a 0 it
-    takes a number of its own, another one each time.
+    The SDK derives its own ID of the message from them, and recognises a repeated message by it. None of them is 0,
+    because the SDK replaces a 0 by another number each time.
     """
     digest = hashlib.blake2b(message.id.encode(), digest_size=8).digest()
     seq, random = (int.from_bytes(half) % MAX_UINT32 + 1 for half in (digest[:4], digest[4:]))
@@ -209,7 +209,7 @@ def message_key(message: Message) -> str:
 
 
 def tiny_id(app: int, user: str) -> str:
-    """The account's number: always the same, and a string, as it has more digits than a double."""
+    """The account's number, derived from its UserID; a string, because a double cannot hold it exactly."""
     digest = hashlib.blake2b(f"{app}/{user}".encode(), digest_size=7, person=b"tim.tiny").digest()
     return str(TINY_ID_BASE + int.from_bytes(digest))
 

@@ -82,6 +82,6 @@ def _refusal(error: IMError, code: int) -> Response:
 
 
 def _answer(status: str, code: int, info: str, more: Body | None = None) -> Response:
-    # In ASCII, as a stranger's half of a surrogate pair may be repeated in it.
+    # In ASCII: the text may repeat half of a surrogate pair from the request, which UTF-8 cannot encode.
     text = json.dumps({"ActionStatus": status, "ErrorInfo": info, "ErrorCode": code, **(more or {})})
     return Response(text, mimetype="application/json")

@@ -70,7 +70,7 @@ def account_delete(admin: Admin, body: Body) -> Body:
 
 
 def querystate(admin: Admin, body: Body) -> Body:
-    """The former name of query_online_status, whose entries call the status State; older server kits use it."""
+    """The former name of query_online_status, for older server kits. Its entries have State in place of Status."""
     answer = query_online_status(admin, body)
     answer["QueryResult"] = [
         {"State" if name == "Status" else name: value for name, value in entry.items()}
@@ -119,8 +119,8 @@ def sendmsg(admin: Admin, body: Body) -> Body:
     sync = body.get("SyncOtherMachine", 1)
     if type(sync) is not int or sync not in SYNC:
         raise BadParameter("SyncOtherMachine", "SyncOtherMachine must be 1 or 2", BAD_SYNC)
-    # Put into the form of an SDK's id, so that the sender's own numbers go out with the message. MsgClientTime is no
-    # part of it: the vendor tells messages apart by the other two.
+    # In the form of an SDK's message id, so that the message is pushed with the sender's own numbers. Without
+    # MsgClientTime, because the vendor identifies a message by the other two.
     source = hashlib.blake2b(f"rest/{sender}/{outgoing.to}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
     id = frames.message_id(source, replace(outgoing, client_time=0))
     message = admin.send(sender, outgoing.to, outgoing.text, id, copy=SYNC[sync])

@@ -1,8 +1,8 @@
 """What the vendor's Web SDK asks for once it is logged in, and an empty answer to each.
 
-Profiles, contacts, groups and conversation lists are none of this service's business; but the SDK is not ready
-before it has some of these answers, and asks over and over where one lacks a certain field. The fields are the
-fewest with which tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 were seen to be content.
+Profiles, contacts, groups and conversation lists are out of scope. But the SDK becomes ready only after some of these
+answers, and repeats a request without end if its answer lacks a certain field. The fields are the fewest that
+tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 accept.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ LISTS: Final[dict[str, dict[str, Any]]] = {
 
 
 def reply(request: Request, sdk_app_id: int) -> str:
-    """The answer to any command that has no meaning here: nothing is there, and all is well."""
+    """The answer to a command that is out of scope: success, with empty lists."""
     if request.command == "profile.portrait_get_all":
         return answer(request, UserProfileItem=_profiles(request.body.get("UserItem")))
-    # These two have their own names for code and message; refused, the second is asked for every second.
+    # These two name code and message in their own way. The SDK repeats the second each second if it is refused.
     if request.command == "im_sdk_config_mgr.fetch_config":
         return bare(request, {**_config(), "str_json_config": "{}", "uint32_sdkappid": sdk_app_id, "uint64_version": 1})
     if request.command == "im_sdk_config_mgr.fetch_imsdk_purchase_bitsv2":

@@ -2,7 +2,7 @@
 -- Evicts as many instances of the account as the limit demands, and admits the newcomer.
 -- KEYS: the shard of the account
 -- ARGV: id, app, user, browser, address, expires, limit, made
---   `made` is the unix second in which the UserSig says it was made, `exact` where it is not known.
+--   `made` is the date of the UserSig in unix seconds, or `exact` if it is not known.
 -- Replies:
 --   {'ok', instance, evicted}  admitted, or it was before
 --   {'revoked'}                a kick has revoked the UserSig
@@ -29,7 +29,7 @@ for n = 1, #seated + 1 - limit do
 end
 
 redis.call('HSET', account, 'exists', 1)
--- Its maker's clock is ahead: it will say that it was made after the next kick, so that kick has to know it.
+-- Dated ahead, so its date may lie after the next kick: remember it, so that the kick revokes it as well.
 if made * 1000000 > now and made < exact then
     local used = usersigs(early, now / 1000000)
     used[usersig] = made

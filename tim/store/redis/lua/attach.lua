@@ -2,7 +2,8 @@
 -- Opens a stream of an instance at a node; an instance that was away takes a seat again if one is free.
 -- KEYS: the shard of the account
 -- ARGV: id, node, limit, [after, call]
---   With `after`, only if that is still the number of the newest stream; `call` tells a repeated call from a new one.
+--   With `after`, only if that is still the number of the newest stream. `call` is the id of the call; a repeated call
+--   has the same.
 -- Replies:
 --   {'ok', instance}  attached
 --   {'ok', false}     stream `after` is not the newest one

@@ -2,7 +2,7 @@
 -- Counts a failure under a name; one more than `most` within the window starts a pause.
 -- KEYS: the shard of the name
 -- ARGV: name, most, call
---   `call` tells a repeated call from a new one.
+--   `call` is the id of the call; a repeated call has the same.
 -- Replies:
 --   {'ok', left}  milliseconds of the pause that are left; 0 where there is none
 local name, most, call = ARGV[4], tonumber(ARGV[5]), ARGV[6]

@@ -2,7 +2,7 @@
 -- Ends every instance of an account, and forgets the account and its log.
 -- KEYS: the shard of the account
 -- ARGV: app, user, call
---   `call` tells a repeated call from a new one.
+--   `call` is the id of the call; a repeated call has the same.
 -- Replies:
 --   {'ok', ended}         the instances that it ended
 --   {'no-account', user}  there is none

@@ -11,7 +11,7 @@ local lease, patience, many = tonumber(ARGV[4]), tonumber(ARGV[5]), 100
 -- The caller needs the hints as well: the reply names the ended instances, not the detached ones.
 me = ''
 
--- A node is dead if it alone was silent. Where no node was heard for long, this server was away.
+-- A node is dead if it alone was silent. If no node has swept for long, this server was away.
 local silence = now - (redis.call('GET', key('swept')) or now)
 redis.call('SET', key('swept'), us(now))
 if silence < 0 then
