@@ -15,7 +15,7 @@ from flask.cli import AppGroup
 from tim import usersig
 from tim.errors import BadParameter, SettingError, StoreUnavailable
 from tim.model import Limits
-from tim.rules import check_user_id
+from tim.rules import check_limits, check_user_id
 from tim.store import open_store
 from tim.version import VERSION
 from tim.web.settings import Settings, read_settings
@@ -54,7 +54,7 @@ def limits(**changes: int | None) -> None:
         with closing(open_store(settings.store, grace=settings.detach_grace, clock=time.time)) as store:
             now = store.limits(settings.sdk_app_id) or Limits(settings.online_web_instances)
             if wanted:
-                now = replace(now, **wanted)
+                now = check_limits(replace(now, **wanted))
                 store.save_limits(settings.sdk_app_id, now)
     for name, value in asdict(now).items():
         click.echo(f"{name.replace('_', '-')} {value}")
