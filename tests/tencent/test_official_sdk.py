@@ -93,7 +93,7 @@ def test_its_web_server_gives_nothing_beside_the_page_to_anybody(tmp_path: Path)
         assert not takes_connections("127.0.0.2", port), "it listens on 127.0.0.1 alone"
 
 
-def test_it_installs_the_version_under_test() -> None:
+def test_it_installs_the_version_under_test(not_quick: None) -> None:
     package = json.loads((NODE_MODULES / "tim-js-sdk" / "package.json").read_text())
     assert f"tim-js-sdk@{package['version']}" in block(DOCUMENT, "sh", "npm install").split()
 
