@@ -1,4 +1,4 @@
-"""The login page: in with a UserID and its UserSig, and where a tab lands that was sent away."""
+"""The login page: logs in with a UserID and a UserSig, and shows why a tab has ended."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tim.web.responses import go, retry_after
 blueprint = Blueprint("login", __name__)
 
 STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
-"""HTTP status of a refused login by its code; 401 for all others."""
+"""HTTP status of a refused login by error code; 401 for other codes."""
 FORM: Final = re.compile(r"[0-9a-f]{32}")
-"""The number of a login form."""
+"""The number that identifies one login form."""
 NO_COOKIE: Final = (
     "the cookie of this form did not come back, so the login could not be kept, and nothing has changed; "
     "allow cookies for this site and press Log in again (a script: GET /login first, and send its cookie back)"
@@ -40,14 +40,14 @@ def home() -> BaseResponse:
 def page() -> Response:
     user_id = request.args.get("userID", "")
     if _is_sent_by_another_site() and service().identity.browser(request) is None:
-        # No browser sends its cookie with what another site has asked for. So this page asks once more by itself:
-        # a new cookie would take the place of the one that the browser may have.
+        # Browsers send no SameSite=Strict cookie with a request from another site. The page therefore loads itself
+        # again: a new cookie would replace the one that the browser may have.
         again = url_for("login.page", userID=user_id or None, tab=request.args.get("tab"), again=1)
         return Response(headers={"Refresh": f"0; url={again}"})
     try:
         notice, error = _notice(), None
     except StoreUnavailable as unavailable:
-        notice, error = None, unavailable  # the notice can still be read when the store is back
+        notice, error = None, unavailable  # the notice is shown when the store is back
     return _page(user_id, error=error, notice=notice)
 
 
@@ -61,7 +61,9 @@ def log_in() -> BaseResponse:
     try:
         ticket = here.backend.verify(here.settings.sdk_app_id, user_id, user_sig, address_of(request))
         if browser is None:
-            raise BadParameter("cookie", NO_COOKIE)  # a login whose cookie does not arrive must not end another one
+            raise BadParameter(
+                "cookie", NO_COOKIE
+            )  # without the cookie, this login would evict another one and be lost
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
         instance = here.backend.admit(ticket, client_of(request)(), id)
         if instance.gone is not None:
@@ -76,7 +78,7 @@ def log_in() -> BaseResponse:
 
 @blueprint.post("/usersig")
 def make_usersig() -> Response:
-    """A UserSig for whoever asks; only where the settings say so, and the demo app's do.
+    """Makes a UserSig on request, where TIM_TEST_USERSIG allows it; the demo app does.
 
     A form that is sent without htmx gets the whole page; any other request gets only the field.
     """
@@ -107,7 +109,7 @@ def ended_address(id: str, user_id: str = "") -> str:
 
 
 def _form() -> str:
-    """The number of the form that was sent; a new one where it came without."""
+    """The number of the submitted form; a new one where it has none."""
     form = request.form.get("form", "")
     return form if FORM.fullmatch(form) else secrets.token_hex(16)
 
@@ -117,14 +119,14 @@ def _is_sent_by_another_site() -> bool:
 
 
 def _notice() -> Instance | None:
-    """The instance whose end this browser may read about here."""
+    """The ended instance whose notice this browser may see; None otherwise."""
     id = service().identity.noticed(request, request.args.get("tab", ""))
     instance = None if id is None else service().backend.find(id)
     return None if instance is None or instance.gone is None else instance
 
 
 def _page(user_id: str, user_sig: str = "", *, form: str = "", error: IMError | None = None, **more: Any) -> Response:
-    """The login page, with the cookie that has to come back with its form.
+    """Renders the login page, and sets the cookie that its form must send back.
 
     A login that is refused for itself gets none: its form has brought one, or is no browser's.
     """

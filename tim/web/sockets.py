@@ -30,7 +30,7 @@ from tim.web.transport import CONNECTION, FAILED, SERVER_SOCKETS, WholeSocket
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-DEAD_LINE: Final = (ConnectionClosed, LocalProtocolError, OSError)
+DEAD_CONNECTION: Final = (ConnectionClosed, LocalProtocolError, OSError)
 """Errors of a write to a socket that is closed or closing, or whose connection is cut."""
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
 """The text of the close frame that asks a peer to connect again later."""
@@ -120,7 +120,7 @@ def hang_up(ws: Server, code: int, why: str = "") -> None:
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code.
     """
-    with suppress(*DEAD_LINE):
+    with suppress(*DEAD_CONNECTION):
         ws.close(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
         ws.sock.shutdown(socket.SHUT_WR)
     ws.thread.join(service().timing.socket_close)

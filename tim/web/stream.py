@@ -1,9 +1,9 @@
-"""A tab's stream: what happens to its instance, as fragments of its page that htmx puts into place."""
+"""A tab's stream: sends each event of its instance as an HTML fragment, which htmx swaps into the page."""
 
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from typing import Final
+from typing import Final, assert_never
 
 from flask import render_template
 from simple_websocket import ConnectionClosed, Server
@@ -15,30 +15,30 @@ from tim.events import EVENT, Event
 from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
-from tim.web.sockets import DEAD_LINE, hang_up, wait
+from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
 
 HEARTBEAT: Final = "{}"
-"""A frame that htmx swaps nowhere. A page that hears nothing for two ping periods knows its line is dead."""
+"""A frame that htmx ignores. A page that receives nothing for two ping periods opens a new connection."""
 
 
 def run(ws: Server, backend: Backend, id: str, ping_period: float) -> None:
-    """Serve the stream of instance `id` on `ws`, until either ends. The one writer of this socket."""
+    """Serves the stream of instance `id` on `ws` until either ends. Nothing else writes to this socket."""
     try:
-        # The socket closes before the tab does: a server that stops waits for its tabs.
+        # Close the socket before the tab: a server that stops waits until its tabs are closed.
         with closing(Tab(backend, id, ws.event.set)) as tab:
             hang_up(ws, _serve(ws, backend, tab, ping_period))
     except InstanceGone as error:
-        with suppress(*DEAD_LINE):
+        with suppress(*DEAD_CONNECTION):
             ws.send(_ended(error.instance, error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
 def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
-    """Write until the stream or the connection ends; the code to close with."""
+    """Writes until the stream or the connection ends. Returns the close code."""
     try:
         return _write(ws, backend, tab, ping_period)
     except ConnectionClosed:
-        return CLOSE_LATER  # the connection is dead, or so slow that it was given up
+        return CLOSE_LATER  # the connection is dead or too slow
 
 
 def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
@@ -50,7 +50,7 @@ def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
     _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
     while ws.connected:
         happened = wait(ws, ping_period)
-        ws.input_buffer.clear()  # a page says nothing on its stream
+        ws.input_buffer.clear()  # a page sends nothing on its stream
         items = tab.read()
         frame = "".join(_fragment(backend, tab, item) for item in items)
         if frame or not happened:
@@ -61,22 +61,26 @@ def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
 
 
 def _send(ws: Server, frame: str) -> None:
-    """Write a frame. An OSError from elsewhere, such as a template that is missing, is no dead connection."""
+    """Writes a frame. Only an OSError of this write means a dead connection; a missing template raises one too."""
     try:
         ws.send(frame)
-    except DEAD_LINE as error:
+    except DEAD_CONNECTION as error:
         raise ConnectionClosed from error
 
 
 def _fragment(backend: Backend, tab: Tab, item: News) -> str:
     events = tab.events(item)
-    if isinstance(item, InstancesChanged):
-        return _list(backend, tab)
-    if isinstance(item, Message):
-        return render_template("_arrived.html", this=tab.instance, message=item, events=events)
-    if item.gone is not None:
-        return _ended(tab.instance, item.gone, events)
-    return _state("moved" if item.code == CLOSE_MOVED else "reconnecting", tab, events)
+    match item:
+        case InstancesChanged():
+            return _list(backend, tab)
+        case Message():
+            return render_template("_arrived.html", this=tab.instance, message=item, events=events)
+        case End():
+            if item.gone is not None:
+                return _ended(tab.instance, item.gone, events)
+            return _state("moved" if item.code == CLOSE_MOVED else "reconnecting", tab, events)
+        case _:
+            assert_never(item)
 
 
 def _list(backend: Backend, tab: Tab) -> str:

@@ -1,4 +1,4 @@
-"""A tab's own routes, all below `/im/<instance>`, where its cookie reaches and nobody else's does."""
+"""The routes of a tab, below `/im/<instance>`: the path of its cookie."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ STATUS = {
     TOO_MANY_REQUESTS: 429,
     STORE_UNAVAILABLE: 503,
 }
-"""HTTP status of a message that was not sent, by its code."""
+"""HTTP status of a message that was not sent, by error code."""
 FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
-"""What tells the messages of one page's form apart."""
+"""The number in a form that identifies one message."""
 
 
 @blueprint.url_value_preprocessor
@@ -58,25 +58,25 @@ def give_instance(_endpoint: str, values: dict[str, str]) -> None:
 
 @blueprint.before_request
 def check_tab() -> BaseResponse | None:
-    """Only the tab itself gets further; its cookie says who it is."""
+    """Requires the cookie of the tab. A browser that owned the tab is sent to its notice."""
     check_page_socket()
     if service().identity.is_tab(request, g.instance):
         return None
     if is_socket():
         abort(403, "this socket has no cookie of its tab; log in again")
     if service().identity.is_own(request, g.instance):
-        return go(ended_address(g.instance))  # it has ended and its cookie is gone; why is told again
+        return go(ended_address(g.instance))  # it has ended, and its cookie is deleted: show the notice again
     return go(url_for("login.page"))
 
 
 @blueprint.errorhandler(InstanceGone)
-def say_why(error: InstanceGone) -> BaseResponse:
+def show_end(error: InstanceGone) -> BaseResponse:
     return redirect_ended(error.instance)
 
 
 @blueprint.errorhandler(RequestEntityTooLarge)
-def say_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEntityTooLarge:
-    """What was typed stays in its form, as it never got here."""
+def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEntityTooLarge:
+    """Shows the error beside the form, which keeps its text."""
     if "HX-Request" not in request.headers:
         return error
     too_long = IMError(MESSAGE_TOO_LONG, f"the text is far over the {MAX_TEXT} bytes of a message; send it in parts")
@@ -88,8 +88,8 @@ def page() -> BaseResponse:
     instance = service().backend.get(g.instance, or_away=True)
     response = make_response(_render(instance))
     if instance.gone is None:
-        # Renewed with each page, and by a page that stays open, so that it lives as long as its tab does, and
-        # not longer than the store remembers what became of it.
+        # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
+        # than the store remembers the end of the instance.
         service().identity.set_tab(request, response, g.instance)
     return response
 
@@ -120,7 +120,7 @@ def send() -> BaseResponse:
     except InstanceGone:
         raise
     except IMError as error:
-        # The same number again: where this attempt has reached the store after all, the next one is no second message.
+        # Keep the number: if this attempt has reached the store after all, the next one is the same message.
         typed: dict[str, str | IMError] = {"to": to, "text": text, "number": number, "error": error}
         if "HX-Request" in request.headers:
             response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])

@@ -1,4 +1,4 @@
-"""The connection below a WebSocket: whole writes within a bound, an end without HTTP, and whether the peer has left."""
+"""The connection below a WebSocket: bounded whole writes, a close without HTTP, detection of a peer that has left."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from typing import Any, Final
 from tim.timing import DEFAULT, Timing
 
 DRAINED_BYTES: Final = 1024 * 1024
-"""Bytes that a closing connection reads of what its peer sent before it knew; one that sends more is sending on."""
+"""Bytes that a closing connection reads before it gives up on a peer that goes on sending."""
 UNREAD: Final = 64 * 1024
-"""Bytes that are thrown away at a time."""
+"""Bytes that are read and discarded at a time."""
 SLOWEST: Final = 16 * 1024
-"""Bytes a second that a peer must take in the long run of what is written to it."""
+"""Bytes a second that a peer must accept in the long run."""
 SEND_BUFFER: Final = 128 * 1024
-"""Bytes that the system keeps of what a peer has not taken yet."""
+"""Size of the send buffer of a connection, in bytes."""
 CONNECTION: Final = "tim.connection"
-"""Where in the environ of its request the connection of a socket stands."""
+"""Key in the environ of a request: the connection of its socket."""
 SERVER_SOCKETS: Final = ("werkzeug.socket", "gunicorn.socket")
-"""Where the WSGI servers put the connection."""
+"""Keys in the environ under which the WSGI servers pass the connection."""
 FAILED: Final = 1011
-"""What a socket is closed with whose handler has failed."""
+"""Close code of a socket whose handler has failed."""
 FAILED_FRAME: Final = b"\x88\x02" + FAILED.to_bytes(2)
-"""The close frame of it."""
+"""The close frame with that code."""
 SWITCHING: Final = b"HTTP/1.1 101 "
 TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
-"""An option whose first byte is the state of a connection, where the system has it."""
+"""A socket option whose first byte is the TCP state; None where the system lacks it."""
 LEFT: Final = frozenset({7, 8})
-"""The states in which the peer has closed it, or broken it off."""
+"""TCP states after the peer has closed or reset the connection: CLOSE and CLOSE_WAIT."""
 
 
 class WholeSocket:
-    """A socket whose `send` writes all of it, one writer at a time."""
+    """A socket whose `send` writes all of its data, one writer at a time."""
 
     def __init__(self, sock: socket.socket, timing: Timing = DEFAULT) -> None:
         self._sock = sock
         self._timing = timing
         self._lock = threading.Lock()  # owns the writing side and the three below
-        self._due = 0.0  # when the slowest peer would have taken all that was written, by the monotonic clock
-        self._upgraded = False  # the 101 has been written
+        self._due = 0.0  # monotonic time at which a peer at SLOWEST has accepted everything
+        self._upgraded = False  # the response 101 is written
         self._torn = False  # a frame was written in part
-        self._ended = False  # its close frame has been written, and nothing goes through any more
+        self._ended = False  # the close frame is written; nothing more is sent or received
         with suppress(OSError):  # a Unix socket has no such option, and no network to lose
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timing.ping_period * 1000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def send(self, data: bytes) -> int:
-        """Write all of `data`.
+        """Writes all of `data`.
 
         Raises:
-            OSError: the connection is dead, or its peer takes too little of what is written to it.
+            OSError: the connection is dead, or its peer accepts too little.
         """
         if not self._lock.acquire(timeout=self._timing.write_stall):
-            raise TimeoutError(f"the peer has taken nothing for {self._timing.write_stall:.0f} seconds")
+            raise TimeoutError(f"the peer has accepted nothing for {self._timing.write_stall:.0f} seconds")
         try:
             if self._torn:
                 raise BrokenPipeError("a frame was written in part")
@@ -76,7 +76,7 @@ class WholeSocket:
         self._torn = False
 
     def peer_left(self) -> bool:
-        """Whether the peer has closed the connection, also where it has sent something that is not read yet."""
+        """Whether the peer has closed the connection, even if data of it is still unread."""
         if TCP_INFO is None:
             return False
         with suppress(OSError):
@@ -84,18 +84,18 @@ class WholeSocket:
         return self._sock.fileno() < 0
 
     def close(self) -> None:
-        """Close it, once the peer has had the time to read what was sent to it."""
+        """Closes the connection after the peer had time to read what was sent."""
         self._drain()
         self._sock.close()
 
     def end(self) -> None:
-        """Let nothing more through, in either direction. The close frame has been written."""
+        """Shuts both directions down. The close frame is written before."""
         self._ended = True
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def leave_http(self) -> None:
-        """The request has been handled: a connection that was upgraded is ended, if it was not yet.
+        """Ends a connection that was upgraded, if it is not ended yet, after its request was handled.
 
         A WSGI server holds the connection by another name than this one, so it is shut down below both.
         """
@@ -106,7 +106,7 @@ class WholeSocket:
             self.end()
 
     def _drain(self) -> None:
-        """Write nothing more, and read until the peer has closed as well, or has sent too much meanwhile.
+        """Stops writing, and reads until the peer closes as well or has sent too much.
 
         A socket that is closed with something unread in it resets its connection, and the close frame is lost with it.
         """

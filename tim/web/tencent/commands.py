@@ -1,6 +1,6 @@
-"""What each command of the vendor's Web SDK is answered with.
+"""The replies to each command of the vendor's Web SDK.
 
-Each frame says by its a2 for which instance it speaks; the connection proves nothing.
+The a2 of a frame names and authorises its instance; the connection authorises nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SYNC: Final = "openim.getmsg"
 ACK: Final = "openim.ws_msg_push_ack"
 REPORT: Final = "imopenstat.tim_web_report_v2"
 LASTING: Final = frozenset({LOGOUT, SEND})
-"""What is carried out also where nobody is left to read the answer."""
+"""Commands that are executed even if the peer has left."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -49,11 +49,11 @@ class Commands:
     """Answers the requests of one page.
 
     Args:
-        client: names the browser; asked for once a login has verified, as that takes time.
-        address: where the connection comes from.
-        sdk_version: of the SDK, as it says itself.
-        page_id: what the SDK makes at random when its page is loaded, and keeps over reconnects.
-        follows: whether one of these commands has come behind the one that is being answered, or does in a moment.
+        client: names the browser; called after a UserSig is verified, as it takes time.
+        address: of the client.
+        sdk_version: the version that the SDK reports.
+        page_id: a random id that the SDK makes when its page is loaded and keeps over reconnects.
+        follows: whether one of these commands waits behind the current one, or arrives shortly.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Commands:
         self._page_id = page_id
         self._is_old = sdk_version.startswith("2.")
         self._follows = follows
-        self._patient = True  # whether an end is still to be told with a look at what follows; once for each login
+        self._patient = True  # whether an end is reported only after a look at what follows; once for each login
 
     def delay(self, request: Request) -> float:
-        """Seconds to wait before the request is handled, where its account or instance asks for much of the store."""
+        """Seconds to wait before the request is handled: more than 0 for an account or instance over its rate."""
         id, _ = self._identity.session(request.text("a2")) or ("", 0)
         served = self._page.serves(id) if id else None
         if request.command == SYNC and served is not None:
@@ -91,12 +91,12 @@ class Commands:
         return 0.0
 
     def handle(self, request: Request) -> list[str]:
-        """The frames that answer the request, and what it has set free to be told."""
+        """The answer to the request, and the pushes that it causes."""
         try:
             return self._handle(request)
         except InstanceGone as error:
-            # The SDK tells its page of a kick for each answer that speaks of one. So one is to: not what it repeats
-            # over a new line before it logs in again, nor what it had sent before it heard of its end.
+            # The SDK fires KICKED_OUT for each answer with a kick, so only one answer may have it: neither a request
+            # that is repeated on a new connection before the login, nor one that was sent before the end was known.
             if request.command != LOGIN and self._patient:
                 if self._follows(LOGIN, LOGOUT):
                     return [refusal(request, frames.KICKED, error.message)]
@@ -108,7 +108,7 @@ class Commands:
     def _handle(self, request: Request) -> list[str]:
         token = request.text("a2")
         id, generation = self._identity.session(token) or ("", 0)
-        # These are answered whatever has become of the instance: the SDK asks again and again where they are not.
+        # These succeed even if the instance has ended: the SDK would repeat them without end.
         if request.command == ALIVE:
             return [self._alive(request, id)]
         if request.command == REPORT:
@@ -120,7 +120,7 @@ class Commands:
         if request.command == LOGIN and not token:
             return self._log_in(request)
         if token and not id:
-            raise UserSigRefused(USERSIG_EXPIRED, "this session is none of this server's; log in again")
+            raise UserSigRefused(USERSIG_EXPIRED, "the A2Key is not valid on this server; log in again")
         if request.command == LOGIN:
             return self._log_in_again(request, id, generation)
         if request.command == SEND:
@@ -134,7 +134,7 @@ class Commands:
     def _alive(self, request: Request, id: str) -> str:
         """A ping is answered with OK whatever its a2 is: most refusals make the SDK reconnect without a pause.
 
-        But it is by a ping that an SDK hears, once, that its UserSig has run out.
+        One ping is refused, to report that the UserSig has expired.
         """
         if self._page.has_expired(id):
             return _dead(request, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, 0))
@@ -147,15 +147,15 @@ class Commands:
         )
         instance = self._backend.admit(ticket, self._client(), self._id_for(request))
         if not self._page.serves(instance.id):
-            self._page.log_out()  # nobody is left who could come back to what this page was before
+            self._page.log_out()  # the page can no longer attach its former instance
         waited = self._page.serve(instance.id)
         self._patient = True
         return [self._welcome(request, instance, self._identity.session_token(instance), instance.generation), *waited]
 
     def _id_for(self, request: Request) -> str | None:
-        """The id of the instance that this login asks for: sent again as its answer was lost, it is one login.
+        """The id of the instance of this login: a login that is repeated because its answer was lost gets the same id.
 
-        The SDK then sends the very same frame over a new line; two logins differ in their number, time or page.
+        The SDK repeats the same frame on a new connection. Two logins differ in their seq, time or page.
         """
         if not PAGE_ID.fullmatch(self._page_id):
             return None
@@ -168,13 +168,13 @@ class Commands:
         return id if before is None or before.reason == UNKNOWN else None
 
     def _log_in_again(self, request: Request, id: str, generation: int) -> list[str]:
-        """The page has a new line, and the instance goes on as it was."""
+        """Attaches the instance again, whose page has a new connection."""
         try:
             self._page.serve_again(id)
             self._patient = True
         except StoreUnavailable:
-            # The SDK would take this refusal for success. A line that closes it tries again.
-            self._page.goodbye = CLOSE_LATER
+            # The SDK takes this refusal for success. It tries again if the connection is closed.
+            self._page.close_code = CLOSE_LATER
             raise
         return [self._welcome(request, self._live(id), request.text("a2"), generation)]
 
@@ -204,28 +204,28 @@ class Commands:
         outgoing = frames.parse_message(request.body)
         if request.body.get("From_Account", instance.user) != instance.user:
             raise BadParameter("From_Account", f"this page is logged in as {instance.user}", BAD_SENDER)
-        # After a lost line the SDK first repeats what was not answered, and only then logs in again.
+        # After a lost connection the SDK repeats unanswered requests before it logs in again.
         if not instance.online:
             self._page.serve_again(id)
         message = self._backend.send(id, outgoing.to, outgoing.text, frames.message_id(id, outgoing))
         return [answer(request, MsgTime=int(message.time), MsgKey=frames.message_key(message))]
 
     def _synchronise(self, request: Request, id: str) -> list[str]:
-        """Tell what the page has missed; its cookie is the number of the last message it has, none at first."""
+        """Pushes what the page has missed. Its cookie is the number of its last message; none at first."""
         cookie = request.body.get("Cookie")
         known = int(cookie) if isinstance(cookie, str) and COOKIE.fullmatch(cookie) else None
         reached, done, missed = self._page.missed(known) if self._page.serves(id) else (known or 0, True, [])
-        # The pushes first: an answer that arrives says that they have. One that is not done makes the SDK ask on.
+        # Pushes come before the answer, so its arrival confirms them. Without SYNC_DONE the SDK asks again.
         flag = SYNC_DONE if done else SYNC_GOES_ON
         return [*missed, answer(request, Cookie=str(reached), SyncFlag=flag, MsgList=[])]
 
     def _live(self, id: str) -> Instance:
-        """The instance, if it lives or may still come back; raises InstanceGone otherwise."""
+        """The instance, if it is live or AWAY; raises InstanceGone otherwise."""
         return self._page.serves(id) or self._backend.get(id, or_away=True)
 
 
 def _dead(request: Request, gone: Gone) -> str:
-    """The answer to a frame whose instance has ended. The SDK makes the right KICKED_OUT of it."""
+    """The answer to a frame whose instance has ended, from which the SDK fires the right KICKED_OUT."""
     by = "" if gone.by is None else f" by {gone.by.browser} at {gone.by.address}"
     words = f"this instance has ended ({gone.reason}{by}); log in again"
     kick_type = kick_type_of(gone)

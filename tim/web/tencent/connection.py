@@ -1,18 +1,19 @@
-"""A page of the vendor's Web SDK: one connection, and the instance that is served on it.
+"""One connection of the vendor's Web SDK, and the instance that it serves.
 
-An instance is served, told of messages and of its end, on the connection that attached it last. A page whose
-instance has ended keeps its connection: it logs in again on it, or goes on pinging.
+An instance is served on the connection that attached it last: messages and its end are pushed there. A page whose
+instance has ended keeps its connection, on which it logs in again or goes on pinging.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import assert_never
 
 from tim.backend import Backend
 from tim.ends import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES, Gone
 from tim.errors import StoreUnavailable
-from tim.hub import End, News, Stream
+from tim.hub import End, InstancesChanged, News, Stream
 from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.timing import DEFAULT, Timing
@@ -24,11 +25,11 @@ class Page:
     """One connection of the SDK.
 
     Args:
-        address: where it comes from.
-        wake: called, from any thread, when `news` has something.
+        address: of the client.
+        wake: called, from any thread, when `news` returns something.
 
     Attributes:
-        goodbye: what the connection is to be closed with now; None while it is to stay.
+        close_code: the code to close the connection with now; None while it stays open.
     """
 
     # Everything here is owned by the one thread that serves the connection.
@@ -42,24 +43,24 @@ class Page:
         self._address = address
         self._wake = wake
         self._tab: Tab | None = None
-        self._waiting_since = 0.0  # by the monotonic clock, while nobody is logged in
+        self._waiting_since = 0.0  # by the monotonic clock, while there is no login
         self._waiting: Stream | None = self._wait()
-        self._untold = ""  # id of an instance whose UserSig has run out while it was served here
+        self._expired = ""  # id of an instance whose UserSig has run out while it was served here
         # Of the account's log this page was sent, on this connection, what is numbered above the first of these two and
         # up to the second.
         self._from = self._reached = 0
         self._held_until: float | None = None  # while what comes is held back, as older messages are to come before
-        self.goodbye: int | None = None
+        self.close_code: int | None = None
 
     def serves(self, id: str) -> Instance | None:
-        """The instance, if it is this one that is served here, and its UserSig has not run out."""
+        """The instance with this id, if it is served here and its UserSig has not expired; None otherwise."""
         tab = self._tab
         if tab is not None and tab.instance.expires <= self._backend.clock():
             self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.expires)))
         return self._tab.instance if self._tab is not None and self._tab.instance.id == id else None
 
     def serve(self, id: str) -> list[str]:
-        """Serve this instance from now on, which has just logged in, and no other; the pushes of what is unread.
+        """Serves this instance, which has just logged in, in place of any other. Returns the pushes of unread messages.
 
         Raises:
             InstanceGone: it has ended; why is in the error.
@@ -75,7 +76,7 @@ class Page:
         return _arrivals(tab, unread)
 
     def serve_again(self, id: str) -> None:
-        """Serve an instance whose page has come back. It is sent nothing until it says which messages it has.
+        """Serves an instance whose page is back. Nothing is pushed until the page reports the messages that it has.
 
         Raises:
             InstanceGone: it has ended; why is in the error.
@@ -88,14 +89,14 @@ class Page:
         self._hold()
 
     def let_go(self, id: str | None = None) -> None:
-        """Serve nobody any more; or this instance no more."""
+        """Stops serving the instance with this id; any instance, without an id."""
         if id is None or self.serves(id):
             self._switch_to(None)
 
     def log_out(self) -> None:
-        """End the instance that is served here: its page has begun anew, or is gone.
+        """Logs out the instance that is served here: its page was reloaded or closed.
 
-        One that its page has attached again on another connection goes on there.
+        An instance that its page has attached on a newer connection is not affected.
         """
         if self._tab is not None:
             self._backend.logout(self._tab.instance.id, self._tab.number)
@@ -120,25 +121,31 @@ class Page:
         return self._reached, self._held_until is None, pushes
 
     def patience(self, most: float) -> float:
-        """Seconds, `most` or fewer, after which `news` has something though nothing has happened."""
+        """Seconds, at most `most`, until `news` must be called without an event."""
         until = self._held_until
         if self._waiting is not None:
             until = self._waiting_since + self._timing.lobby
         return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
     def news(self) -> list[str]:
-        """The pushes for what has happened elsewhere since the last call."""
+        """The pushes of what happened since the last call."""
         tab = self._tab
-        frames: list[str] = []
+        pushes: list[str] = []
         for item in self._read():
-            if isinstance(item, End):
-                frames += self._ended(item)
-            elif isinstance(item, Message) and tab is not None and self._held_until is None:
-                self._reached = item.seq
-                frames += _arrivals(tab, [item])
+            match item:
+                case End():
+                    pushes += self._ended(item)
+                case Message():
+                    if tab is not None and self._held_until is None:
+                        self._reached = item.seq
+                        pushes += _arrivals(tab, [item])
+                case InstancesChanged():
+                    pass  # the SDK shows no list of instances
+                case _:
+                    assert_never(item)
         if self._held_until is not None and time.monotonic() >= self._held_until:
-            frames += self._next_page(hold=0)  # it never says which messages it has
-        return frames
+            pushes += self._next_page(hold=0)  # the page does not report which messages it has
+        return pushes
 
     def _hold(self, seconds: float | None = None) -> None:
         self._held_until = time.monotonic() + (self._timing.missed_hold if seconds is None else seconds)
@@ -157,14 +164,14 @@ class Page:
         return _arrivals(tab, messages)
 
     def has_expired(self, id: str) -> bool:
-        """Whether the UserSig of this instance ran out while it was served here; says so once."""
-        if self.serves(id) or not id or self._untold != id:
+        """Whether the UserSig of this instance expired while it was served here; True only once."""
+        if self.serves(id) or not id or self._expired != id:
             return False
-        self._untold = ""
+        self._expired = ""
         return True
 
     def close(self) -> None:
-        """The connection is closed. The instance that was served keeps its seat for the grace time."""
+        """Detaches the instance, which keeps its seat for the grace time, and leaves the lobby."""
         self._switch_to(None)
         if self._waiting is not None:
             self._leave(self._waiting)
@@ -178,19 +185,19 @@ class Page:
         try:
             return self._tab.read()
         except StoreUnavailable:
-            return [End(CLOSE_LATER)]  # who comes back gets everything anew
+            return [End(CLOSE_LATER)]  # a page that connects again gets the whole state
 
     def _ended(self, end: End) -> list[str]:
-        """The stream has ended: what the page is told."""
+        """Handles the end of the stream. Returns the pushes for the page."""
         if end.gone is None and end.code != CLOSE_MOVED:
-            self.goodbye = end.code
+            self.close_code = end.code
             return []
         tab = self._tab
         self._switch_to(None)
         if end.gone is None or tab is None:
             return []
         if end.gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED:
-            self._untold = tab.instance.id  # there is no push for it; the SDK hears it in an answer
+            self._expired = tab.instance.id  # no push exists for it; the SDK learns it from an answer
         kick_type = kick_type_of(end.gone)
         return [] if kick_type is None else [frames.kick(kick_type)]
 
@@ -204,7 +211,7 @@ class Page:
             before.close()
 
     def _wait(self) -> Stream:
-        """The stream of a connection that serves nobody: it counts as one, and is told that it has to go."""
+        """Open the stream of a connection without a login: it counts as open, and receives the order to close."""
         stream = self._backend.open_anonymous(self._wake)
         self._waiting_since = time.monotonic()
         self._lobby.enter(stream, self._address)
@@ -216,14 +223,14 @@ class Page:
 
 
 def kick_type_of(gone: Gone) -> int | None:
-    """What the SDK is told of this end of an instance; None where a kick is not what it was."""
+    """The KickType of this end; None where it is no kick."""
     if gone.reason == LOGGED_OUT and gone.by is not None:
-        # Another instance of the account has logged this one out; of the vendor's words this one fits best.
+        # Logged out by another instance of the account. Of the vendor's types this one fits best.
         return frames.KICK_TYPES[TYPES.KICKED_OUT_MULT_DEVICE]
     return frames.KICK_TYPES.get(gone.reason)
 
 
 def _arrivals(tab: Tab, messages: list[Message]) -> list[str]:
-    """The pushes of those messages that the instance has not sent itself."""
+    """The pushes of the messages that the instance has not sent itself."""
     mine = tab.instance
     return [frames.arrival(message, mine.app, mine.user) for message in messages if message.instance != mine.id]

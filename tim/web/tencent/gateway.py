@@ -1,6 +1,6 @@
-"""Where the vendor's Web SDK connects: `WS /binfo` with binary frames, `WS /info` with text frames.
+"""The sockets of the vendor's Web SDK: `WS /binfo` with binary frames, `WS /info` with text frames.
 
-Any Origin may: what counts stands in each frame, and no cookie is looked at.
+Any Origin may connect: each frame carries its own authorisation, and cookies are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tim.timing import Timing
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.inbound import limit_frames
-from tim.web.sockets import DEAD_LINE, hang_up, socket_route, wait
+from tim.web.sockets import DEAD_CONNECTION, hang_up, socket_route, wait
 from tim.web.tencent import frames
 from tim.web.tencent.commands import LASTING, Commands
 from tim.web.tencent.connection import Page
@@ -28,11 +28,11 @@ from tim.web.tencent.connection import Page
 blueprint = Blueprint("sdk", __name__)
 
 PAGE_CLOSED: Final = 1001
-"""What a browser closes a socket with when its page is closed or loaded anew."""
+"""Close code of a browser whose page is closed or reloaded."""
 NOT_A_REQUEST: Final = 1007
 
 Form = Callable[[str], bytes | str]
-"""What a frame is made of before it is sent: bytes make a binary one, a string makes a text one."""
+"""Encodes a frame: to bytes for a binary one, to a string for a text one."""
 
 
 @blueprint.before_request
@@ -51,7 +51,7 @@ def text(ws: Server) -> None:
 
 
 def _run(ws: Server, form: Form) -> None:
-    """Serve one connection of the SDK until either side ends it. The one writer of this socket."""
+    """Serves one connection of the SDK until either side ends it. Nothing else writes to this socket."""
     here = service()
     address = address_of(request)
     page = Page(here.backend, here.lobby, address, ws.event.set, here.timing)
@@ -68,22 +68,22 @@ def _run(ws: Server, form: Form) -> None:
     try:
         code, why = _serve(ws, page, commands, form, here.timing)
         if ws.close_reason == PAGE_CLOSED:
-            page.log_out()  # nobody will come back to this instance
+            page.log_out()  # no page is left that could attach this instance again
     finally:
-        # The socket closes before the page does: a server that stops waits for its pages.
+        # Close the socket before the page: a server that stops waits until its pages are closed.
         hang_up(ws, code, why)
         with suppress(StoreUnavailable):
             page.close()
 
 
 def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timing) -> tuple[int, str]:
-    """Answer and tell until the connection or the page ends; what to close with, and why in words."""
-    reads = True  # whether the peer takes what is written to it
+    """Answers requests and sends pushes until the connection or the page ends. Returns close code and reason."""
+    reads = True  # whether writes to the peer succeed
     while True:
         wait(ws, page.patience(timing.ping_period))
-        connected = ws.connected  # looked at first: what came before the end is still to be carried out
+        connected = ws.connected  # read first: commands that arrived before the end are still executed
         reads = _write(ws, form, page.news()) and reads
-        while ws.input_buffer and page.goodbye is None:
+        while ws.input_buffer and page.close_code is None:
             try:
                 asked = frames.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
@@ -91,20 +91,20 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timin
             if asked.command not in LASTING:
                 reads = reads and _has_its_turn(ws, page, commands.delay(asked), timing.sdk_turn)
                 if not reads:
-                    continue  # nobody is left to read the answer
+                    continue  # the peer has left and reads no answer
             reads = _write(ws, form, commands.handle(asked)) and reads
             reads = _write(ws, form, page.news()) and reads
-            time.sleep(0)  # others have their turn, however fast this one asks
-        if page.goodbye is not None:
-            return page.goodbye, ""
+            time.sleep(0)  # let other connections run between two requests
+        if page.close_code is not None:
+            return page.close_code, ""
         if not (connected and reads):
             return CLOSE_LATER, ""
 
 
 def _has_its_turn(ws: Server, page: Page, seconds: float, turn: float) -> bool:
-    """Wait for so long; False where the peer has left by then."""
+    """Waits for `seconds`; False if the peer leaves meanwhile. Looks every `turn` seconds."""
     deadline = time.monotonic() + seconds
-    while ws.connected and not ws.sock.peer_left() and page.goodbye is None:
+    while ws.connected and not ws.sock.peer_left() and page.close_code is None:
         left = deadline - time.monotonic()
         if left <= 0:
             return True
@@ -113,7 +113,7 @@ def _has_its_turn(ws: Server, page: Page, seconds: float, turn: float) -> bool:
 
 
 def _follows(ws: Server, timing: Timing, *commands: str) -> bool:
-    """Whether a frame with one of these commands waits for its answer, or comes in the next moment."""
+    """Whether a frame with one of these commands is waiting, or arrives within `timing.sdk_burst`."""
     deadline = time.monotonic() + timing.sdk_burst
     while True:
         if any(command in str(frame) for frame in list(ws.input_buffer) for command in commands):
@@ -124,10 +124,10 @@ def _follows(ws: Server, timing: Timing, *commands: str) -> bool:
 
 
 def _write(ws: Server, form: Form, frames: list[str]) -> bool:
-    """Write the frames; False where the connection is dead."""
+    """Writes the frames; False if the connection is dead."""
     try:
         for frame in frames:
             ws.send(form(frame))
-    except DEAD_LINE:
+    except DEAD_CONNECTION:
         return False
     return True

@@ -1,7 +1,7 @@
 """The vendor's REST API for an app's administrator: `POST /v4/<service>/<command>`, or GET with a body.
 
-Whatever happens, HTTP says 200; how it went stands in the body, with the vendor's codes. Source of the requests,
-answers and codes: the vendor's pages on each command and its table of error codes.
+The HTTP status is always 200; the body has the result, with the vendor's codes. Source of the requests, answers and
+codes: the vendor's pages on each command and its table of error codes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ blueprint = Blueprint("rest", __name__, url_prefix="/v4")
 @blueprint.route("/<service_name>/<command>", methods=["GET", "POST"], provide_automatic_options=False)
 def call(service_name: str, command: str) -> Response:
     try:
-        # Who may not ask learns nothing about what there is to ask.
+        # Authorise before parsing the command, so that callers cannot probe which commands exist.
         admin = service().backend.admin()
         identifier, user_sig = request.args.get("identifier", ""), request.args.get("usersig", "")
         admin.check(_app(), identifier, user_sig, address_of(request))

@@ -22,11 +22,11 @@ from tim.web.tencent.rest_body import Body, items_of, names_of, receivers_of, us
 
 NOT_IMPORTED: Final = "Err_TLS_PT_Open_Login_Account_Not_Exist"
 SYNC: Final = {1: True, 2: False}
-"""What SyncOtherMachine says of the sender's own instances and log."""
+"""Whether the sender's own log and instances get a copy, by SyncOtherMachine."""
 
 
 def kick(admin: Admin, body: Body) -> Body:
-    """Ends every instance of the account; with Instid, which is ours, that instance alone."""
+    """Ends every instance of the account; with Instid, an extension of the vendor's API, only that instance."""
     if "Instid" not in body:
         admin.kick(user_of(body))
     elif type(body["Instid"]) is not int:
@@ -43,7 +43,7 @@ def account_import(admin: Admin, body: Body) -> Body:
 
 def multiaccount_import(admin: Admin, body: Body) -> Body:
     """Imports up to MOST_ITEMS accounts, given as {"AccountList": [{"UserID": …}]} or, as older kits do, as
-    {"Accounts": […]}. Those that can be none are listed, and the others imported all the same."""
+    {"Accounts": […]}. Invalid UserIDs are listed in the answer, and the others are imported."""
     name = "AccountList" if "AccountList" in body else "Accounts"
     users = items_of(body, name) if name == "AccountList" else names_of(body, name)
     failed = []
@@ -80,10 +80,10 @@ def querystate(admin: Admin, body: Body) -> Body:
 
 
 def query_online_status(admin: Admin, body: Body) -> Body:
-    """Online, PushOnline or Offline.
+    """The status of each account: Online, PushOnline or Offline.
 
-    An account with an attached instance is Online. One with detached instances only is PushOnline, the vendor's
-    word for a client that is logged in and whose line is cut: a message is kept for it, and it may come back.
+    An account with an attached instance is Online. One with detached instances only is PushOnline: the vendor's term
+    for a client that is logged in without a connection, which may come back and gets its messages then.
     """
     users = receivers_of(body)
     there = admin.imported(users)
@@ -96,7 +96,7 @@ def query_online_status(admin: Admin, body: Body) -> Body:
 
 
 def batchsendmsg(admin: Admin, body: Body) -> Body:
-    """Sends one message to up to MOST_ACCOUNTS accounts; those it could not be sent to are listed."""
+    """Sends one message to up to MOST_ACCOUNTS accounts; lists those to which it was not sent."""
     sent: Body = {}
     errors = []
     for user in dict.fromkeys(receivers_of(body)):

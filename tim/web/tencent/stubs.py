@@ -1,4 +1,4 @@
-"""What the vendor's Web SDK asks for once it is logged in, and an empty answer to each.
+"""Empty answers to what the vendor's Web SDK requests after a login.
 
 Profiles, contacts, groups and conversation lists are out of scope. But the SDK becomes ready only after some of these
 answers, and repeats a request without end if its answer lacks a certain field. The fields are the fewest that
