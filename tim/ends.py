@@ -48,6 +48,14 @@ CLOSE_RESTART: Final = 1012
 """This node stops. 1000 to 1999: reconnect after a pause."""
 CLOSE_LATER: Final = 1013
 """The reader is too slow, or the store does not reply. A reconnect gets the whole state again."""
+CLOSE_FAILED: Final = 1011
+"""The handler of the socket has failed. The log has the reason."""
+CLOSE_TOO_MANY: Final = 1008
+"""The peer has sent more control frames than a browser ever does."""
+CLOSE_NOT_A_REQUEST: Final = 1007
+"""A frame that is no request of the vendor's SDK."""
+CLOSE_PAGE: Final = 1001
+"""Sent by a browser whose page is closed or reloaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def kept_secret(path: Path, instead: str = "secret_key") -> str:
     except OSError as error:
         raise SettingError(str(path), f"cannot be used: {error.strerror}; {way_out}") from None
     except UnicodeDecodeError:
-        raise SettingError(str(path), f"cannot be used: it is no text; delete it, or set {instead}") from None
+        raise SettingError(str(path), f"cannot be used: it is not ASCII text; delete it, or set {instead}") from None
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise SettingError(
             str(path), f"must be for its owner alone, but other users can open it; use chmod 600, or set {instead}"

@@ -290,7 +290,7 @@ LINE = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} WARNING tim: "
 @pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
 def test_a_setting_that_does_not_exist_is_mentioned_with_time_and_level(gevent: bool, make_server: MakeServer) -> None:
     server = make_server(gevent=gevent, ONLINE_WEB_INSTANCE="2")
-    found = re.findall(rf"^{LINE}TIM_ONLINE_WEB_INSTANCE is no setting", server.log(), re.MULTILINE)
+    found = re.findall(rf"^{LINE}TIM_ONLINE_WEB_INSTANCE is not a setting", server.log(), re.MULTILINE)
     assert (len(found), server.log().count("TIM_ONLINE_WEB_INSTANCE ")) == (1, 1)
     assert SDK_KEY not in server.log()
 

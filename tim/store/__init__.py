@@ -21,7 +21,7 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float], timing: Ti
         timing: how long the store waits.
 
     Raises:
-        SettingError: the address names no store, or the store cannot be opened.
+        SettingError: `url` is no URL of a store, or the store cannot be opened.
     """
     scheme, separator, rest = url.partition("://")
     if rest == "/:memory:":
@@ -39,5 +39,5 @@ def open_store(url: str, *, grace: float, clock: Callable[[], float], timing: Ti
     shown = url if not {"@", "?"} & set(url) else re.split("[:/]", url)[0] + "…"  # the rest may be a password
     raise SettingError(
         "TIM_STORE",
-        f"{shown!r} names no store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory",
+        f"{shown!r} is no URL of a store; use redis://host:port/0, sqlite:///path/to/file, or sqlite:// for memory",
     )

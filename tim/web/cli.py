@@ -47,7 +47,7 @@ def make_usersig(user_id: str, expire: int) -> None:
 @click.option("--failures-per-account", type=int, help="UserSigs that may fail in a minute, of one account.")
 @click.option("--failures-per-address", type=int, help="UserSigs that may fail in a minute, from one address.")
 def limits(**changes: int | None) -> None:
-    """Show what the app allows. With an option, save it first: every process goes by it a second later."""
+    """Show what the app allows. With an option, save it first; every node applies it within a second."""
     with _one_line():
         settings = _settings()
         wanted = {name: value for name, value in changes.items() if value is not None}

@@ -13,6 +13,7 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.events import CloseConnection, Event, Message
 from wsproto.utilities import LocalProtocolError
 
+from tim.ends import CLOSE_TOO_MANY
 from tim.timing import Timing
 from tim.web.allowance import Allowance
 
@@ -29,8 +30,7 @@ CONTROL_PER_SECOND: Final = 50
 """Pings, pongs and message fragments of one socket that are read a second in the long run. A browser answers each ping
 with a pong, and sends no fragments."""
 CONTROL_BURST: Final = 500
-"""Pings, pongs and fragments that are read at once; one more closes the socket with TOO_MANY."""
-TOO_MANY: Final = 1008
+"""Pings, pongs and fragments that are read at once; one more closes the socket with CLOSE_TOO_MANY."""
 LARGEST: Final = "tim.largest_frame"
 """Key in the environ of a request: the largest frame that its socket accepts, in bytes."""
 
@@ -86,7 +86,7 @@ class Reader(threading.Thread):
         except Exception as error:  # no frame of a peer may cause a traceback
             log.info("a socket is closed: %s", error)
             with suppress(ConnectionClosed, LocalProtocolError, OSError):
-                self._ws.close(TOO_MANY, str(error))
+                self._ws.close(CLOSE_TOO_MANY, str(error))
             self._ws.sock.close()
         finally:
             self._ws.connected = False

@@ -33,11 +33,11 @@ def readyz() -> Response:
 def metrics() -> Response:
     """Prometheus text. Metrics of all nodes are the same whichever node answers."""
     registry = CollectorRegistry()
-    here = Gauge("tim_streams", "Streams that are open in the process that answers.", registry=registry)
+    here = Gauge("tim_streams", "Open streams of this node.", registry=registry)
     here.set(service().backend.streams)
     everywhere = Gauge(
         "tim_online_instances",
-        "Instances that are online, of each process that has any, whichever answers.",
+        "Online instances, by node. Every node reports the same.",
         ["node"],
         registry=registry,
     )

@@ -70,9 +70,9 @@ def check_names(environ: Mapping[str, str]) -> None:
     """
     for name in sorted(environ):
         if name.startswith("TIM_") and "__" in name:
-            raise SettingError(name, "cannot be set, as no setting of this server has parts; remove it")
+            raise SettingError(name, "cannot be set: no name of a setting has __ in it; remove it")
         if name.startswith("TIM_") and name.removeprefix("TIM_") not in KNOWN:
-            log.warning("%s is no setting of this server; there are TIM_%s", name, ", TIM_".join(sorted(KNOWN)))
+            log.warning("%s is not a setting; there are TIM_%s", name, ", TIM_".join(sorted(KNOWN)))
 
 
 def read_settings(config: Config, instance_path: Path) -> Settings:

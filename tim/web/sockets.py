@@ -20,12 +20,12 @@ from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from tim.ends import CLOSE_LATER
+from tim.ends import CLOSE_FAILED, CLOSE_LATER
 from tim.errors import StoreUnavailable
 from tim.timing import Timing
 from tim.web.context import service
 from tim.web.inbound import Reader
-from tim.web.transport import CONNECTION, FAILED, SERVER_SOCKETS, WholeSocket
+from tim.web.transport import CONNECTION, SERVER_SOCKETS, WholeSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -91,7 +91,7 @@ def socket_route(blueprint: Blueprint, path: str) -> Callable[[Callable[[Server]
     def decorate(serve: Callable[[Server], None]) -> None:
         @wraps(serve)
         def run(ws: Server) -> None:
-            code = FAILED
+            code = CLOSE_FAILED
             try:
                 serve(ws)  # which has closed the socket where it returns
             except StoreUnavailable as error:

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
+from tim.ends import CLOSE_FAILED
 from tim.timing import DEFAULT, Timing
 
 DRAINED_BYTES: Final = 1024 * 1024
@@ -22,10 +23,8 @@ CONNECTION: Final = "tim.connection"
 """Key in the environ of a request: the connection of its socket."""
 SERVER_SOCKETS: Final = ("werkzeug.socket", "gunicorn.socket")
 """Keys in the environ under which the WSGI servers pass the connection."""
-FAILED: Final = 1011
-"""Close code of a socket whose handler has failed."""
-FAILED_FRAME: Final = b"\x88\x02" + FAILED.to_bytes(2)
-"""The close frame with that code."""
+FAILED_FRAME: Final = b"\x88\x02" + CLOSE_FAILED.to_bytes(2)
+"""A close frame with CLOSE_FAILED."""
 SWITCHING: Final = b"HTTP/1.1 101 "
 TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
 """A socket option whose first byte is the TCP state; None where the system lacks it."""

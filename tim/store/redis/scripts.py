@@ -145,7 +145,7 @@ class Scripts:
                 return reply
             # The reply is here in time, so the clock of the server was set.
             self._connection.set_clock(shard, int(reply[1]))
-        raise StoreUnavailable("its clock is set again and again")
+        raise StoreUnavailable("its clock keeps changing")
 
     def _evaluate_all(self, server: Redis, shards: list[int], verb: str, given: tuple[object, ...]) -> list[Any]:
         """The replies of one server, or the errors in place of replies."""

@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
 
 from flask import Blueprint, request
 from simple_websocket import Server
 
-from tim.ends import CLOSE_LATER
+from tim.ends import CLOSE_LATER, CLOSE_NOT_A_REQUEST, CLOSE_PAGE
 from tim.errors import BadFrame, StoreUnavailable
 from tim.timing import Timing
 from tim.web.client import address_of, client_of
@@ -26,10 +25,6 @@ from tim.web.tencent.commands import LASTING, Commands
 from tim.web.tencent.connection import Page
 
 blueprint = Blueprint("sdk", __name__)
-
-PAGE_CLOSED: Final = 1001
-"""Close code of a browser whose page is closed or reloaded."""
-NOT_A_REQUEST: Final = 1007
 
 Form = Callable[[str], bytes | str]
 """Encodes a frame: to bytes for a binary one, to a string for a text one."""
@@ -67,7 +62,7 @@ def _run(ws: Server, form: Form) -> None:
     code, why = CLOSE_LATER, ""
     try:
         code, why = _serve(ws, page, commands, form, here.timing)
-        if ws.close_reason == PAGE_CLOSED:
+        if ws.close_reason == CLOSE_PAGE:
             page.log_out()  # no page is left that could attach this instance again
     finally:
         # Close the socket before the page: a server that stops waits until its pages are closed.
@@ -87,7 +82,7 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timin
             try:
                 asked = frames.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
-                return NOT_A_REQUEST, error.message
+                return CLOSE_NOT_A_REQUEST, error.message
             if asked.command not in LASTING:
                 reads = reads and _has_its_turn(ws, page, commands.delay(asked), timing.sdk_turn)
                 if not reads:
