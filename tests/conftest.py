@@ -31,8 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quick",
         action="store_true",
         help="run only tests that need nothing but Python: no Redis, browser, npm, nginx or network. To stay under a "
-        "minute, also leave out tests that start a server of their own or wait for seconds, and try a quarter of the "
-        "examples",
+        "minute, also leave out tests that start a server or command of their own or wait for seconds, run tests of "
+        "every engine in memory alone, and try a quarter of the examples",
     )
     parser.addoption(
         "--rounds",
@@ -61,10 +61,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_quick(item: pytest.Item) -> bool:
-    """Whether neither a fixture of the test, nor one that it depends on, nor its engine needs the whole run."""
+    """Whether neither a fixture of the test, nor one that it depends on, nor its engine needs the whole run.
+
+    Tests of every engine run on the store in memory; those in `tests/store/sqlite` try files too.
+    """
     needs = getattr(item, "fixturenames", ())
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "not_quick" not in needs and all(one.embedded for one in parameters if isinstance(one, Engine))
+    return "not_quick" not in needs and all(one is ENGINES[0] for one in parameters if isinstance(one, Engine))
 
 
 @pytest.fixture(scope="session")

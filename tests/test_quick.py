@@ -21,7 +21,7 @@ def test_on_a_cluster(): raise AssertionError("left out")
 @pytest.mark.usefixtures("not_quick")
 def test_that_says_so(): raise AssertionError("left out")
 
-def test_on_each_engine(engine): assert engine.embedded
+def test_on_each_engine(engine): assert engine.name == "sqlite-memory"
 
 def test_of_python_alone():
     assert not shutil.which("redis-server") and not shutil.which("chromium") and not shutil.which("node")
@@ -39,7 +39,7 @@ def quick(*words: str | Path) -> str:
 def test_what_needs_another_program_is_left_out_and_the_rest_finds_none(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(TESTS)
     found = quick("-p", "tests.conftest", "--rootdir", tmp_path, tmp_path)
-    assert "3 passed, 5 deselected" in found, "two engines and Python alone; two engines and what asks for more"
+    assert "2 passed, 6 deselected" in found, "one engine and Python alone; three engines and what asks for more"
 
 
 def test_browsers_and_servers_of_one_test_are_left_out_and_shared_servers_stay() -> None:

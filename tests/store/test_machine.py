@@ -391,6 +391,6 @@ class Stories(RuleBasedStateMachine):
 
 def test_every_story_ends_as_the_rules_say(engine: Engine) -> None:
     machine = type("Stories", (Stories,), {"engine": engine})
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=settings().max_examples * 5 // 2, stateful_step_count=40)
-    )
+    # A story on Redis takes ten times as long. `--rounds` tries more of them.
+    stories = settings().max_examples * (5 if engine.name.startswith("sqlite") else 2) // 2
+    run_state_machine_as_test(machine, settings=settings(max_examples=stories, stateful_step_count=40))

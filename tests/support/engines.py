@@ -39,11 +39,6 @@ class Engine:
     name: str
     address: Callable[[Path, Clock], str]
 
-    @property
-    def embedded(self) -> bool:
-        """Whether it runs in the process of its backend, without a server."""
-        return self.name.startswith("sqlite")
-
     def open(self, path: Path, clock: Clock) -> Store:
         """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
         return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock, timing=PATIENT))

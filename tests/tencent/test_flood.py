@@ -84,7 +84,7 @@ def test_frames_that_say_nothing_count_and_too_many_end_the_connection(
     for one in floods:
         one.join()
     for line in lines:
-        with suppress(ConnectionResetError):  # what it had sent on was never read
+        with line, suppress(ConnectionResetError):  # what it had sent on was never read
             assert close_code(line) == 1008
 
 

@@ -18,6 +18,8 @@ from tim.model import Limits
 from tim.store import open_store
 from tim.version import VERSION
 
+pytestmark = pytest.mark.usefixtures("not_quick")
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -40,6 +40,8 @@ from tim.model import Limits
 from tim.store.redis.engine import RedisStore
 from tim.web import settings
 
+pytestmark = pytest.mark.usefixtures("not_quick")
+
 EXPIRES = 2e9
 HALF_A_LOGIN = (
     b"POST /login HTTP/1.1\r\nHost: x\r\n"

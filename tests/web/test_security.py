@@ -52,7 +52,7 @@ def proxied(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     server.stop()
 
 
-# Row 21: who may open a page's socket
+# Who may open a page's socket
 
 
 ORIGINS: dict[str, Callable[[Server], str | None]] = {
@@ -149,7 +149,7 @@ def test_the_stream_s_address_without_an_upgrade_is_a_plain_refusal(server: Serv
     server.has_no_traceback(since=before)
 
 
-# Row 22: no secret in a URL or a log line
+# No secret in a URL or a log line
 
 
 def test_no_secret_stands_in_a_log_or_an_address(make_server: MakeServer, person: MakePerson) -> None:
@@ -200,31 +200,31 @@ def test_a_name_cannot_write_its_own_line_into_the_log(server: Server) -> None:
     assert "\x1b[31mF" not in server.log()
 
 
-# Row 25: cookies
+# Cookies
 
 
-def _journey(server: Server, headers: dict[str, str] | None = None) -> dict[str, Answer]:
-    """One answer of each kind that the product gives."""
+def _journey(server: Server, user: str, headers: dict[str, str] | None = None) -> dict[str, Answer]:
+    """One answer of each kind that the product gives to this account."""
     h = headers or {}
     browser = browser_cookie(server)
 
-    def login(user: str) -> tuple[Answer, str, str]:
+    def login() -> tuple[Answer, str, str]:
         answer = post_login(server, user, headers=h, cookie=browser)
         return answer, answer.location.split("/")[2], f"tab={answer.cookies()['tab']}"
 
-    first, id, cookie = login("journey")
-    out, out_id, out_cookie = login("journey")
+    first, id, cookie = login()
+    out, out_id, out_cookie = login()
     found = {
         "home": get(server, "/", headers=h),
-        "login page": get(server, "/login?userID=journey", headers=h),
-        "refused login": post(server, "/login", {"userID": "journey", "userSig": "nonsense"}, headers=h),
+        "login page": get(server, f"/login?userID={user}", headers=h),
+        "refused login": post(server, "/login", {"userID": user, "userSig": "nonsense"}, headers=h),
         "malformed login": post(server, "/login", {"userID": "/", "userSig": "nonsense"}, headers=h),
         "login": first,
         "tab": get(server, f"/im/{id}/", cookie=cookie, headers=h),
-        "usersig": post(server, "/usersig", {"userID": "journey"}, headers=h),
+        "usersig": post(server, "/usersig", {"userID": user}, headers=h),
         "message that is refused": post(server, f"/im/{id}/messages", {"to": "/"}, cookie=cookie, headers=h),
         "message before ready": post(
-            server, f"/im/{id}/messages", {"to": "journey", "text": "x"}, cookie=cookie, headers=h
+            server, f"/im/{id}/messages", {"to": user, "text": "x"}, cookie=cookie, headers=h
         ),
         "second login": out,
         "logout": post(server, f"/im/{out_id}/logout", {}, cookie=out_cookie, headers=h),
@@ -251,7 +251,7 @@ def _journey(server: Server, headers: dict[str, str] | None = None) -> dict[str,
 @pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
 def test_every_cookie_is_out_of_reach(https: bool, proxied: Server) -> None:
     setting: set[str] = set()
-    for what, answer in _journey(proxied, HTTPS if https else None).items():
+    for what, answer in _journey(proxied, "journey-of-cookies", HTTPS if https else None).items():
         for line in answer.set_cookies():
             assert len(line) < 4096, what
             ((name, cookie),) = SimpleCookie(line).items()
@@ -277,12 +277,12 @@ def test_a_script_in_the_page_cannot_read_its_cookie(person: MakePerson) -> None
     ]
 
 
-# Row 26: headers, and what they do
+# Headers, and what they do
 
 
 @pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
 def test_every_answer_has_the_headers(https: bool, proxied: Server) -> None:
-    for what, answer in _journey(proxied, HTTPS if https else None).items():
+    for what, answer in _journey(proxied, "journey-of-headers", HTTPS if https else None).items():
         policy = answer.header("Content-Security-Policy")
         assert policy.startswith("default-src 'self'"), what
         assert "unsafe-" not in policy and "*" not in policy and "http" not in policy, what
@@ -300,7 +300,7 @@ def test_every_answer_has_the_headers(https: bool, proxied: Server) -> None:
 
 
 def test_nothing_in_any_page_is_inline(proxied: Server) -> None:
-    for what, answer in _journey(proxied).items():
+    for what, answer in _journey(proxied, "journey-of-inline").items():
         for found in elements(answer.body):
             assert found.tag != "style", what
             assert "style" not in found.attributes, (what, found)
@@ -372,7 +372,7 @@ def test_no_other_site_may_frame_a_page(person: MakePerson, server: Server) -> N
     assert "frame-ancestors 'none'" in get(server, "/login").header("Content-Security-Policy")
 
 
-# Row 28: who may post
+# Who may post
 
 
 SENT_BY: dict[str, tuple[Callable[[Server], dict[str, str]], bool]] = {
@@ -455,7 +455,7 @@ def _rows(server: Server, user: str = "%") -> dict[str, list[tuple[object, ...]]
         }
 
 
-# Row 27: texts that would like to be more than texts
+# Texts that would like to be more than texts
 
 
 NASTY = (
@@ -539,7 +539,7 @@ def _shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(found.tag, tuple(found.attributes)) for found in elements(html)]
 
 
-# Row 1: cookies, as a property
+# Cookies, as a property
 
 
 def _is_tab(identity: Identity, value: str, instance: str) -> bool:

@@ -18,6 +18,8 @@ from tests.web.conftest import MakeServer
 from tests.web.starts import Starts
 from tim.ends import CLOSE_RESTART
 
+pytestmark = pytest.mark.usefixtures("not_quick")
+
 BAD: list[tuple[str, str]] = [
     ("TIM_ONLINE_WEB_INSTANCES", "0"),
     ("TIM_ONLINE_WEB_INSTANCES", "11"),
