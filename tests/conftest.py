@@ -255,3 +255,15 @@ def make_redis_line() -> Iterator[Callable[[RedisServer], RedisLine]]:
     yield make
     for line in made:
         line.close()
+
+
+@pytest.fixture
+def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
+    """A redis-server of this test alone, on the clock. In the folders of servers of ours, it is one of those."""
+    return make_redis(clock=clock)
+
+
+@pytest.fixture
+def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
+    """A line to `server` that can be made to fail."""
+    return make_redis_line(server)

@@ -26,16 +26,6 @@ KINDS = {"a script": "get", "a command": "accounts", "a script on each part": "a
 
 
 @pytest.fixture
-def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
-    return make_redis(clock=clock)
-
-
-@pytest.fixture
-def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
-    return make_redis_line(server)
-
-
-@pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
     """Who was there before the password was, and is not asked for it."""
     with server.client() as admin:

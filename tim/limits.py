@@ -18,15 +18,12 @@ class SavedLimits:
         default: holds until limits are saved.
         age: seconds for which limits that were read are used without reading them again.
         changed: called when other limits were read than before.
-
-    Raises:
-        SettingError: a limit in `default` is out of range.
     """
 
     def __init__(self, store: Store, app: int, default: Limits, age: float, changed: Callable[[], object]) -> None:
         self._store = store
         self._app = app
-        self._default = self._limits = check_limits(default)
+        self._default = self._limits = default
         self._age = age
         self._changed = changed
         self._read_at = -math.inf  # by the monotonic clock

@@ -61,9 +61,8 @@ def log_in() -> BaseResponse:
     try:
         ticket = here.backend.verify(here.settings.sdk_app_id, user_id, user_sig, address_of(request))
         if browser is None:
-            raise BadParameter(
-                "cookie", NO_COOKIE
-            )  # without the cookie, this login would evict another one and be lost
+            # Without the cookie, this login would evict another one and be lost.
+            raise BadParameter("cookie", NO_COOKIE)
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
         instance = here.backend.admit(ticket, client_of(request)(), id)
         if instance.gone is not None:

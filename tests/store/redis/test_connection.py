@@ -28,16 +28,6 @@ def store(servers: Servers, open_redis: Open) -> RedisStore:
 
 
 @pytest.fixture
-def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
-    return make_redis(clock=clock)
-
-
-@pytest.fixture
-def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
-    return make_redis_line(server)
-
-
-@pytest.fixture
 def distant(line: RedisLine, open_redis: Open) -> RedisStore:
     """The store behind a proxy."""
     return open_redis(line.url)

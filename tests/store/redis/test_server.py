@@ -25,11 +25,6 @@ Line = Callable[[RedisServer], RedisLine]
 COUNT = "return redis.call('INCR', KEYS[1])"
 
 
-@pytest.fixture
-def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
-    return make_redis(clock=clock)
-
-
 def through(line: RedisLine, protocol: int = 3) -> redis.Redis:
     """A client without retries."""
     return redis.Redis.from_url(line.url, protocol=protocol, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))

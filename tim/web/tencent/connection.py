@@ -46,10 +46,9 @@ class Page:
         self._waiting_since = 0.0  # by the monotonic clock, while there is no login
         self._waiting: Stream | None = self._wait()
         self._expired = ""  # id of an instance whose UserSig has run out while it was served here
-        # Of the account's log this page was sent, on this connection, what is numbered above the first of these two and
-        # up to the second.
+        # Messages of the log that were pushed on this connection: numbers above `_from`, up to `_reached`.
         self._from = self._reached = 0
-        self._held_until: float | None = None  # while what comes is held back, as older messages are to come before
+        self._held_until: float | None = None  # set while pushes are held back until older messages have been pushed
         self.close_code: int | None = None
 
     def serves(self, id: str) -> Instance | None:
@@ -63,7 +62,7 @@ class Page:
         """Serves this instance, which has just logged in, in place of any other. Returns the pushes of unread messages.
 
         Raises:
-            InstanceGone: it has ended; why is in the error.
+            InstanceGone: it has ended; `.gone` has the reason.
         """
         if self.serves(id):
             return []
@@ -79,7 +78,7 @@ class Page:
         """Serves an instance whose page is back. Nothing is pushed until the page reports the messages that it has.
 
         Raises:
-            InstanceGone: it has ended; why is in the error.
+            InstanceGone: it has ended; `.gone` has the reason.
         """
         if self.serves(id):
             return

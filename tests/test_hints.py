@@ -1,4 +1,4 @@
-"""Words between a process and the store that get lost: what was meant happens all the same, a little later.
+"""Notifications between a node and the store get lost: what they announced happens all the same, a little later.
 
 `here` speaks to Redis over a line that can fail, `there` does not.
 """
@@ -28,16 +28,6 @@ Open = Callable[[Backend, Instance], Stream]
 CHROME = Client("Chrome", "198.51.100.1")
 LOOKS_AT_THE_CLOCK = 1
 """Requests with which a renewal begins."""
-
-
-@pytest.fixture
-def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
-    return make_redis(clock=clock)
-
-
-@pytest.fixture
-def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
-    return make_redis_line(server)
 
 
 @pytest.fixture

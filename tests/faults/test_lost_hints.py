@@ -1,4 +1,4 @@
-"""Words between Redis and a server are lost: what was decided holds all the same, once, and is heard in time."""
+"""Hints between Redis and a node are lost: what was decided holds all the same, once, and arrives in time."""
 
 from __future__ import annotations
 
