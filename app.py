@@ -21,7 +21,7 @@ from tim.web import cli, guard, lifetime, login, logs, ops, tabs, templating
 from tim.web.context import Service
 from tim.web.identity import Identity
 from tim.web.responses import store_unavailable
-from tim.web.settings import check_names, read_settings
+from tim.web.settings import check_names, log_form, read_settings
 from tim.web.sockets import options
 from tim.web.tencent import gateway, rest
 
@@ -32,9 +32,9 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     A setting that cannot be used ends the process with one line on stderr.
     """
     app = Flask(__name__)
-    logs.write_own_lines()
-    logs.hide_usersigs()
+    logs.clean_lines()
     with lifetime.refusing():
+        logs.write_lines(log_form(os.environ))
         check_names(os.environ)
         app.config.from_prefixed_env("TIM", loads=str)
     app.config["SOCK_SERVER_OPTIONS"] = options(timing)

@@ -16,7 +16,7 @@ CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").pa
 LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
-    {"tim.errors"},
+    {"tim.errors", "tim.log"},
     {"tim.rules", "tim.usersig", "tim.secret_file"},
     {"tim.hub", "tim.store.hints"},
     {"tim.store.base"},

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from tim.address import counted_as
-from tim.errors import TooManyFailures
+from tim.errors import IMError, TooManyFailures, UserSigRefused
+from tim.log import log_event
 from tim.model import Limits
-from tim.rules import PAUSE
+from tim.rules import PAUSE, USER_ID
 from tim.store.base import Store
 
 REMEMBERED_PAUSES: Final = 10_000
@@ -29,6 +31,25 @@ class Attempts:
         self._limits = limits
         self._lock = threading.Lock()  # owns the one below
         self._pauses: dict[str, float] = {}  # end of the pause of each name, unix seconds of the store; oldest first
+
+    @contextmanager
+    def counted(self, app: int, user: str, address: str) -> Iterator[None]:
+        """Count the UserSig that is refused inside as a failure, and log whatever refuses the login.
+
+        Raises:
+            TooManyFailures, StoreUnavailable: in place of the refusal.
+        """
+        try:
+            try:
+                yield
+            except UserSigRefused:
+                self.failed(app, user, address)
+                raise
+        except IMError as error:
+            # Text that is no UserID may be anything, also a UserSig.
+            shown = user if USER_ID.fullmatch(user) else ""
+            log_event("refused", code=error.code, user=shown, address=address)
+            raise
 
     def failed(self, app: int, user: str, address: str) -> None:
         """Count one failure of the account from the address.

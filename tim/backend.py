@@ -11,10 +11,11 @@ from tim import usersig
 from tim.admin import Admin
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
-from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp, UserSigRefused, UserSigRevoked
+from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.latest import Latest
 from tim.limits import SavedLimits
+from tim.log import log_instance
 from tim.model import Instance, Limits, Message, unknown_instance
 from tim.node import Node
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
@@ -123,14 +124,11 @@ class Backend:
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
         """
-        check_user_id(user_id)
-        if sdk_app_id != self.sdk_app_id:
-            raise UnknownApp(sdk_app_id)
-        try:
+        with self._attempts.counted(sdk_app_id, user_id, address):
+            check_user_id(user_id)
+            if sdk_app_id != self.sdk_app_id:
+                raise UnknownApp(sdk_app_id)
             return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock(), latest=self._latest())
-        except UserSigRefused:
-            self._attempts.failed(sdk_app_id, user_id, address)
-            raise
 
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
         """Call `verify` and `admit`; raises what they raise."""
@@ -150,11 +148,9 @@ class Backend:
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
         newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
-        try:
+        with self._attempts.counted(app, user, client.address):
             instance, evicted = self._store.admit(newcomer, self._limits.seats(), ticket.made)
-        except UserSigRevoked:
-            self._attempts.failed(app, user, client.address)
-            raise
+        log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)
         return instance
 
@@ -183,6 +179,8 @@ class Backend:
                 self._node.mark_stale()
             raise
         self._hub.attach(stream, instance.stream)
+        if before.gone is not None:
+            log_instance("returned", instance)
         self._node.notify(instance.app, changed=instance.user, but=stream)  # its reader begins with the list
         return instance, stream, read_before
 

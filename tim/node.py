@@ -12,10 +12,12 @@ from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.limits import SavedLimits
+from tim.log import log_end, log_event, log_problem
 from tim.model import Instance, Message
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
 from tim.timing import Timing
+from tim.version import VERSION
 
 AT_A_TIME: Final = 100
 """Streams that are reconciled before a pause, which spreads the load on a store that has just come back."""
@@ -41,6 +43,7 @@ class Node:
         self._wake = threading.Event()
         store.join(self.name)
         store.listen(self.name, self._receive, self.mark_stale)
+        log_event("start", node=self.name, version=VERSION)
         threading.Thread(target=self._run, name="tim-renewal", daemon=True).start()
 
     def renew(self) -> None:
@@ -90,6 +93,7 @@ class Node:
         """
         for instance in ended:
             if instance is not None and instance.gone is not None:
+                log_end(instance, instance.gone)
                 self._end(instance, instance.gone)
         if changed is not None:
             self._hub.post(app, changed, InstancesChanged(), but=but)
@@ -177,7 +181,7 @@ class Node:
             self._store.detach(stream.instance, again.stream)
 
     def _run(self) -> None:
-        logged = ""  # the last warning: one line for each outage
+        logged = ""  # why the store is away, as the log has it: one line for each outage
         while not self._stopped.is_set():
             self._wake.wait(self._timing.renewal_period / 2)
             self._wake.clear()
@@ -185,10 +189,12 @@ class Node:
                 return
             try:
                 self.renew()
+                if logged:
+                    log_event("store-back", node=self.name)
                 logged = ""
             except IMError as error:
                 if str(error) != logged:
-                    log.warning("renewal: %s", error)
+                    log_problem("store-away", node=self.name, why=str(error))
                 logged = str(error)
             except Exception:
                 if not self._stopped.is_set():

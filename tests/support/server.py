@@ -34,7 +34,8 @@ def copy_of_the_tree(to: Path) -> Path:
     for name in ("tim", "templates", "static", "translations"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy2(ROOT / "app.py", to / "app.py")
+    for name in ("app.py", "gunicorn.conf.py"):
+        shutil.copy2(ROOT / name, to / name)
     return to / "app.py"
 
 
@@ -51,8 +52,10 @@ def flask(app: Path, *words: str) -> list[str]:
 
 def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
     """The command line that serves `app` as docs/operating.md says, with workers of greenlets."""
-    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(_top(app))]
-    module = ".".join(app.relative_to(_top(app)).with_suffix("").parts)
+    top = _top(app)
+    options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(top)]
+    options += ["-c", str(top / "gunicorn.conf.py")]
+    module = ".".join(app.relative_to(top).with_suffix("").parts)
     return [sys.executable, "-m", "gunicorn", *options, f"{module}:app"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from werkzeug.serving import is_running_from_reloader
 
 from tim.backend import Backend
 from tim.errors import SettingError
+from tim.log import log_event, log_problem
 from tim.timing import Timing
 
 REFUSED: Final = 4
@@ -30,7 +32,10 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        click.echo(f"tim: {error}", err=True)
+        if os.environ.get("TIM_LOG") == "json":
+            log_problem("start-refused", setting=error.name, why=str(error))
+        else:
+            click.echo(f"tim: {error}", err=True)
         sys.exit(REFUSED)
 
 
@@ -63,6 +68,8 @@ def stop_on_signals(backend: Backend, timing: Timing) -> None:
     before = signal.getsignal(signal.SIGTERM)
     alone = not callable(before)  # no gunicorn
     stopped = threading.Event()
+    if not alone:
+        atexit.register(log_event, "stop")
 
     def stop(number: int, frame: FrameType | None) -> None:
         # Nothing more: the interrupted thread may hold a lock, and with greenlets nothing here may block.
@@ -90,4 +97,5 @@ def _stop(backend: Backend, stopped: threading.Event, alone: bool, timing: Timin
     while alone and backend.streams and time.monotonic() < deadline:
         time.sleep(timing.poll)
     if alone:
+        log_event("stop")
         os._exit(0)

@@ -21,6 +21,7 @@ KNOWN: Final = frozenset(
     {
         "DETACH_GRACE",
         "HOSTS",
+        "LOG",
         "ONLINE_WEB_INSTANCES",
         "SDK_APP_ID",
         "SDK_SECRET_KEY",
@@ -73,6 +74,18 @@ def check_names(environ: Mapping[str, str]) -> None:
             raise SettingError(name, "cannot be set: no name of a setting has __ in it; remove it")
         if name.startswith("TIM_") and name.removeprefix("TIM_") not in KNOWN:
             log.warning("%s is not a setting; there are TIM_%s", name, ", TIM_".join(sorted(KNOWN)))
+
+
+def log_form(environ: Mapping[str, str]) -> str:
+    """The form of log lines: "text" or "json".
+
+    Raises:
+        SettingError: TIM_LOG is neither.
+    """
+    form = environ.get("TIM_LOG", "text")
+    if form not in ("text", "json"):
+        raise SettingError("TIM_LOG", "must be text or json")
+    return form
 
 
 def read_settings(config: Config, instance_path: Path) -> Settings:
