@@ -16,20 +16,21 @@ CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").pa
 LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
-    {"tim.errors", "tim.log"},
+    {"tim.errors", "tim.log", "tim.state_change"},
     {"tim.rules", "tim.usersig", "tim.secret_file"},
     {"tim.hub", "tim.store.hints"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
     {"tim.store.sqlite", "tim.store.sqlite.schema", "tim.store.sqlite.watch", "tim.store.sqlite.filelock"},
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
-    {"tim.store.sqlite.accounts", "tim.store.sqlite.instances"},
+    {"tim.store.sqlite.accounts", "tim.store.sqlite.events"},
+    {"tim.store.sqlite.instances"},
     {"tim.store.sqlite.messages"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
     {"tim.store.redis.connection"},
     {"tim.store.redis.scripts", "tim.store.redis.listener"},
-    {"tim.store.redis.messages"},
+    {"tim.store.redis.messages", "tim.store.redis.events"},
     {"tim.store.redis.engine"},
     {"tim.store"},
     {"tim.attempts", "tim.limits"},
@@ -144,7 +145,7 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    known = {"tim.ends", "tim.model", "tim.errors", "tim.rules", "tim.timing"}
+    known = {"tim.ends", "tim.model", "tim.errors", "tim.rules", "tim.timing", "tim.state_change"}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 
 

@@ -57,6 +57,18 @@ MAX_LOG: Final = 4 * 1024 * 1024
 MESSAGE_OVERHEAD: Final = 256
 """Bytes that a message takes in a log in addition to its text."""
 
+EVENT_LIFE: Final = 86400
+"""Seconds for which attempts are made to deliver an event to the webhook."""
+ACCOUNT_EVENTS: Final = 1000
+"""Number of events of one account that wait for the webhook; its oldest one makes room."""
+EVENTS_KEPT: Final = 1_000_000
+"""Number of events of an app that wait for the webhook. In a full queue, the oldest event of the same account makes
+room. With Redis, each shard has an equal part of it."""
+LONGEST_PAUSE: Final = 600
+"""Largest number of seconds between two attempts to deliver an event."""
+DELIVERIES_KEPT: Final = 100
+"""Number of attempts in the log of deliveries, the newest."""
+
 
 def leaving(live: Iterable[Instance], limit: int) -> list[Instance]:
     """Return the instances that must leave so that one more fits under `limit`, in the order of leaving.
@@ -87,6 +99,11 @@ def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
     """Return the end of an instance that lost its seat at `away_at` and finds none: the newest of `live` has it."""
     newest = max(live, key=lambda instance: instance.generation)
     return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
+
+
+def event_pause(failures: int) -> float:
+    """Return the seconds before the next attempt to deliver an event, after `failures` attempts in a row: 1, 2, 4, …"""
+    return float(min(2 ** min(failures - 1, 30), LONGEST_PAUSE))
 
 
 def log_size(text: str) -> int:

@@ -31,6 +31,7 @@ from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady
 from tim.model import Instance, Message
 from tim.rules import REMEMBERED, distinct_id, ended, leaving
+from tim.state_change import LOGIN
 
 USERS = ("alice", "bob")
 SOMEBODY = Client("Chrome", "198.51.100.1")
@@ -60,6 +61,8 @@ class Stories(RuleBasedStateMachine):
         self.forgotten: set[str] = set()
         self.newest: Counter[str] = Counter()  # the largest generation of each account
         self.count: Counter[str] = Counter()
+        self.reported: Counter[str] = Counter()  # instances that the events of each account leave online
+        self.store.queue_events(APP, True)
 
     def teardown(self) -> None:
         """Whatever happened: once all have gone and time has passed, nothing is left."""
@@ -75,6 +78,7 @@ class Stories(RuleBasedStateMachine):
             assert self.store.instances(APP, user) == []
         for node in NODES:
             assert self.store.renew(node) == []
+        assert self.store.event_queue(APP).dropped == 0
         self.store.close()
         self.folder.cleanup()
 
@@ -259,8 +263,17 @@ class Stories(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 20.0, 49.0, GRACE - 1, GRACE, 3600.0, DAY, 8 * DAY]))
     def time_passes(self, seconds: float) -> None:
+        self.events_are_delivered()
         self.clock.advance(seconds)
         self.time_has_passed()
+
+    def events_are_delivered(self) -> None:
+        """Before they are a day old."""
+        for user in USERS:
+            while (event := self.store.take_event(APP, user, "sender", 10)) is not None:
+                self.reported[user] += 1 - event.kicked if event.action == LOGIN else -1
+                assert self.reported[user] >= 0
+                self.store.event_sent(APP, user, "sender", event.id)
 
     @rule()
     def somebody_sweeps(self) -> None:
@@ -268,6 +281,9 @@ class Stories(RuleBasedStateMachine):
             known = self.model[instance.id].gone
             assert known is not None
             assert instance.gone == known, "a sweep ends nobody whose time is not over, and for no other reason"
+        self.events_are_delivered()
+        for user in USERS:
+            assert self.reported[user] == len(self.live(user)), "after a sweep the events say who is online"
         for node in NODES:
             told = {each.id: each.gone and each.gone.reason for each in self.store.renew(node)}
             ended_here = {

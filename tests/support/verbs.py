@@ -11,11 +11,15 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance, Limits
 from tim.rules import instance_id
+from tim.state_change import Delivery, StateChange
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.scripts import SCRIPTS
 
 BEGIN: Final = 1_750_000_000.0
 """When the world begins, in unix seconds: so two of them are the same to the byte."""
+
+SENDER: Final = "sender-1"
+DELIVERY: Final = Delivery("e-1", "alice", "Login", BEGIN, 200, 0.1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def world(servers: RedisServer | RedisCluster, store: RedisStore, clock: Clock) 
     """A new one, and nothing else."""
     servers.forgets_everything()
     clock.now = BEGIN
+    store.queue_events(APP, True)
     store.look_at_clock()
     due, _ = store.admit(newcomer("due", "dora"), 10)
     clock.advance(GRACE)
@@ -62,6 +67,12 @@ def _delete(at: World) -> list[Instance]:
     return at.store.delete_account(APP, "alice")
 
 
+def _take(at: World) -> StateChange:
+    event = at.store.take_event(APP, "alice", SENDER, 10)
+    assert event is not None
+    return event
+
+
 CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "admit": lambda at: at.store.admit(newcomer("new"), 2),
     "attach": lambda at: at.store.attach(at.closed.id, "node-1", 10),
@@ -76,6 +87,11 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "kick_account": lambda at: at.store.kick_account(APP, "alice"),
     "delete_account": _delete,
     "count_failure": lambda at: at.store.count_failure("account/alice", 20),
+    "take_event": _take,
+    "event_sent": lambda at: at.store.event_sent(APP, "alice", SENDER, _take(at).id),
+    "event_failed": lambda at: at.store.event_failed(APP, "alice", SENDER, _take(at).id, 1.0),
+    "retry_events": lambda at: at.store.retry_events(APP),
+    "log_deliveries": lambda at: at.store.log_deliveries(APP, [DELIVERY]),
     "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
 }
 """Verbs that change something, by the name of their script."""
@@ -83,6 +99,8 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
 READING: Final[dict[str, Callable[[World], object]]] = {
     "attached": lambda at: at.store.attached("node-1"),
     "get": lambda at: [at.store.get(each.id) for each in (at.online, at.closed, at.due)],
+    "due_events": lambda at: at.store.due_events(APP, 100),
+    "event_queue": lambda at: at.store.event_queue(APP),
     "history": lambda at: at.store.history(APP, "carol", 0, 10),
     "instances": lambda at: at.store.instances(APP, "alice"),
     "online": lambda at: at.store.online(),
@@ -95,6 +113,7 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "read_seq": lambda at: at.store.read_seq(APP, "carol"),
     "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
     "limits": lambda at: at.store.limits(APP),
+    "deliveries": lambda at: at.store.deliveries(APP),
 }
 """Verbs without a script."""
 

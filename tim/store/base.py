@@ -7,12 +7,13 @@ has then changed nothing, unless only its reply was lost; the same call may be m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from tim.ends import Gone
 from tim.model import Instance, Limits, Message
 from tim.rules import NEWEST
+from tim.state_change import Delivery, EventQueue, StateChange
 from tim.store.hints import Hint
 
 
@@ -193,6 +194,54 @@ class Accounts(Protocol):
         """
 
 
+class Events(Protocol):
+    """What the webhook is to be notified of: a queue for each account, the oldest event first.
+
+    While events are queued, each login and each end queues one in its own atomic step; see `tim.state_change`. Of one
+    account at most ACCOUNT_EVENTS wait, of an app EVENTS_KEPT: the oldest event of the same account is dropped for one
+    more.
+    """
+
+    def queue_events(self, app: int, on: bool) -> None:
+        """From now on the calls of this process queue events, or do not; at first they do not."""
+
+    def due_events(self, app: int, many: int) -> list[str]:
+        """Accounts whose oldest event is due, and that no sender has a lease for; about `many`."""
+
+    def take_event(self, app: int, user: str, sender: str, lease: float) -> StateChange | None:
+        """Lease the account's events to a sender, and return the oldest.
+
+        None where no event is due, or another sender has the lease. An event that has waited for EVENT_LIFE is dropped.
+
+        Args:
+            lease: seconds after which the lease ends by itself.
+        """
+
+    def event_sent(self, app: int, user: str, sender: str, id: str) -> bool:
+        """Remove an event that was delivered, and end the lease. Returns whether the account has another event.
+
+        Removed already, it changes nothing.
+        """
+
+    def event_failed(self, app: int, user: str, sender: str, id: str, pause: float) -> None:
+        """Count a failed attempt, end the lease, and make the account's events wait for `pause` seconds.
+
+        Changes nothing for a sender whose lease has ended.
+        """
+
+    def retry_events(self, app: int) -> None:
+        """Make every event due at once."""
+
+    def event_queue(self, app: int) -> EventQueue:
+        """How many events wait, and how many were dropped."""
+
+    def log_deliveries(self, app: int, deliveries: Sequence[Delivery]) -> None:
+        """Add attempts, the oldest first, to the log, which keeps the newest DELIVERIES_KEPT."""
+
+    def deliveries(self, app: int) -> list[Delivery]:
+        """The log of attempts, the newest first."""
+
+
 class Settings(Protocol):
     """What an app allows."""
 
@@ -209,7 +258,7 @@ class Settings(Protocol):
         """
 
 
-class Store(Nodes, Instances, Messages, Accounts, Settings, Protocol):
+class Store(Nodes, Instances, Messages, Accounts, Events, Settings, Protocol):
     """All that an engine has to do."""
 
     def now(self) -> float:

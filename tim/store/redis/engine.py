@@ -19,6 +19,7 @@ from tim.rules import NEWEST, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us
+from tim.store.redis.events import Events
 from tim.store.redis.listener import Listener
 from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts
@@ -38,6 +39,16 @@ class RedisStore:
         self._connection = Connection(url, timing)
         self._scripts = Scripts(self._connection, grace)
         self._messages = Messages(self._connection, self._scripts, timing)
+        events = Events(self._connection, self._scripts)
+        self.queue_events = events.switch
+        self.due_events = events.due
+        self.take_event = events.take
+        self.event_sent = events.sent
+        self.event_failed = events.failed
+        self.retry_events = events.retry
+        self.event_queue = events.queue
+        self.log_deliveries = events.log
+        self.deliveries = events.deliveries
         self._listener: Listener | None = None
 
     def now(self) -> float:

@@ -13,8 +13,11 @@ from redis.exceptions import ConnectionError, NoScriptError
 
 from tim.errors import StoreUnavailable
 from tim.rules import (
+    ACCOUNT_EVENTS,
     EARLY_KEPT,
     ENDS_KEPT,
+    EVENT_LIFE,
+    EVENTS_KEPT,
     MAX_LOG,
     MESSAGE_OVERHEAD,
     MESSAGES_A_MINUTE,
@@ -30,7 +33,7 @@ from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
-COMMON: Final = ("common", "usersigs", "log")
+COMMON: Final = ("common", "usersigs", "log", "events")
 """The files that every script begins with, in this order."""
 CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
@@ -42,6 +45,9 @@ CONSTANTS: Final = {
     "max_log": MAX_LOG,
     "message_overhead": MESSAGE_OVERHEAD,
     "messages_a_minute": MESSAGES_A_MINUTE,
+    "event_life": us(EVENT_LIFE),
+    "account_events": ACCOUNT_EVENTS,
+    "shard_events": EVENTS_KEPT // SHARDS,
     "exact": EXACT,
 }
 """What the scripts know of `tim.rules`; times are microseconds."""
@@ -73,10 +79,15 @@ class Scripts:
         self._connection = connection
         self._grace = us(grace)
         self._me = ""  # set once
+        self._events = False
 
     def set_node(self, node: str) -> None:
         """From now on `node` gets no hints of what these calls do, except of ends."""
         self._me = node
+
+    def queue_events(self, on: bool) -> None:
+        """From now on these calls queue the events of a webhook, or do not."""
+        self._events = on
 
     def call(self, shard: int, verb: str, *words: object, me: str | None = None) -> Reply:
         """The values that the script `verb` replies with on `shard`. After a broken connection it is called once more.
@@ -124,7 +135,8 @@ class Scripts:
         return replies
 
     def _given(self, words: tuple[object, ...], me: str | None = None) -> tuple[object, ...]:
-        return (self._grace, self._me if me is None else me, *words)
+        events = " events" if self._events else ""
+        return (self._grace, (self._me if me is None else me) + events, *words)
 
     def _call(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
         with self._connection.reaching():

@@ -14,8 +14,9 @@ from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
 from tim.model import Instance, Limits, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
+from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, instances, messages
+from tim.store.sqlite import accounts, events, instances, messages
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -41,6 +42,16 @@ class SQLiteStore:
         self._failures = Failures(clock)
         self._pace = Pace()
         self._transaction = self._database.transaction
+        queue = events.Events(self._db, self._transaction)
+        self.queue_events = queue.switch
+        self.due_events = queue.due
+        self.take_event = queue.take
+        self.event_sent = queue.sent
+        self.event_failed = queue.failed
+        self.retry_events = queue.retry
+        self.event_queue = queue.queue
+        self.log_deliveries = queue.log
+        self.deliveries = queue.deliveries
         self._detach_all()
 
     def _detach_all(self) -> None:
@@ -78,12 +89,15 @@ class SQLiteStore:
             if now < made < math.inf:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
             instance = replace(newcomer, since=now, detached_at=now)
+            by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
-                instances.end(self._db, old, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client))
+                instances.end(self._db, old, by_newcomer, now, NO_EVENT)  # the event of the login counts them
                 for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
             ]
             accounts.create(self._db, instance.app, instance.user)
-            return instances.insert(self._db, instance, node=""), evicted
+            admitted = instances.insert(self._db, instance, node="")
+            events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
+            return admitted, evicted
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
         attached = self._attach(id, node, limit, None)
@@ -107,17 +121,21 @@ class SQLiteStore:
                     "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
                 )
                 return replace(instance, stream=instance.stream + 1, detached_at=None)
-            lost = gone
-            if gone.reason == AWAY and instance.expires <= now:
-                lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
-            elif gone.reason == AWAY:
-                live = instances.settle(self._db, instance.app, instance.user, now, self._grace)
-                if len(live) < limit:
+            lost, action = gone, None
+            if gone.reason == AWAY:
+                # Writes down that this one is away, if it was not yet; the event of that is its last.
+                live, action = instances.settle(self._db, instance.app, instance.user, now, self._grace), NO_EVENT
+                if instance.expires <= now:
+                    lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+                elif len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
                     back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
-                    return instances.insert(self._db, back, node=node)
-                lost = displaced_by(live, gone.at)
-            lost_instance = instances.end(self._db, instance, lost)
+                    returned = instances.insert(self._db, back, node=node)
+                    events.queue(self._db, returned, LOGIN, at=now, now=now)
+                    return returned
+                else:
+                    lost = displaced_by(live, gone.at)
+            lost_instance = instances.end(self._db, instance, lost, now, action)
         raise InstanceGone(lost_instance)
 
     def detach(self, id: str, stream: int) -> bool:
@@ -143,7 +161,8 @@ class SQLiteStore:
             # An instance that is AWAY could come back, so it can still be ended for good.
             if instance is None or (before is not None and before.reason != AWAY):
                 return None
-            return instances.end(self._db, instance, replace(gone, at=now))
+            action = None if stream is None else DISCONNECT  # its page was closed
+            return instances.end(self._db, instance, replace(gone, at=now), now, action)
 
     def sign_out(self, id: str, other: str) -> Instance | None:
         with self._transaction() as now:
@@ -158,7 +177,7 @@ class SQLiteStore:
             before = ended(target, now=now, grace=self._grace)
             if before is not None and before.reason != AWAY:
                 return None
-            return instances.end(self._db, target, Gone(LOGGED_OUT, now, instance.client))
+            return instances.end(self._db, target, Gone(LOGGED_OUT, now, instance.client), now)
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:
@@ -260,4 +279,4 @@ class SQLiteStore:
         gone = Gone(TYPES.KICKED_OUT_REST_API, now)
         live = instances.settle(self._db, app, user, now, self._grace)
         away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
-        return [instances.end(self._db, instance, gone) for instance in live + away]
+        return [instances.end(self._db, instance, gone, now) for instance in live + away]

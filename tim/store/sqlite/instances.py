@@ -11,6 +11,8 @@ from dataclasses import replace
 from tim.ends import AWAY, Client, Gone
 from tim.model import Instance
 from tim.rules import ENDS_KEPT, ended
+from tim.state_change import NO_EVENT, action_of
+from tim.store.sqlite import events
 
 
 def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
@@ -33,8 +35,14 @@ def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance
     return replace(instance, generation=generation or 0)
 
 
-def end(db: sqlite3.Connection, instance: Instance, gone: Gone) -> Instance:
-    """Mark the instance as ended. While its row has a node, that node has a pending notice of it."""
+def end(db: sqlite3.Connection, instance: Instance, gone: Gone, now: float, action: str | None = None) -> Instance:
+    """Mark the instance as ended. While its row has a node, that node has a pending notice of it.
+
+    Args:
+        action: of the event for the webhook, where it is not that of the reason. One that was away had its event then.
+    """
+    if action != NO_EVENT and instance.gone is None:
+        events.queue(db, instance, action or action_of(gone.reason), at=gone.at, now=now)
     by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
     db.execute(
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
@@ -88,7 +96,7 @@ def end_if_due(
         if gone is None:
             rest.append(instance)
         else:
-            due.append(end(db, instance, gone))
+            due.append(end(db, instance, gone, now))
     return due, rest
 
 

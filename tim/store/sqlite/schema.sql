@@ -74,3 +74,36 @@ CREATE TABLE limits (
     per_account INTEGER NOT NULL,
     per_address INTEGER NOT NULL
 );
+
+-- What the webhook is to be notified of; of one account, the lowest `seq` first.
+CREATE TABLE events (
+    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT    NOT NULL,
+    app      INTEGER NOT NULL,
+    user     TEXT    NOT NULL,
+    action   TEXT    NOT NULL,
+    at       REAL    NOT NULL,
+    address  TEXT    NOT NULL,
+    kicked   INTEGER NOT NULL,
+    queued   REAL    NOT NULL,                      -- unix seconds
+    attempts INTEGER NOT NULL DEFAULT 0             -- that have failed
+);
+CREATE INDEX events_of_account ON events (app, user, seq);
+
+-- The accounts that have events.
+CREATE TABLE event_accounts (
+    app     INTEGER NOT NULL,
+    user    TEXT    NOT NULL,
+    waiting INTEGER NOT NULL,                       -- how many events
+    due     REAL    NOT NULL,                       -- unix seconds of the next attempt
+    PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+CREATE INDEX event_accounts_due ON event_accounts (app, due);
+
+-- The queue of an app; see state_change.EventQueue.
+CREATE TABLE event_queues (
+    app     INTEGER PRIMARY KEY,
+    is_on   INTEGER NOT NULL,                       -- whether a login or an end queues an event
+    waiting INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0
+);

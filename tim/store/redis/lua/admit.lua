@@ -23,6 +23,7 @@ table.sort(seated, function(a, b)
     return tonumber(a.generation) < tonumber(b.generation)
 end)
 local evicted = {}
+end_action = 'none' -- the event of the login counts them
 for n = 1, #seated + 1 - limit do
     finish(seated[n], 'multipleAccount', now, browser, address)
     evicted[n] = seated[n]
@@ -42,5 +43,6 @@ set(instance, {
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 schedule(instance)
+queue_event(instance, 'Login', now, #evicted)
 notify_changed(app, user)
 return {'ok', flat(instance), all_flat(evicted)}

@@ -23,7 +23,9 @@ local reason, at = ended(instance)
 -- A final end is reported whichever stream is the newest.
 if after and instance.stream ~= after and (not reason or reason == 'away') then return {'ok', false} end
 if reason == 'away' then
+    -- Writes down that this one is away, if it was not yet; the event of that is its last.
     local seated = live(app, user, true)
+    end_action = 'none'
     if tonumber(instance.expires) <= now then
         finish(instance, 'userSigExpired', tonumber(instance.expires))
         return gone(instance, instance.reason, instance.at)
@@ -39,6 +41,7 @@ if reason == 'away' then
         generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),
     })
     redis.call('ZADD', key('live', app, user), instance.generation, id)
+    queue_event(instance, 'Login', now)
 elseif reason then
     if not instance.reason then finish(instance, reason, at) end
     return gone(instance, reason, at)

@@ -5,14 +5,17 @@
 -- Each script is given these before its own ARGV:
 --   deadline  until when the caller waits for the reply
 --   grace     how long a detached instance keeps its seat
---   me        the node that calls; hints of what it does itself are not sent to it
+--   me        the node that calls; hints of what it does itself are not sent to it. Behind a blank, the word `events`
+--             where the app has a webhook: each login and each end queues an event
 -- scripts.py defines the constants before this file: remembered, ends_kept, early_kept, exact, minute, window, pause,
--- max_log, message_overhead, messages_a_minute.
+-- max_log, message_overhead, messages_a_minute, event_life, account_events, shard_events.
 --
 -- Each script may reply, beside its own replies:
 --   {'late', now}  the deadline is over, and nothing was done
 local prefix = KEYS[1]
-local deadline, grace, me = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local deadline, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
+local me, has_webhook = ARGV[3]:match('^(%S*)(.*)$')
+has_webhook = has_webhook ~= ''
 
 local function us(number) return string.format('%.0f', number) end
 
@@ -129,9 +132,12 @@ local function forget(instance)
     redis.call('ZREM', key('due'), instance.id)
 end
 
+local queue_end -- events.lua
+
 -- Mark an instance as ended and queue the notice for its node.
 local function finish(instance, reason, at, browser, address)
     local app, user, id, node = instance.app, instance.user, instance.id, instance.node
+    queue_end(instance, reason, at)
     set(instance, {reason = reason, at = at, by_browser = browser or false, by_address = address or false})
     redis.call('ZREM', key('live', app, user), id)
     schedule(instance)

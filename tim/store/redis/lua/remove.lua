@@ -14,6 +14,7 @@ if instance and stream ~= '' and instance.stream ~= stream then return {'ok', fa
 local before = instance and ended(instance)
 -- An instance that is away could come back, so it can still be ended for good.
 if not instance or (before and before ~= 'away') then return {'ok', false} end
+if stream ~= '' then end_action = 'Disconnect' end -- its page was closed
 finish(instance, reason, now, browser, address)
 notify_changed(instance.app, instance.user)
 return {'ok', flat(instance)}
