@@ -33,7 +33,7 @@ LOOKS_AT_THE_CLOCK = 1
 @pytest.fixture
 def here(line: RedisLine, settled: Callable[..., Backend]) -> Backend:
     # It reads its limits with each renewal alone, so that a test can count what else it asks.
-    return settled(line.url, replace(MORTAL, limits_age=1e6))
+    return settled(line.url, replace(MORTAL, settings_age=1e6))
 
 
 @pytest.fixture

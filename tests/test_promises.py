@@ -50,7 +50,7 @@ DAY = 86400
         ("Redis is away", f"within {DEFAULT.redis_queue:.0f} s"),
         ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
         ("Redis is away", f"after {DEFAULT.redis_timeout:.0f} s"),
-        ("Saved limits", f"begins {2 * DEFAULT.limits_age:.0f} s later"),
+        ("Saved limits", f"begins {2 * DEFAULT.settings_age:.0f} s later"),
         ("Tabs of one node", f"{hub.MAX_STREAMS};"),
         ("A connection of the official SDK without", f"after {DEFAULT.lobby:.0f} s"),
         ("A connection of the official SDK without", f"more than {lobby.MOST_OF_ADDRESS} from one address"),

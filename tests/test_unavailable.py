@@ -155,7 +155,7 @@ def full(server: RedisServer) -> Iterator[None]:
     server.client().config_set("maxmemory", "0")
 
 
-NEEDS_ROOM = {"admit", "attach", "append", "deliver", "mark_read", "count_failure", "import_account", "save_limits"}
+NEEDS_ROOM = {"admit", "attach", "append", "deliver", "mark_read", "count_failure", "import_account", "save_settings"}
 
 
 @pytest.mark.parametrize("call", sorted(EVERYTHING))

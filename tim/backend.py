@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from tim import usersig
 from tim.admin import Admin
+from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.latest import Latest
-from tim.limits import SavedLimits
 from tim.log import log_instance
-from tim.model import Instance, Limits, Message, unknown_instance
+from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
@@ -43,6 +44,9 @@ class Backend:
         clock: returns unix seconds; the only source of time. A store on Redis uses the clock of Redis instead.
         timing: how long this node waits.
 
+    Attributes:
+        settings: of the app, as any node saved them last.
+
     Raises:
         SettingError: the store or another argument cannot be used.
     """
@@ -59,7 +63,7 @@ class Backend:
         timing: Timing = DEFAULT,
     ) -> None:
         self._timing = timing
-        default = check_limits(Limits(online_web_instances))
+        default = AppSettings(check_limits(Limits(online_web_instances)))
         if secret_key == "":
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
@@ -68,15 +72,15 @@ class Backend:
         self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
         self._latest = Latest(self.clock)
         # Each list shows the number of seats.
-        self._limits = SavedLimits(
-            self._store, sdk_app_id, default, timing.limits_age, lambda: self._hub.post_to_all(InstancesChanged())
+        self.settings = SavedSettings(
+            self._store, sdk_app_id, default, timing.settings_age, lambda: self._hub.post_to_all(InstancesChanged())
         )
         self._attempts = Attempts(self._store, self.limits)
         try:
             self._key = secret_key or secret_beside(url)
             if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
-            self._node = Node(self._store, self._hub, self._limits, timing)
+            self._node = Node(self._store, self._hub, self.settings, timing)
         except SettingError:
             self._store.close()
             raise
@@ -90,18 +94,15 @@ class Backend:
 
     def limits(self) -> Limits:
         """Return the limits that any node saved last, at most half a second old. Raises StoreUnavailable."""
-        return self._limits.now()
+        return self.settings.limits()
 
     def save_limits(self, limits: Limits) -> None:
-        """Save what the app allows. Every node uses it for calls that begin a second later.
+        """Save what the app allows; see `settings`. Every node uses it for calls that begin a second later.
 
-        Open tabs show it at once, or within the renewal period where the notification is lost.
-
-        Raises:
-            SettingError: a limit is out of range.
-            StoreUnavailable.
+        Open tabs show it at once, or within the renewal period where the notification is lost. Raises SettingError,
+        StoreUnavailable.
         """
-        self._limits.save(limits)
+        self.settings.change(lambda settings: replace(settings, limits=limits), "API")
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
         """Return one SDK instance, as `TIM.create({SDKAppID})` does in a page."""
@@ -149,7 +150,7 @@ class Backend:
         id = id or instance_id(app, user, secrets.token_hex(16))
         newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
         with self._attempts.counted(app, user, client.address):
-            instance, evicted = self._store.admit(newcomer, self._limits.seats(), ticket.made)
+            instance, evicted = self._store.admit(newcomer, self.settings.seats(), ticket.made)
         log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)
         return instance
@@ -171,7 +172,7 @@ class Backend:
         stream = self._hub.open(before.app, before.user, id, wake)
         try:
             read_before = self._store.read_seq(before.app, before.user)
-            instance = self._store.attach(id, self._node.name, self._limits.seats())
+            instance = self._store.attach(id, self._node.name, self.settings.seats())
         except IMError as error:
             self._hub.close(stream)
             if isinstance(error, StoreUnavailable):

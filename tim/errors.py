@@ -19,6 +19,7 @@
     └── StoreUnavailable        60008: it did not reply in time; retry the same call later
         └── NodeForgotten       60008: the lease of this node has expired; it has to join again
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
+    SettingsChanged             .current, the settings of the app that were saved meanwhile
 
 The range of a code tells the client what to do. The numbers are the vendor's.
 
@@ -33,7 +34,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from tim.model import Instance
+from tim.model import AppSettings, Instance
 
 NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999
@@ -252,3 +253,16 @@ class SettingError(ValueError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
         self.name = name
+
+
+class SettingsChanged(Exception):
+    """The settings of the app were not saved, as others were saved since the ones on which they are based.
+
+    Attributes:
+        current: the saved ones.
+    """
+
+    def __init__(self, current: AppSettings) -> None:
+        by = f" by {current.saved_by}" if current.saved_by else ""
+        super().__init__(f"other settings were saved{by} meanwhile; look at them and save again")
+        self.current = current

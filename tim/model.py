@@ -1,8 +1,8 @@
-"""The values that the service keeps: instances, messages, and the limits of an app."""
+"""The values that the service keeps: instances, messages, and the settings of an app."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tim.ends import UNKNOWN, Client, Gone
 
@@ -20,6 +20,28 @@ class Limits:
     online_web_instances: int = 1
     failures_per_account: int = 20
     failures_per_address: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """The settings of an app that operators change while it runs.
+
+    Attributes:
+        policy: what happens to a login at the limit, one of `rules.POLICIES`.
+        webhook_url: where events are sent; empty for none.
+        webhook_token: signs what is sent there.
+        version: increases by 1 each time that settings are saved; 0 until then.
+        saved_at: unix seconds.
+        saved_by: what saved them, as the audit names it.
+    """
+
+    limits: Limits = Limits()
+    policy: str = "evict"
+    webhook_url: str = ""
+    webhook_token: str = field(default="", repr=False)
+    version: int = 0
+    saved_at: float = 0.0
+    saved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

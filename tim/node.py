@@ -8,14 +8,14 @@ import threading
 from collections.abc import Iterable
 from typing import Final, assert_never
 
+from tim.app_settings import SavedSettings
 from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
-from tim.limits import SavedLimits
 from tim.log import log_end, log_event, log_problem
 from tim.model import Instance, Message
 from tim.store.base import Store
-from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
+from tim.store.hints import AccountChanged, Attached, Ended, Hint, SettingsSaved, Written
 from tim.timing import Timing
 from tim.version import VERSION
 
@@ -29,14 +29,14 @@ class Node:
     """The streams of `hub` in `store`, under a random node name.
 
     Args:
-        limits: how many instances an account may have; each renewal reads them again.
+        settings: of the app; each renewal reads them again.
     """
 
-    def __init__(self, store: Store, hub: Hub, limits: SavedLimits, timing: Timing) -> None:
+    def __init__(self, store: Store, hub: Hub, settings: SavedSettings, timing: Timing) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
-        self._limits = limits
+        self._settings = settings
         self._timing = timing
         self._stale = threading.Event()  # set while the streams and the store may be out of sync
         self._stopped = threading.Event()
@@ -72,7 +72,7 @@ class Node:
                 self._stale.set()
                 raise
         self.notify(0, ended=self._store.sweep())
-        self._limits.refresh()
+        self._settings.refresh()
 
     def notify(
         self,
@@ -121,7 +121,7 @@ class Node:
 
     def _receive(self, hint: Hint) -> None:
         match hint:
-            case LimitsSaved():
+            case SettingsSaved():
                 self._wake.set()  # the renewal thread reads them: this thread must not wait for the store
             case Written():
                 self._hub.post(hint.app, hint.user, hint.message)
@@ -169,7 +169,7 @@ class Node:
     def _attach_again(self, stream: Stream, number: int) -> None:
         """Attach a stream again that the store does not have as open here."""
         try:
-            again = self._store.attach_again(stream.instance, self.name, self._limits.seats(), number)
+            again = self._store.attach_again(stream.instance, self.name, self._settings.seats(), number)
         except InstanceGone as error:
             self._hub.end(stream.instance, error.gone)
             return

@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Final
+from urllib.parse import urlsplit
 
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import BadParameter, MessageTooLong, SettingError
-from tim.model import Instance, Limits, Message
+from tim.model import AppSettings, Instance, Limits, Message
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
@@ -28,6 +29,10 @@ MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
 MOST_FAILURES: Final = 1_000_000
 """The largest number of failures that limits can allow."""
+POLICIES: Final = ("evict",)
+"""What an app may do with a login at the limit."""
+MAX_WEBHOOK: Final = 1000
+"""Largest number of characters of a webhook's address or token."""
 SHARDS: Final = 64
 """Shards of a store. Each account lies in one, and each shard may lie on a server of its own."""
 REMEMBERED: Final = 7 * 86400
@@ -177,3 +182,33 @@ def check_limits(limits: Limits) -> Limits:
         if not (isinstance(value, int) and 1 <= value <= most):
             raise SettingError(field.name, f"must be a whole number from 1 to {most}")
     return limits
+
+
+def check_settings(settings: AppSettings) -> AppSettings:
+    """Return `settings` if each follows its rule.
+
+    Raises:
+        SettingError: one of them does not.
+    """
+    check_limits(settings.limits)
+    if settings.policy not in POLICIES:
+        raise SettingError("policy", f"must be one of: {', '.join(POLICIES)}")
+    for name in ("webhook_url", "webhook_token"):
+        text = getattr(settings, name)
+        if not (isinstance(text, str) and re.fullmatch(rf"[!-~]{{0,{MAX_WEBHOOK}}}", text)):
+            raise SettingError(name, f"must be at most {MAX_WEBHOOK} ASCII characters without blanks")
+    if settings.webhook_url and not _is_http(settings.webhook_url):
+        raise SettingError("webhook_url", "must be an address such as https://example.com/hook, without user or #")
+    if settings.webhook_url and not settings.webhook_token:
+        raise SettingError("webhook_token", "is needed with a webhook address, as it signs what is sent there")
+    return settings
+
+
+def _is_http(url: str) -> bool:
+    """Whether `url` is an http address of a host, without credentials or a fragment."""
+    try:
+        parts = urlsplit(url)
+        valid_port = parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and valid_port and not {"@", "#"} & set(url)

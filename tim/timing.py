@@ -25,8 +25,8 @@ class Timing:
     """Time without a renewal after which a node counts as dead and its instances as detached."""
     reconcile_pause: float = 0.05
     """Pause between two batches of streams that look for what they missed; a store that is back has much to do."""
-    limits_age: float = 0.5
-    """Time for which a node uses the limits that it has read."""
+    settings_age: float = 0.5
+    """Time for which a node uses the settings of the app that it has read."""
     poll: float = 0.02
     """Pause between two looks at a condition that nothing signals."""
     streams_close: float = 1.0

@@ -153,7 +153,7 @@ def test_limits_that_are_lost_with_all_else_are_those_of_the_start_again(
     make_redis: Callable[..., RedisServer], make_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = make_redis()
-    backend = make_backend(server.url, limit=2, timing=replace(PATIENT, limits_age=0))
+    backend = make_backend(server.url, limit=2, timing=replace(PATIENT, settings_age=0))
     backend.save_limits(Limits(online_web_instances=5))
     assert backend.limits() == Limits(online_web_instances=5)
     server.forgets_everything()

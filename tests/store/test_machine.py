@@ -28,8 +28,8 @@ from hypothesis.stateful import (
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import NODES, Engine
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady
-from tim.model import Instance, Message
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
+from tim.model import AppSettings, Instance, Limits, Message
 from tim.rules import REMEMBERED, distinct_id, ended, leaving
 from tim.state_change import LOGIN
 
@@ -63,6 +63,7 @@ class Stories(RuleBasedStateMachine):
         self.count: Counter[str] = Counter()
         self.reported: Counter[str] = Counter()  # instances that the events of each account leave online
         self.store.queue_events(APP, True)
+        self.saved: AppSettings | None = None
 
     def teardown(self) -> None:
         """Whatever happened: once all have gone and time has passed, nothing is left."""
@@ -364,6 +365,19 @@ class Stories(RuleBasedStateMachine):
                 assert copy == replace(asked, id=distinct_id(asked), seq=self.numbers[user])
                 self.logs[user].append(copy)
         assert (theirs is None) == (to == sender.user)
+
+    @rule(seats=st.integers(1, 10), stale=st.sampled_from([0, 0, 1]))
+    def an_operator_saves_settings(self, seats: int, stale: int) -> None:
+        based_on = (self.saved.version if self.saved else 0) + stale
+        new = AppSettings(Limits(seats), version=based_on)
+        if stale:
+            with pytest.raises(SettingsChanged) as refused:
+                self.store.save_settings(APP, new, "console admin")
+            assert refused.value.current == (self.saved or AppSettings())
+        else:
+            self.store.save_settings(APP, new, "console admin")
+            self.saved = replace(new, version=based_on + 1, saved_at=self.clock(), saved_by="console admin")
+        assert self.store.settings(APP) == self.saved
 
     # What always holds
 

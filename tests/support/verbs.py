@@ -9,7 +9,7 @@ from typing import Final
 from tests.support.actors import APP, DAY, GRACE, Clock
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Client, Gone
-from tim.model import Instance, Limits
+from tim.model import AppSettings, Instance, Limits
 from tim.rules import instance_id
 from tim.state_change import Delivery, StateChange
 from tim.store.redis.engine import RedisStore
@@ -92,7 +92,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "event_failed": lambda at: at.store.event_failed(APP, "alice", SENDER, _take(at).id, 1.0),
     "retry_events": lambda at: at.store.retry_events(APP),
     "log_deliveries": lambda at: at.store.log_deliveries(APP, [DELIVERY]),
-    "save_limits": lambda at: at.store.save_limits(APP, Limits(3)),
+    "save_settings": lambda at: at.store.save_settings(APP, AppSettings(Limits(3)), "console admin"),
 }
 """Verbs that change something, by the name of their script."""
 
@@ -112,8 +112,8 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "import_account": lambda at: at.store.import_account(APP, "dave"),
     "read_seq": lambda at: at.store.read_seq(APP, "carol"),
     "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
-    "limits": lambda at: at.store.limits(APP),
     "deliveries": lambda at: at.store.deliveries(APP),
+    "settings": lambda at: at.store.settings(APP),
 }
 """Verbs without a script."""
 

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.support.history import Admission, History, Turn
@@ -15,9 +15,11 @@ from tests.support.inside import store_of
 from tests.support.server import APP
 from tests.support.waiting import PATIENCE
 from tim import EVENT, Backend, Client, Instance, Message
+from tim.app_settings import SavedSettings
 from tim.ends import LOGGED_OUT, Gone
-from tim.errors import InstanceGone
+from tim.errors import InstanceGone, SettingsChanged
 from tim.hub import Stream
+from tim.model import AppSettings, Limits
 from tim.rules import instance_id
 
 HERE: Final = "203.0.113.7"
@@ -121,3 +123,24 @@ def sends(backend: Backend, *, id: str, to: str) -> list[Sending]:
             tried.append(Sending(began, text, refused=error.gone))
             end = min(end, began + MOMENT)
     return tried
+
+
+def saves_settings(backend: Backend, *, app: int, seats: int) -> AppSettings | None:
+    """Save the first settings of the app; returns those of another process where that was first."""
+    try:
+        store_of(backend).save_settings(app, AppSettings(Limits(seats)), f"{seats}")
+    except SettingsChanged as refused:
+        return refused.current
+    return None
+
+
+def raises_failures(backend: Backend, *, app: int, times: int) -> None:
+    """Raise a limit of the app by one, so often."""
+
+    def one_more(newest: AppSettings) -> AppSettings:
+        more = newest.limits.failures_per_account + 1
+        return replace(newest, limits=replace(newest.limits, failures_per_account=more))
+
+    saved = SavedSettings(store_of(backend), app, AppSettings(), age=0)
+    for _ in range(times):
+        saved.change(one_more, "API")

@@ -46,7 +46,13 @@ def test_limits_are_shown_and_saved(run: Run, tmp_path: Path) -> None:
     assert run("limits", TIM_ONLINE_WEB_INSTANCES="4").stdout.splitlines()[0] == "online-web-instances 4"
     assert run("limits", "--online-web-instances", "3", "--failures-per-address", "50").returncode == 0
     with closing(open_store(f"sqlite:///{tmp_path / 'tim.db'}", grace=60, clock=time.time)) as store:
-        assert store.limits(APP) == Limits(online_web_instances=3, failures_per_address=50)
+        saved = store.settings(APP)
+    assert saved is not None
+    assert (saved.limits, saved.version, saved.saved_by) == (
+        Limits(online_web_instances=3, failures_per_address=50),
+        1,
+        "flask tim",
+    )
 
 
 def test_limits_are_saved_on_redis_while_servers_run_and_no_node_joins(

@@ -276,7 +276,9 @@ def test_limits_are_saved_in_redis_beside_the_servers(installed: Path, make_redi
     saved = run(installed, changed(block(OPERATING, "sh", "set -a"), {"/etc/tim.env": "./tim.env"}))
     assert (saved.returncode, saved.stderr) == (0, "")
     store = RedisStore(server.url, grace=60)
-    assert store.limits(APP) == Limits(online_web_instances=3)
+    saved_settings = store.settings(APP)
+    assert saved_settings is not None
+    assert saved_settings.limits == Limits(online_web_instances=3)
     store.close()
     assert not (installed / "instance").exists(), "no key is made where one is set"
 

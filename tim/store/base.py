@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from tim.ends import Gone
-from tim.model import Instance, Limits, Message
+from tim.model import AppSettings, Instance, Message
 from tim.rules import NEWEST
 from tim.state_change import Delivery, EventQueue, StateChange
 from tim.store.hints import Hint
@@ -245,11 +245,20 @@ class Events(Protocol):
 class Settings(Protocol):
     """What an app allows."""
 
-    def limits(self, app: int) -> Limits | None:
-        """The limits that were saved last; None where none were."""
+    def settings(self, app: int) -> AppSettings | None:
+        """The settings that were saved last; None where none were."""
 
-    def save_limits(self, app: int, limits: Limits) -> None:
-        """Save the limits, for every node."""
+    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
+        """Save the settings for every node, under the version that follows `new.version`.
+
+        Args:
+            new: `version` is that of the settings on which it is based, 0 where none were saved. `saved_at` and
+                `saved_by` of it are not used.
+            actor: what saves them.
+
+        Raises:
+            SettingsChanged: the saved settings have another version than `new`; it carries them.
+        """
 
     def count_failure(self, name: str, most: int) -> int:
         """Count one failure of `name`. Where it is one more than `most` in a WINDOW, `name` is paused for a PAUSE.

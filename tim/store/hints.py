@@ -46,10 +46,10 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsSaved:
-    """The limits of the app were saved."""
+class SettingsSaved:
+    """The settings of the app were saved."""
 
     app: int
 
 
-Hint = AccountChanged | Ended | Attached | Written | LimitsSaved
+Hint = AccountChanged | Ended | Attached | Written | SettingsSaved

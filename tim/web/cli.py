@@ -13,9 +13,10 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from tim import usersig
+from tim.app_settings import SavedSettings
 from tim.errors import BadParameter, SettingError, StoreUnavailable
-from tim.model import Limits
-from tim.rules import check_limits, check_user_id
+from tim.model import AppSettings, Limits
+from tim.rules import check_user_id
 from tim.store import open_store
 from tim.version import VERSION
 from tim.web.settings import Settings, read_settings
@@ -52,11 +53,11 @@ def limits(**changes: int | None) -> None:
         settings = _settings()
         wanted = {name: value for name, value in changes.items() if value is not None}
         with closing(open_store(settings.store, grace=settings.detach_grace, clock=time.time)) as store:
-            now = store.limits(settings.sdk_app_id) or Limits(settings.online_web_instances)
+            saved = SavedSettings(store, settings.sdk_app_id, AppSettings(Limits(settings.online_web_instances)), 0)
+            now = saved.now()
             if wanted:
-                now = check_limits(replace(now, **wanted))
-                store.save_limits(settings.sdk_app_id, now)
-    for name, value in asdict(now).items():
+                now = saved.change(lambda newest: replace(newest, limits=replace(newest.limits, **wanted)), "flask tim")
+    for name, value in asdict(now.limits).items():
         click.echo(f"{name.replace('_', '-')} {value}")
 
 

@@ -12,7 +12,7 @@ from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
-from tim.model import Instance, Limits
+from tim.model import AppSettings, Instance, Limits
 from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, shard_of
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.shards import PREFIXES
@@ -74,7 +74,7 @@ def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
 def test_a_week_after_a_busy_day_only_the_accounts_are_left(
     store: RedisStore, servers: Servers, clock: Clock, rounds: int
 ) -> None:
-    store.save_limits(APP, Limits(2))
+    store.save_settings(APP, AppSettings(Limits(2)), "console admin")
     left = []
     for things in (500 * rounds, 500 * rounds):
         a_busy_day(store, clock, things)
@@ -85,7 +85,7 @@ def test_a_week_after_a_busy_day_only_the_accounts_are_left(
         left.append(servers.keys("*"))
     accounts = {f"{PREFIXES[shard_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "swept")}
-    assert left == [accounts | nodes | {f"{PREFIXES[0]}:limits:{APP}"}] * 2
+    assert left == [accounts | nodes | {f"{PREFIXES[0]}:settings:{APP}"}] * 2
     # A deleted account keeps its revoked UserSigs and its last generation.
     fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes"}
     with servers.client() as client:

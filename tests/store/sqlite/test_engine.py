@@ -18,6 +18,7 @@ from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import with_nodes
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
+from tim.model import AppSettings, Limits
 from tim.rules import log_size
 from tim.store import open_store
 from tim.store.base import Store
@@ -45,7 +46,7 @@ def opened(file: Path, clock: Clock) -> Iterator[Store]:
 OTHER_PROCESS = """
 import sys
 from tim.ends import Client
-from tim.model import Instance
+from tim.model import AppSettings, Instance, Limits
 from tim.store import open_store
 
 file, now = sys.argv[1], float(sys.argv[2])
@@ -463,7 +464,12 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
-VERSION_6 = "DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues;"
+VERSION_6 = """
+DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
+CREATE TABLE limits (
+    app INTEGER PRIMARY KEY, instances INTEGER NOT NULL, per_account INTEGER NOT NULL, per_address INTEGER NOT NULL
+);
+"""
 """Takes back what version 7 has changed."""
 VERSION_5 = f"""{VERSION_6}
 ALTER TABLE accounts RENAME COLUMN read_seq TO shown;
@@ -473,6 +479,16 @@ DROP INDEX instances_pending;
 CREATE INDEX instances_untold ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 """
 """Takes back what version 6 has changed as well."""
+
+
+def test_limits_that_were_saved_in_a_file_of_version_6_are_settings_now(file: Path, clock: Clock) -> None:
+    with opened(file, clock):
+        pass
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{VERSION_6} INSERT INTO limits VALUES ({APP}, 3, 30, 300); PRAGMA user_version = 6")
+    with opened(file, clock) as store:
+        assert store.settings(APP) == AppSettings(Limits(3, 30, 300), version=1)
+        store.save_settings(APP, AppSettings(Limits(2), version=1), "console admin")
 
 
 def test_what_a_file_of_version_5_says_is_there_under_the_names_of_now(file: Path, clock: Clock) -> None:

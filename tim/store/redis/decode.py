@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from tim.ends import Client, Gone
@@ -12,11 +13,12 @@ from tim.errors import (
     NoSuchAccount,
     NoSuchInstance,
     NotReady,
+    SettingsChanged,
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import Instance, Message, unknown_instance
-from tim.store.hints import AccountChanged, Attached, Ended, Hint, LimitsSaved, Written
+from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
+from tim.store.hints import AccountChanged, Attached, Ended, Hint, SettingsSaved, Written
 
 
 class UnknownReply(RuntimeError):
@@ -56,6 +58,8 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise TooManyMessages(seconds(left))
         case ["revoked"]:
             raise UserSigRevoked
+        case ["changed", settings]:
+            raise SettingsChanged(settings_of(fields_of(settings)) if settings else AppSettings())
         case ["forgotten"]:
             raise NodeForgotten
     kind = reply[0] if isinstance(reply, list) and reply else reply
@@ -68,20 +72,20 @@ def hint_of(published: str) -> Hint:
     Raises:
         UnknownReply: it is of no known kind.
     """
-    fields: dict[str, Any] = json.loads(published)
-    app, user = int(fields["app"]), fields.get("user", "")
-    match fields["kind"]:
+    of: dict[str, Any] = json.loads(published)
+    app, user = int(of["app"]), of.get("user", "")
+    match of["kind"]:
         case "account-changed":
             return AccountChanged(app, user)
         case "written":
-            return Written(app, user, message_of(fields, fields["seq"]))
+            return Written(app, user, message_of(of, of["seq"]))
         case "ended":
-            gone = gone_of(fields["reason"], fields["at"], fields.get("by_browser"), fields.get("by_address"))
-            return Ended(app, user, fields["instance"], gone)
+            gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
+            return Ended(app, user, of["instance"], gone)
         case "attached":
-            return Attached(app, user, fields["instance"], int(fields["stream"]))
-        case "limits-saved":
-            return LimitsSaved(app)
+            return Attached(app, user, of["instance"], int(of["stream"]))
+        case "settings-saved":
+            return SettingsSaved(app)
         case kind:
             raise UnknownReply(f"a script published a hint of an unknown kind: {kind!r}")
 
@@ -115,16 +119,29 @@ def instances_of(found: list[list[str]]) -> list[Instance]:
     return [instance_of(flat) for flat in found]
 
 
-def message_of(fields: dict[str, str], seq: str) -> Message:
+def settings_of(of: dict[str, str]) -> AppSettings:
+    """The settings in the fields of their hash."""
+    return AppSettings(
+        limits=Limits(*(int(of[field.name]) for field in fields(Limits))),
+        policy=of["policy"],
+        webhook_url=of["webhook_url"],
+        webhook_token=of["webhook_token"],
+        version=int(of["version"]),
+        saved_at=seconds(of["saved_at"]),
+        saved_by=of["saved_by"],
+    )
+
+
+def message_of(of: dict[str, str], seq: str) -> Message:
     """The message in the fields of its entry in a log."""
     return Message(
         seq=int(seq),
-        id=fields["id"],
-        sender=fields["sender"],
-        to=fields["to"],
-        text=fields["text"],
-        time=seconds(fields["time"]),
-        instance=fields["instance"],
+        id=of["id"],
+        sender=of["sender"],
+        to=of["to"],
+        text=of["text"],
+        time=seconds(of["time"]),
+        instance=of["instance"],
     )
 
 

@@ -10,11 +10,11 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import asdict, astuple, fields
+from dataclasses import astuple
 from typing import Any
 
 from tim.ends import Gone
-from tim.model import Instance, Limits, Message, unknown_instance
+from tim.model import Instance, Message, unknown_instance
 from tim.rules import NEWEST, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.connection import Connection
@@ -23,7 +23,8 @@ from tim.store.redis.events import Events
 from tim.store.redis.listener import Listener
 from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts
-from tim.store.redis.shards import account_key, key, shard_of_instance
+from tim.store.redis.settings import Settings
+from tim.store.redis.shards import account_key, shard_of_instance
 from tim.timing import DEFAULT, Timing
 
 
@@ -49,6 +50,9 @@ class RedisStore:
         self.event_queue = events.queue
         self.log_deliveries = events.log
         self.deliveries = events.deliveries
+        settings = Settings(self._connection, self._scripts)
+        self.settings = settings.find
+        self.save_settings = settings.save
         self._listener: Listener | None = None
 
     def now(self) -> float:
@@ -171,15 +175,6 @@ class RedisStore:
 
     def revoked_before(self, app: int, user: str) -> int:
         return self._number(app, user, "revoked_before")
-
-    def limits(self, app: int) -> Limits | None:
-        names = (field.name for field in fields(Limits))
-        saved = self._connection.command(0, "HMGET", key(0, "limits", app), *names)
-        return None if None in saved else Limits(*map(int, saved))
-
-    def save_limits(self, app: int, limits: Limits) -> None:
-        pairs = (word for pair in asdict(limits).items() for word in pair)
-        self._scripts.call(0, "save_limits", app, *pairs)
 
     def count_failure(self, name: str, most: int) -> int:
         [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, _call_id())

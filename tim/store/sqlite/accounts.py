@@ -1,4 +1,4 @@
-"""The tables of accounts: which exist, what they have read, which of their UserSigs are revoked, what their app allows.
+"""The tables of accounts: which exist, what they have read, which of their UserSigs are revoked.
 
 Runs inside a transaction of `tim.store.sqlite.engine`.
 """
@@ -6,10 +6,8 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import astuple
 
 from tim.errors import NoSuchAccount
-from tim.model import Limits
 from tim.rules import EARLY_KEPT
 
 
@@ -90,13 +88,3 @@ def _keep_newest_early(db: sqlite3.Connection, app: int, user: str) -> None:
             " ORDER BY made DESC, expires DESC LIMIT -1 OFFSET ?)",
             (app, user, revoked, EARLY_KEPT),
         )
-
-
-def limits(db: sqlite3.Connection, app: int) -> Limits | None:
-    """The saved limits of the app."""
-    row = db.execute("SELECT instances, per_account, per_address FROM limits WHERE app = ?", (app,)).fetchone()
-    return None if row is None else Limits(*row)
-
-
-def save_limits(db: sqlite3.Connection, app: int, limits: Limits) -> None:
-    db.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", (app, *astuple(limits)))

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
-from tim.model import Instance, Limits, Message, unknown_instance
+from tim.model import AppSettings, Instance, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, events, instances, messages
+from tim.store.sqlite import accounts, events, instances, messages, settings
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -258,13 +258,13 @@ class SQLiteStore:
         with self._transaction():
             return accounts.revoked_before(self._db, app, user)
 
-    def limits(self, app: int) -> Limits | None:
+    def settings(self, app: int) -> AppSettings | None:
         with self._transaction():
-            return accounts.limits(self._db, app)
+            return settings.find(self._db, app)
 
-    def save_limits(self, app: int, limits: Limits) -> None:
-        with self._transaction():
-            accounts.save_limits(self._db, app, limits)
+    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
+        with self._transaction() as now:
+            settings.save(self._db, app, new, actor, now)
 
     def count_failure(self, name: str, most: int) -> int:
         with self._lock:

@@ -67,12 +67,18 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_id ON messages (app, user, instance, id);
 CREATE INDEX messages_old ON messages (time);
 
--- What an app allows, once it was saved; see model.Limits.
-CREATE TABLE limits (
-    app         INTEGER PRIMARY KEY,
-    instances   INTEGER NOT NULL,
-    per_account INTEGER NOT NULL,
-    per_address INTEGER NOT NULL
+-- What an app allows, once it was saved; see model.AppSettings.
+CREATE TABLE settings (
+    app           INTEGER PRIMARY KEY,
+    instances     INTEGER NOT NULL,
+    per_account   INTEGER NOT NULL,
+    per_address   INTEGER NOT NULL,
+    policy        TEXT    NOT NULL,
+    webhook_url   TEXT    NOT NULL,
+    webhook_token TEXT    NOT NULL,
+    version       INTEGER NOT NULL,
+    saved_at      REAL    NOT NULL,
+    saved_by      TEXT    NOT NULL
 );
 
 -- What the webhook is to be notified of; of one account, the lowest `seq` first.

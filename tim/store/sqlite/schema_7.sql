@@ -1,4 +1,4 @@
--- What a file of version 6 lacks: the queue of events for the webhook.
+-- What a file of version 6 lacks.
 -- What the webhook is to be notified of; of one account, the lowest `seq` first.
 CREATE TABLE events (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,3 +31,19 @@ CREATE TABLE event_queues (
     waiting INTEGER NOT NULL DEFAULT 0,
     dropped INTEGER NOT NULL DEFAULT 0
 );
+
+-- What an app allows, once it was saved; see model.AppSettings.
+CREATE TABLE settings (
+    app           INTEGER PRIMARY KEY,
+    instances     INTEGER NOT NULL,
+    per_account   INTEGER NOT NULL,
+    per_address   INTEGER NOT NULL,
+    policy        TEXT    NOT NULL,
+    webhook_url   TEXT    NOT NULL,
+    webhook_token TEXT    NOT NULL,
+    version       INTEGER NOT NULL,
+    saved_at      REAL    NOT NULL,
+    saved_by      TEXT    NOT NULL
+);
+INSERT INTO settings SELECT app, instances, per_account, per_address, 'evict', '', '', 1, 0, '' FROM limits;
+DROP TABLE limits;
