@@ -18,6 +18,7 @@ from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.timing import DEFAULT, Timing
 from tim.web import cli, guard, lifetime, login, logs, ops, tabs, templating
+from tim.web.console import overview, session
 from tim.web.context import Service
 from tim.web.identity import Identity
 from tim.web.responses import store_unavailable
@@ -40,8 +41,9 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     app.config["SOCK_SERVER_OPTIONS"] = options(timing)
     guard.install(app)
     templating.install(app)
-    for blueprint in (login.blueprint, tabs.blueprint, gateway.blueprint, rest.blueprint, ops.blueprint):
-        app.register_blueprint(blueprint)
+    session.install(app)
+    for face in (login, tabs, gateway, rest, ops, session, overview):
+        app.register_blueprint(face.blueprint)
     app.cli.add_command(cli.commands)
     app.register_error_handler(StoreUnavailable, store_unavailable)
     if lifetime.serves():
@@ -63,7 +65,9 @@ def _open(app: Flask, timing: Timing) -> None:
         )
     lifetime.refuse_forks()
     lifetime.stop_on_signals(backend, timing)
-    app.extensions["tim"] = Service(settings, backend, Identity(settings.secret_keys, backend.clock), timing)
+    identity, operators = Identity(settings.secret_keys, backend.clock), backend.operators(settings.tokens)
+    app.extensions["tim"] = Service(settings, backend, identity, timing, operators)
+    lifetime.announce_console(settings)
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]

@@ -117,7 +117,7 @@ def mapped(plan: str) -> dict[Path, set[str]]:
         ("README.md", {".", "tim"}),
         (
             "docs/architecture.md",
-            {"tim/store", "tim/store/sqlite", "tim/store/redis", "tim/web", "tim/web/tencent"},
+            {"tim/store", "tim/store/sqlite", "tim/store/redis", "tim/web", "tim/web/console", "tim/web/tencent"},
         ),
     ],
 )

@@ -155,7 +155,17 @@ def full(server: RedisServer) -> Iterator[None]:
     server.client().config_set("maxmemory", "0")
 
 
-NEEDS_ROOM = {"admit", "attach", "append", "deliver", "mark_read", "count_failure", "import_account", "save_settings"}
+NEEDS_ROOM = {
+    "admit",
+    "attach",
+    "append",
+    "deliver",
+    "mark_read",
+    "count_failure",
+    "import_account",
+    "save_settings",
+    "open_session",
+}
 
 
 @pytest.mark.parametrize("call", sorted(EVERYTHING))

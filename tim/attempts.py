@@ -2,6 +2,8 @@
 
 Only failures count, and only failures wait. A valid UserSig is admitted at once, so an attacker cannot lock out the
 owner of an account, even from the same address. The store counts for all nodes together.
+
+Tokens of the console are chosen by people, and can be guessed. There a right one waits too, from the same address.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from tim.address import counted_as
 from tim.errors import IMError, TooManyFailures, UserSigRefused
 from tim.log import log_event
 from tim.model import Limits
-from tim.rules import PAUSE, USER_ID
+from tim.rules import PAUSE, SIGN_IN_FAILURES, USER_ID
 from tim.store.base import Store
 
 REMEMBERED_PAUSES: Final = 10_000
 """Largest number of pauses that a node remembers. Checking any other costs a call to the store."""
+
+SIGN_IN: Final = "signing in to the console"
+"""What has failed, in the error of a token."""
 
 
 class Attempts:
@@ -68,6 +73,25 @@ class Attempts:
         if left:
             raise TooManyFailures(left)
 
+    def check_sign_in(self, address: str) -> None:
+        """Check that the address may try a token of the console.
+
+        Raises:
+            TooManyFailures: this node knows that the address has to wait.
+        """
+        if left := self._known(_sign_in(address)):
+            raise TooManyFailures(left, SIGN_IN)
+
+    def failed_sign_in(self, address: str) -> None:
+        """Count one token of the console that failed.
+
+        Raises:
+            TooManyFailures: it is one too many, or came during a pause. From now on `check_sign_in` knows.
+            StoreUnavailable.
+        """
+        if left := self._count(_sign_in(address), SIGN_IN_FAILURES):
+            raise TooManyFailures(left, SIGN_IN)
+
     def _known(self, name: str) -> int:
         """Return the seconds left of the pause that this node remembers for `name`."""
         with self._lock:
@@ -83,3 +107,8 @@ class Attempts:
                     del self._pauses[next(iter(self._pauses))]
                 self._pauses[name] = self._store.now() + left
         return left
+
+
+def _sign_in(address: str) -> str:
+    """The name under which failed tokens from the address are counted."""
+    return f"console/{counted_as(address)}"

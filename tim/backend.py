@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from tim.latest import Latest
 from tim.log import log_instance
 from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
+from tim.operators import Operators, Role
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
@@ -39,9 +40,9 @@ class Backend:
         sdk_app_id: the app.
         secret_key: the app's key, which signs its UserSigs. A store on Redis needs one. Without one, a random key is
             made: beside the file of the store, or for the life of a store in memory.
-        online_web_instances: how many instances one account may have at a time, 1 to 10, until `save_limits` is called.
+        online_web_instances: how many instances one account may have, 1 to 10, until `save_limits` is called.
         detach_grace: seconds a detached instance keeps its seat.
-        clock: returns unix seconds; the only source of time. A store on Redis uses the clock of Redis instead.
+        clock: returns unix seconds; the only source of time, but for a store on Redis, which has its own.
         timing: how long this node waits.
 
     Attributes:
@@ -158,8 +159,7 @@ class Backend:
     def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
         """Open a stream of an instance. An older stream of the same instance ends with CLOSE_MOVED.
 
-        Returns the instance, its stream, and the account's read cursor before: messages that arrive from now on count
-        as read.
+        Returns the instance, its stream, and the account's read cursor before: later messages count as read.
 
         Args:
             wake: called, from any thread, when the stream has an item.
@@ -230,10 +230,7 @@ class Backend:
         self._store.mark_read(instance.app, instance.user, seq)
 
     def logout(self, id: str, stream: int | None = None) -> Instance | None:
-        """End one instance. Returns it, or None where it had ended before.
-
-        With `stream`, it ends only where this is its newest stream.
-        """
+        """End one instance; with `stream`, only where that is its newest one. Returns it; None where it had ended."""
         ended = self._store.remove(id, Gone(LOGGED_OUT, 0), stream)
         self._node.notify(self.sdk_app_id, ended=[ended])
         return ended
@@ -265,6 +262,10 @@ class Backend:
     def admin(self) -> Admin:
         """Return what an administrator of the app can do to its accounts."""
         return Admin(self.sdk_app_id, self._store, self._node, self.verify)
+
+    def operators(self, tokens: Mapping[Role, str]) -> Operators:
+        """Return the operators of the console, who hold these tokens."""
+        return Operators(self.sdk_app_id, self._store, self._attempts, tokens)
 
     def online(self) -> dict[str, int]:
         """Return the number of online instances by node, without nodes that have none. Raises StoreUnavailable."""

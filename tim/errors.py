@@ -9,6 +9,7 @@
     │   └── NoSuchInstance      70402: the account has none with this id
     ├── BadFrame                20001: not a request of the vendor's SDK
     ├── NotAdministrator        70403: only an administrator of the app has this permission
+    ├── TokenRefused            70403: no token of the console
     ├── NoSuchAccount           20003: .user_id
     ├── MessageTooLong          80002: .size and .limit, bytes
     ├── NotLoggedIn             2024
@@ -106,13 +107,22 @@ class UnknownApp(IMError):
 
 
 class TooManyFailures(IMError):
-    """UserSigs of this account or from this address failed too often. The next attempt has to wait."""
+    """UserSigs of this account, or secrets from this address, failed too often. The next attempt has to wait."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            TOO_MANY_FAILURES, f"UserSig verification failed too often; try again in {retry_after} seconds"
-        )
+    def __init__(self, retry_after: int, what: str = "UserSig verification") -> None:
+        super().__init__(TOO_MANY_FAILURES, f"{what} failed too often; try again in {retry_after} seconds")
         self.retry_after = retry_after
+
+
+class TokenRefused(IMError):
+    """The token is no token of the console."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            NOT_ADMINISTRATOR,
+            "this token does not open the console; type the value of TIM_ADMIN_TOKEN or TIM_VIEWER_TOKEN, or open the "
+            "address that the demo app prints at its start",
+        )
 
 
 class BadParameter(IMError):

@@ -50,6 +50,11 @@ WINDOW: Final = 60
 PAUSE: Final = 60
 """Seconds for which an account or address has to wait after one failure too many."""
 
+SESSION_LIFE: Final = 12 * 3600
+"""Seconds after which an operator of the console has to sign in again."""
+SIGN_IN_FAILURES: Final = 10
+"""Tokens of the console that may fail in a minute from one address; the next failure starts a pause."""
+
 MESSAGES_A_MINUTE: Final = 100
 """Largest number of messages that one instance may send within a MINUTE."""
 NEWEST: Final = 2**53 - 1

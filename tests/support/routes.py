@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -29,14 +30,30 @@ class Route:
     def __str__(self) -> str:
         return self.rule
 
+    @property
+    def is_console(self) -> bool:
+        return self.rule == "/console" or self.rule.startswith("/console/")
+
     def path(self, instance: str, other: str = "0" * 32) -> str:
-        """An address that the rule matches."""
-        return self.rule.replace("<instance>", instance).replace("<other>", other).replace("<path:filename>", "tim.css")
+        """An address that the rule matches. Any other variable of it becomes "x", or 1."""
+        known = (
+            self.rule.replace("<instance>", instance).replace("<other>", other).replace("<path:filename>", "tim.css")
+        )
+        return re.sub(r"<[^>]+>", "x", re.sub(r"<int:[^>]+>", "1", known))
+
+
+def routes() -> list[Route]:
+    """All but those of the console, which answer to operators alone."""
+    return [route for route in every_route() if not route.is_console]
+
+
+def console_routes() -> list[Route]:
+    """Those of the operator's console."""
+    return [route for route in every_route() if route.is_console]
 
 
 @functools.cache
-def routes() -> tuple[Route, ...]:
-    """All of them."""
+def every_route() -> tuple[Route, ...]:
     listed = subprocess.run(
         [sys.executable, "-c", LIST],
         cwd=ROOT,

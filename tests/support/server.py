@@ -26,6 +26,8 @@ APP: Final = 1400000000
 ADMINISTRATOR: Final = "administrator"
 SDK_KEY: Final = "the-key-of-the-app-under-test-0123456789abcdef"
 SECRET_KEY: Final = "the-secret-that-signs-cookies-under-test-42"
+ADMIN_TOKEN: Final = "the-token-of-the-admin-under-test-4711"
+VIEWER_TOKEN: Final = "the-token-of-the-viewer-under-test-0815"
 
 
 def copy_of_the_tree(to: Path) -> Path:
@@ -72,6 +74,7 @@ class Server:
         app: which copy of the product to run.
         timing: how long the server waits, where that is not as usual.
         demo: start as somebody does who has configured nothing; `app` must then be a copy.
+        tokens: whether it has a console, with the tokens above.
         debug: run with the reloader.
         gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
         workers: processes of gunicorn; more than one need a `STORE` that many can be on.
@@ -86,6 +89,7 @@ class Server:
         app: Path = ROOT / "app.py",
         timing: Timing | None = None,
         demo: bool = False,
+        tokens: bool = True,
         debug: bool = False,
         gevent: bool = False,
         workers: int = 1,
@@ -108,7 +112,8 @@ class Server:
             "SECRET_KEY": SECRET_KEY,
             "TEST_USERSIG": "1",
         }
-        self.settings = ({} if demo else ours) | settings
+        console = {"ADMIN_TOKEN": ADMIN_TOKEN, "VIEWER_TOKEN": VIEWER_TOKEN} if tokens else {}
+        self.settings = ({} if demo else ours | console) | settings
         debugging = ["--debug"] if debug else []
         self._command = flask(app, "run", "--port", str(self.port), *debugging)
         if gevent:

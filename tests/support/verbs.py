@@ -59,6 +59,7 @@ def world(servers: RedisServer | RedisCluster, store: RedisStore, clock: Clock) 
     for user in ("bob", "carol"):
         store.import_account(APP, user)
     store.deliver(APP, "alice", "carol", "hello", "m-0", copy=True)
+    store.open_session(APP, "handle-0", "viewer")
     clock.advance(1)
     return World(store, online, closed, due)
 
@@ -93,6 +94,8 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "retry_events": lambda at: at.store.retry_events(APP),
     "log_deliveries": lambda at: at.store.log_deliveries(APP, [DELIVERY]),
     "save_settings": lambda at: at.store.save_settings(APP, AppSettings(Limits(3)), "console admin"),
+    "open_session": lambda at: at.store.open_session(APP, "handle-1", "admin"),
+    "close_session": lambda at: at.store.close_session(APP, "handle-0"),
 }
 """Verbs that change something, by the name of their script."""
 
@@ -114,6 +117,7 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
     "deliveries": lambda at: at.store.deliveries(APP),
     "settings": lambda at: at.store.settings(APP),
+    "session": lambda at: at.store.session(APP, "handle-0"),
 }
 """Verbs without a script."""
 

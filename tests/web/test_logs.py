@@ -23,7 +23,7 @@ FORGED = "x\x1b[31m FORGED"
 def live(server: Server) -> str:
     """A short life: a refused login, one that is evicted, one that logs out, one that is kicked. An evicted id."""
     server.start()
-    get(server, f"/console?token={SDK_KEY[:12]}&x=%0a%1b[31mFORGED", headers=AGENT)
+    get(server, f"/nowhere?token={SDK_KEY[:12]}&x=%0a%1b[31mFORGED", headers=AGENT)
     post(server, "/login", {"userID": FORGED + "\n", "userSig": server.user_sig("alice")})
     post_login(server, "alice", "nonsense")
     first = log_in(server, "alice")

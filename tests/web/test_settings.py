@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.server import ROOT, SDK_KEY, SECRET_KEY, Server, clean_environment, copy_of_the_tree, flask, gunicorn
+from tests.support.server import (
+    ADMIN_TOKEN,
+    ROOT,
+    SDK_KEY,
+    SECRET_KEY,
+    Server,
+    clean_environment,
+    copy_of_the_tree,
+    flask,
+    gunicorn,
+)
 from tests.support.waiting import PATIENCE
 from tests.support.wire import get, instances_in, log_in, post
 from tests.web.conftest import MakeServer
@@ -66,6 +76,12 @@ BAD: list[tuple[str, str]] = [
     ("TIM_HOSTS", "http://im.example.com"),
     ("TIM_HOSTS", "im.example.com:443"),
     ("TIM_HOSTS", "im.example.com, *"),
+    ("TIM_ADMIN_TOKEN", ""),
+    ("TIM_ADMIN_TOKEN", "short"),
+    ("TIM_ADMIN_TOKEN", "a token with blanks in it"),
+    ("TIM_ADMIN_TOKEN", "ein-Schlüssel-mit-Umlaut"),
+    ("TIM_ADMIN_TOKEN", "a-secret-that-signs-cookies"),
+    ("TIM_VIEWER_TOKEN", "x" * 64),
     ("TIM_STORE__FILE", "x"),
     ("TIM_LOG", "xml"),
     ("TIM_LOG", ""),
@@ -113,8 +129,14 @@ def test_an_app_of_ones_own_needs_its_key(starts: Starts) -> None:
     says_one_line_about("TIM_SDK_SECRET_KEY", starts.start(TIM_SDK_APP_ID="1400000001"))
 
 
+def test_the_tokens_of_the_console_must_differ(starts: Starts) -> None:
+    same = "one-token-for-both-of-them"
+    line = says_one_line_about("TIM_VIEWER_TOKEN", starts.start(TIM_ADMIN_TOKEN=same, TIM_VIEWER_TOKEN=same))
+    assert same not in line
+
+
 def test_a_refused_start_does_not_say_the_secret(starts: Starts) -> None:
-    for name in ("TIM_SDK_SECRET_KEY", "TIM_SECRET_KEY"):
+    for name in ("TIM_SDK_SECRET_KEY", "TIM_SECRET_KEY", "TIM_ADMIN_TOKEN", "TIM_VIEWER_TOKEN"):
         assert "hunter2" not in says_one_line_about(name, starts.start(**{name: "hunter2"}))
     line = says_one_line_about("TIM_SECRET_KEY_FALLBACKS", starts.start(TIM_SECRET_KEY_FALLBACKS='["hunter2"]'))
     assert "hunter2" not in line
@@ -225,7 +247,10 @@ def test_whoever_imports_the_factory_opens_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", words],
         cwd=ROOT,
         env=clean_environment(
-            TIM_STORE=f"sqlite:///{tmp_path / 'tim.db'}", TIM_SDK_SECRET_KEY=SDK_KEY, TIM_SECRET_KEY=SDK_KEY
+            TIM_STORE=f"sqlite:///{tmp_path / 'tim.db'}",
+            TIM_SDK_SECRET_KEY=SDK_KEY,
+            TIM_SECRET_KEY=SDK_KEY,
+            TIM_ADMIN_TOKEN=ADMIN_TOKEN,
         ),
         capture_output=True,
         text=True,
@@ -265,11 +290,11 @@ def test_with_nothing_set_it_starts_and_keeps_its_keys_to_itself(tmp_path: Path,
     server = make_server(app=app, demo=True)
     assert get(server, "/login").status == 200
     instance = app.parent / "instance"
-    secrets = [(instance / name).read_text().strip() for name in ("sdk_secret_key", "secret_key")]
+    secrets = [(instance / name).read_text().strip() for name in ("sdk_secret_key", "secret_key", "admin_token")]
     assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets)
-    assert secrets[0] != secrets[1]
-    assert all((instance / name).stat().st_mode & 0o077 == 0 for name in ("sdk_secret_key", "secret_key"))
-    assert not any(secret in server.log() for secret in secrets)
+    assert len(set(secrets)) == 3
+    assert all(file.stat().st_mode & 0o077 == 0 for file in instance.glob("*_key"))
+    assert not any(secret in server.log() for secret in secrets[:2])
     assert not any(secret in get(server, "/login").body for secret in secrets)
 
 
@@ -306,7 +331,11 @@ def test_logging_that_is_configured_already_stays_as_it_is() -> None:
         "print(logging.getLogger('tim').handlers)"
     )
     environment = clean_environment(
-        TIM_STORE="sqlite://", TIM_SDK_SECRET_KEY=SDK_KEY, TIM_SECRET_KEY=SECRET_KEY, TIM_TYPO="1"
+        TIM_STORE="sqlite://",
+        TIM_SDK_SECRET_KEY=SDK_KEY,
+        TIM_SECRET_KEY=SECRET_KEY,
+        TIM_ADMIN_TOKEN=ADMIN_TOKEN,
+        TIM_TYPO="1",
     )
     run = subprocess.run(
         [sys.executable, "-c", words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -267,7 +267,23 @@ class Settings(Protocol):
         """
 
 
-class Store(Nodes, Instances, Messages, Accounts, Events, Settings, Protocol):
+class Sessions(Protocol):
+    """The operators that are signed in to the console.
+
+    A handle is a keyed hash of what the operator's browser has. So the content of the store signs nobody in.
+    """
+
+    def open_session(self, app: int, handle: str, role: str) -> None:
+        """Keep the session for SESSION_LIFE."""
+
+    def session(self, app: int, handle: str) -> str | None:
+        """The role of the open session; None where there is none with this handle."""
+
+    def close_session(self, app: int, handle: str) -> None:
+        """End the session, if it is open."""
+
+
+class Store(Nodes, Instances, Messages, Accounts, Events, Settings, Sessions, Protocol):
     """All that an engine has to do."""
 
     def now(self) -> float:

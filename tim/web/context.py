@@ -9,6 +9,7 @@ from typing import Final
 from flask import current_app
 
 from tim.backend import Backend
+from tim.operators import Operators
 from tim.timing import Timing
 from tim.web.allowance import Allowances
 from tim.web.identity import Identity
@@ -30,6 +31,7 @@ class Service:
     """The objects that the routes of one node share; kept in `app.extensions["tim"]`.
 
     Attributes:
+        operators: who may use the console.
         lobby: connections of the SDK without a login.
         questions: rate at which the pages of each account may request missed messages.
         returns: rate at which the page of each instance may log in again.
@@ -39,6 +41,7 @@ class Service:
     backend: Backend
     identity: Identity
     timing: Timing
+    operators: Operators
     lobby: Lobby = field(default_factory=Lobby)
     questions: Allowances = field(default_factory=partial(Allowances, QUESTIONS_PER_SECOND, QUESTIONS))
     returns: Allowances = field(default_factory=partial(Allowances, RETURNS_PER_SECOND, RETURNS))

@@ -1,4 +1,4 @@
-"""Signed cookies and tokens, each valid for one instance and one purpose."""
+"""Signed cookies and tokens, each valid for one purpose, and one instance where it has one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from tim.latest import Latest
 from tim.model import Instance
-from tim.rules import REMEMBERED
+from tim.operators import Role, Session
+from tim.rules import REMEMBERED, SESSION_LIFE
 
 TAB: Final = "tab"
 BROWSER: Final = "browser"
+CONSOLE: Final = "console"
 NOTICE_LIFE: Final = 600
 """Seconds for which the login page shows why a tab has ended."""
 MAX_LEAD: Final = 60
@@ -39,17 +41,18 @@ class Identity:
         self._browser = _Signer(keys, "tim.browser", clock, latest)
         self._notice = _Signer(keys, "tim.notice", clock, latest)
         self._session = _Signer(keys, "tim.session", clock, latest)
+        self._console = _Signer(keys, "tim.console", clock, latest)
 
     def set_tab(self, request: Request, response: Response, instance: str) -> None:
         """Sets the cookie that makes the browser the tab of `instance`, for the paths of that tab alone.
 
         It lasts until the browser is closed. Its signature expires after REMEMBERED seconds.
         """
-        _set(request, response, TAB, self._tab.sign(instance), f"/im/{instance}")
+        _set(request, response, TAB, self._tab.sign(instance), f"{request.script_root}/im/{instance}")
 
     def clear_tab(self, request: Request, response: Response, instance: str) -> None:
         """Deletes the cookie of that tab."""
-        _set(request, response, TAB, "", f"/im/{instance}", expires=0)
+        _set(request, response, TAB, "", f"{request.script_root}/im/{instance}", expires=0)
 
     def is_tab(self, request: Request, instance: str) -> bool:
         """Whether the request carries the valid cookie of the tab of `instance`."""
@@ -57,7 +60,7 @@ class Identity:
 
     def set_browser(self, request: Request, response: Response) -> None:
         """Sets the browser's cookie: a random number that only this browser and this service know."""
-        _set(request, response, BROWSER, self._browser.sign(secrets.token_hex(16)), "/")
+        _set(request, response, BROWSER, self._browser.sign(secrets.token_hex(16)), f"{request.script_root}/")
 
     def browser(self, request: Request) -> str | None:
         """The number in the browser's cookie; None without a valid one."""
@@ -79,6 +82,28 @@ class Identity:
         """Whether the request comes from the browser that logged `instance` in."""
         browser = self.browser(request)
         return browser is not None and hmac.compare_digest(instance[16:32].encode(), _mark(browser, instance[:16]))
+
+    def set_console(self, request: Request, response: Response, session: Session) -> None:
+        """Sets the cookie of an operator, for the paths of the console alone where its name allows that.
+
+        It lasts until the browser is closed. Its signature expires after SESSION_LIFE seconds.
+        """
+        name, path = _console_cookie(request)
+        _set(request, response, name, self._console.sign(f"{session.role}:{session.number}"), path)
+
+    def clear_console(self, request: Request, response: Response) -> None:
+        """Deletes the cookie of the operator."""
+        name, path = _console_cookie(request)
+        _set(request, response, name, "", path, expires=0)
+
+    def console(self, request: Request) -> Session | None:
+        """The session in the operator's cookie, open or not; None without a valid cookie."""
+        name, _ = _console_cookie(request)
+        value = self._console.read(request.cookies.get(name), life=SESSION_LIFE)
+        if value is None:
+            return None
+        role, _, number = value.partition(":")
+        return Session(Role(role), number)
 
     def session_token(self, instance: Instance) -> str:
         """The A2Key: the token that a page of the vendor's SDK sends in each frame.
@@ -114,14 +139,20 @@ def _mark(browser: str, first: str) -> bytes:
     return mark.hexdigest().encode()
 
 
+def _console_cookie(request: Request) -> tuple[str, str]:
+    """The name and the path of the operator's cookie. A browser takes a `__Host-` cookie from this host by TLS alone,
+    and for all of its paths."""
+    return (f"__Host-{CONSOLE}", "/") if request.is_secure else (CONSOLE, f"{request.script_root}/console")
+
+
 def _set(request: Request, response: Response, name: str, value: str, path: str, *, expires: int | None = None) -> None:
-    """Sets a cookie that scripts cannot read and other sites cannot send, below the prefix of the service."""
+    """Sets a cookie that scripts cannot read and other sites cannot send, for the paths below `path`."""
     response.set_cookie(
         name,
         value,
         expires=expires,
         max_age=expires,
-        path=f"{request.script_root}{path}",
+        path=path,
         httponly=True,
         samesite="Strict",
         secure=request.is_secure,

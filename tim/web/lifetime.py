@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
+from urllib.parse import quote
 
 import click
 from flask.helpers import get_debug_flag
@@ -20,7 +21,9 @@ from werkzeug.serving import is_running_from_reloader
 from tim.backend import Backend
 from tim.errors import SettingError
 from tim.log import log_event, log_problem
+from tim.operators import Role
 from tim.timing import Timing
+from tim.web.settings import Settings
 
 REFUSED: Final = 4
 """Exit status of a start that is refused. gunicorn does not start a worker again that ends with it."""
@@ -52,6 +55,24 @@ def serves() -> bool:
         return False
     reload = command.params.get("reload")
     return is_running_from_reloader() or not (get_debug_flag() if reload is None else reload)
+
+
+def announce_console(settings: Settings) -> None:
+    """Prints the address that signs in to the console of the demo app; logs that the console is off where it is."""
+    if settings.prints_token:
+        address = f"/console?token={quote(settings.tokens[Role.ADMIN], safe='')}"
+        click.echo(f"tim: the console is at {_own_address()}{address}", err=True)
+    elif not settings.tokens:
+        log_event("console-off", hint="set TIM_ADMIN_TOKEN to have it at /console")
+
+
+def _own_address() -> str:
+    """Where `flask run` serves; empty under another server, which does not say."""
+    command = click.get_current_context(silent=True)
+    if command is None or "port" not in command.params:
+        return ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(command.params["host"], command.params["host"])
+    return f"http://{f'[{host}]' if ':' in host else host}:{command.params['port']}"
 
 
 def refuse_forks() -> None:

@@ -14,11 +14,13 @@ from flask import Config
 
 from tim.backend import DEMO_APP, DETACH_GRACE
 from tim.errors import SettingError
+from tim.operators import Role
 from tim.rules import MAX_INSTANCES
-from tim.secret_file import check_secret, is_text, kept_secret
+from tim.secret_file import MAKE_ONE, check_secret, is_text, kept_secret
 
 KNOWN: Final = frozenset(
     {
+        "ADMIN_TOKEN",
         "DETACH_GRACE",
         "HOSTS",
         "LOG",
@@ -30,12 +32,16 @@ KNOWN: Final = frozenset(
         "STORE",
         "TEST_USERSIG",
         "TRUSTED_PROXIES",
+        "VIEWER_TOKEN",
     }
 )
 """The names that may follow `TIM_`. Any other is likely a typing error, and is logged."""
 
 HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]*:[0-9a-f:.]*\]|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")
 """A name as a browser sends it, in small letters, or an address."""
+
+TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+"""A token of the console, which has to fit into a header."""
 
 log = logging.getLogger("tim")
 T = TypeVar("T")
@@ -50,6 +56,8 @@ class Settings:
         test_usersig: whether the login page makes UserSigs on request.
         trusted_proxies: number of proxies in front of this node that set X-Forwarded-…
         hosts: host names that this node answers to, besides those of this machine; None for all names.
+        tokens: of the console, by role; none where it is off.
+        prints_token: whether the start prints the admin token, which the demo app has made itself.
     """
 
     store: str
@@ -61,6 +69,8 @@ class Settings:
     test_usersig: bool
     trusted_proxies: int
     hosts: frozenset[str] | None
+    tokens: dict[Role, str]
+    prints_token: bool
 
 
 def check_names(environ: Mapping[str, str]) -> None:
@@ -106,6 +116,10 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         newest = kept_secret(instance_path / "secret_key", "TIM_SECRET_KEY")
     else:
         newest = _read(config, "SECRET_KEY", "", _secret)
+    tokens = _tokens(config)
+    prints_token = not configured and Role.ADMIN not in tokens
+    if prints_token:
+        tokens[Role.ADMIN] = kept_secret(instance_path / "admin_token", "TIM_ADMIN_TOKEN")
     everywhere: frozenset[str] | None = None  # not the demo app, which makes UserSigs on request
     return Settings(
         store=_read(config, "STORE", f"sqlite:///{instance_path / 'tim.db'}", _text),
@@ -117,7 +131,17 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         test_usersig=_read(config, "TEST_USERSIG", not configured, _yes_or_no),
         trusted_proxies=_read(config, "TRUSTED_PROXIES", 0, _whole(0, 10)),
         hosts=_read(config, "HOSTS", everywhere if configured else frozenset[str](), _names),
+        tokens=tokens,
+        prints_token=prints_token,
     )
+
+
+def _tokens(config: Config) -> dict[Role, str]:
+    """The tokens of the console that are set."""
+    tokens = {role: _read(config, f"{role.upper()}_TOKEN", "", _token) for role in Role}
+    if tokens[Role.ADMIN] and tokens[Role.ADMIN] == tokens[Role.VIEWER]:
+        raise SettingError("TIM_VIEWER_TOKEN", f"must differ from TIM_ADMIN_TOKEN; {MAKE_ONE}")
+    return {role: token for role, token in tokens.items() if token}
 
 
 def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
@@ -174,6 +198,13 @@ def _names(value: Any) -> frozenset[str]:
 
 def _secret(value: Any) -> str:
     return check_secret(str(value))
+
+
+def _token(value: Any) -> str:
+    token = check_secret(str(value))
+    if not TOKEN.fullmatch(token):
+        raise ValueError(f"must have neither blanks nor other characters than printable ASCII; {MAKE_ONE}")
+    return token
 
 
 def _secrets(value: Any) -> list[str]:

@@ -466,6 +466,7 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
 
 VERSION_6 = """
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
+DROP TABLE sessions;
 CREATE TABLE limits (
     app INTEGER PRIMARY KEY, instances INTEGER NOT NULL, per_account INTEGER NOT NULL, per_address INTEGER NOT NULL
 );
@@ -516,8 +517,8 @@ def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock)
         pass
     with sqlite3.connect(file) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        lacked = "SELECT count(*) FROM sqlite_master WHERE name IN ('instances_ended', 'early_usersigs')"
-        assert db.execute(lacked).fetchone() == (2,)
+        lacked = "SELECT count(*) FROM sqlite_master WHERE name IN ('instances_ended', 'early_usersigs', 'sessions')"
+        assert db.execute(lacked).fetchone() == (3,)
 
 
 def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, clock: Clock) -> None:

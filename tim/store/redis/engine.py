@@ -24,7 +24,7 @@ from tim.store.redis.listener import Listener
 from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts
 from tim.store.redis.settings import Settings
-from tim.store.redis.shards import account_key, shard_of_instance
+from tim.store.redis.shards import account_key, key, shard_of_instance
 from tim.timing import DEFAULT, Timing
 
 
@@ -179,6 +179,17 @@ class RedisStore:
     def count_failure(self, name: str, most: int) -> int:
         [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, _call_id())
         return math.ceil(int(left) / 1000)
+
+    def open_session(self, app: int, handle: str, role: str) -> None:
+        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role)
+
+    def session(self, app: int, handle: str) -> str | None:
+        shard = shard_of(app, handle)
+        role: str | None = self._connection.command(shard, "GET", key(shard, "session", app, handle))
+        return role
+
+    def close_session(self, app: int, handle: str) -> None:
+        self._scripts.call(shard_of(app, handle), "close_session", app, handle)
 
     def close(self) -> None:
         if self._listener is not None:

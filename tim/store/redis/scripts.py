@@ -24,6 +24,7 @@ from tim.rules import (
     MINUTE,
     PAUSE,
     REMEMBERED,
+    SESSION_LIFE,
     SHARDS,
     WINDOW,
 )
@@ -39,6 +40,7 @@ CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
     "minute": us(MINUTE),
     "window": us(WINDOW),
+    "session_life": us(SESSION_LIFE),
     "pause": us(PAUSE),
     "ends_kept": ENDS_KEPT,
     "early_kept": EARLY_KEPT,

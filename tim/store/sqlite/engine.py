@@ -16,7 +16,7 @@ from tim.model import AppSettings, Instance, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, events, instances, messages, settings
+from tim.store.sqlite import accounts, events, instances, messages, sessions, settings
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -185,6 +185,7 @@ class SQLiteStore:
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
             messages.delete_older(self._db, now - REMEMBERED)
+            sessions.delete_older(self._db, now)
             self._pace.forget(now)
             due = instances.select(
                 self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
@@ -269,6 +270,18 @@ class SQLiteStore:
     def count_failure(self, name: str, most: int) -> int:
         with self._lock:
             return self._failures.count(name, most)
+
+    def open_session(self, app: int, handle: str, role: str) -> None:
+        with self._transaction() as now:
+            sessions.insert(self._db, app, handle, role, now)
+
+    def session(self, app: int, handle: str) -> str | None:
+        with self._transaction() as now:
+            return sessions.role(self._db, app, handle, now)
+
+    def close_session(self, app: int, handle: str) -> None:
+        with self._transaction():
+            sessions.delete(self._db, app, handle)
 
     def close(self) -> None:
         self._database.close()

@@ -113,3 +113,13 @@ CREATE TABLE event_queues (
     waiting INTEGER NOT NULL DEFAULT 0,
     dropped INTEGER NOT NULL DEFAULT 0
 );
+
+-- Operators that are signed in to the console.
+CREATE TABLE sessions (
+    app    INTEGER NOT NULL,
+    handle TEXT    NOT NULL,                        -- a keyed hash of what the browser has
+    role   TEXT    NOT NULL,
+    until  REAL    NOT NULL,
+    PRIMARY KEY (app, handle)
+) WITHOUT ROWID;
+CREATE INDEX sessions_over ON sessions (until);

@@ -47,3 +47,13 @@ CREATE TABLE settings (
 );
 INSERT INTO settings SELECT app, instances, per_account, per_address, 'evict', '', '', 1, 0, '' FROM limits;
 DROP TABLE limits;
+
+-- Operators that are signed in to the console.
+CREATE TABLE sessions (
+    app    INTEGER NOT NULL,
+    handle TEXT    NOT NULL,                        -- a keyed hash of what the browser has
+    role   TEXT    NOT NULL,
+    until  REAL    NOT NULL,
+    PRIMARY KEY (app, handle)
+) WITHOUT ROWID;
+CREATE INDEX sessions_over ON sessions (until);
