@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Collection
 
 from tim.ends import TYPES, Gone
-from tim.errors import BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
-from tim.model import Instance, Message
+from tim.errors import AccountBlocked, BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
+from tim.model import Account, Instance, Message
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, USER_ID, check_text, check_user_id
+from tim.rules import ADMINISTRATOR, USER_ID, check_text, check_user_id, check_words
 from tim.store.base import Store
 from tim.usersig import Ticket
 
@@ -33,13 +33,16 @@ class Admin:
 
         Raises:
             NotAdministrator: `identifier` is another account.
-            UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable: as for a login.
+            UnknownApp, UserSigRefused, AccountBlocked, TooManyFailures, StoreUnavailable: as for a login.
         """
         if identifier != ADMINISTRATOR:
             raise NotAdministrator(ADMINISTRATOR)
         ticket = self._verify(sdk_app_id, identifier, user_sig, address)
-        if ticket.made < self._store.revoked_before(self._app, identifier):
+        account = self._store.account(self._app, identifier)
+        if ticket.made < account.revoked_before:
             raise UserSigRevoked
+        if account.block is not None:
+            raise AccountBlocked(account.block)
 
     def kick_instance(self, user_id: str, number: int) -> None:
         """End one live instance of the account, by its number in `instances`. Revokes no UserSig.
@@ -70,6 +73,49 @@ class Admin:
         left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
         self._node.notify(self._app, ended=kicked)
         time.sleep(left)
+
+    def account(self, user_id: str) -> Account:
+        """Return whether the account exists, whether it is blocked, and which of its UserSigs are revoked.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
+        return self._store.account(self._app, check_user_id(user_id, "UserID"))
+
+    def block(self, user_id: str, until: float | None, words: str, actor: str) -> list[Instance]:
+        """End every instance of the account, and refuse its logins until `until`, in unix seconds; None for no end.
+
+        Returns the ended instances.
+
+        Args:
+            words: the reason for the user to read; "" for none.
+            actor: what blocks it, as the audit names it.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
+        user = check_user_id(user_id, "UserID")
+        if until is not None and until <= self._store.now():
+            raise BadParameter("until", "until must lie in the future; leave it out for a block without an end")
+        ended = self._store.block(self._app, user, until, check_words(words), actor)
+        self._node.notify(self._app, ended=ended)
+        return ended
+
+    def unblock(self, user_id: str, actor: str) -> bool:
+        """End the block of the account. Returns whether it was blocked.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
+        return self._store.unblock(self._app, check_user_id(user_id, "UserID"), actor)
+
+    def revoke(self, user_id: str, actor: str) -> None:
+        """Revoke the UserSigs of the account made until now. Returns at the next whole second, as `kick` does.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
+        time.sleep(self._store.revoke(self._app, check_user_id(user_id, "UserID"), actor))
 
     def import_account(self, user_id: str) -> None:
         """Create the account, so that it can get messages before its first login.

@@ -145,7 +145,7 @@ class Backend:
             id: of the instance; repeating an id repeats the same login. Random by default.
 
         Raises:
-            UserSigRevoked, TooManyFailures, StoreUnavailable.
+            UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
         """
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))

@@ -2,9 +2,10 @@
 
     IMError                     code, message: what the vendor's SDK calls an IMError
     ├── UserSigRefused          70001 … 70014: this UserSig does not open this account
-    │   └── UserSigRevoked      70052: an administrator has kicked the account since it was made
+    │   └── UserSigRevoked      70052: revoked by an operator since it was made
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
+    ├── AccountBlocked          70051: .block, until when and why
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
     │   └── NoSuchInstance      70402: the account has none with this id
     ├── BadFrame                20001: not a request of the vendor's SDK
@@ -33,9 +34,10 @@ The range of a code tells the client what to do. The numbers are the vendor's.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Final
 
-from tim.model import AppSettings, Instance
+from tim.model import AppSettings, Block, Instance
 
 NOT_LOGGED_IN: Final = 2024
 NOT_READY: Final = 2999
@@ -53,6 +55,7 @@ USERSIG_OTHER_USER: Final = 70013
 USERSIG_OTHER_APP: Final = 70014
 UNKNOWN_APP: Final = 70020
 TOO_MANY_FAILURES: Final = 70050
+ACCOUNT_BLOCKED: Final = 70051
 USERSIG_REVOKED: Final = 70052
 ACCOUNT_NOT_IMPORTED: Final = 70107
 BAD_PARAMETER: Final = 70402
@@ -69,6 +72,11 @@ BAD_ELEMENT: Final = 90010
 TOO_MANY_ACCOUNTS: Final = 90011
 BAD_SYNC: Final = 90031
 BODY_TOO_LARGE: Final = 93000
+
+
+def _utc(at: float) -> str:
+    """Unix seconds in words; the next whole minute, so that nobody comes too early."""
+    return datetime.fromtimestamp(math.ceil(at / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 class IMError(Exception):
@@ -93,10 +101,10 @@ class UserSigRefused(IMError):
 
 
 class UserSigRevoked(UserSigRefused):
-    """An administrator has kicked the account since this UserSig was made. A kick revokes all earlier UserSigs."""
+    """An operator has revoked the UserSigs of the account since this one was made. A REST kick does so as well."""
 
     def __init__(self) -> None:
-        super().__init__(USERSIG_REVOKED, "this UserSig was revoked by an administrator's kick; get a new one")
+        super().__init__(USERSIG_REVOKED, "this UserSig was revoked by an operator; get a new one")
 
 
 class UnknownApp(IMError):
@@ -123,6 +131,20 @@ class TokenRefused(IMError):
             "this token does not open the console; type the value of TIM_ADMIN_TOKEN or TIM_VIEWER_TOKEN, or open the "
             "address that the demo app prints at its start",
         )
+
+
+class AccountBlocked(IMError):
+    """An operator has blocked the account.
+
+    Attributes:
+        block: until when, and why.
+    """
+
+    def __init__(self, block: Block) -> None:
+        until = "" if block.until is None else f" until {_utc(block.until)}"
+        why = f" ({block.words})" if block.words else ""
+        super().__init__(ACCOUNT_BLOCKED, f"this account is blocked{until}{why}; ask the operator of this service")
+        self.block = block
 
 
 class BadParameter(IMError):

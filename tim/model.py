@@ -23,6 +23,39 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """The block of an account: it cannot log in.
+
+    Attributes:
+        until: unix seconds of its end; None where it has none.
+        words: the operator's reason, for the user to read; "" where none was given.
+        at: unix seconds.
+        by: what has blocked it, as the audit names it.
+    """
+
+    until: float | None
+    words: str
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an operator is shown of an account.
+
+    Attributes:
+        exists: whether it has logged in or was imported.
+        block: the one that holds now; None where the account is not blocked.
+        revoked_before: unix seconds: its UserSigs that were made earlier are revoked. 0 where none is.
+    """
+
+    user: str
+    exists: bool
+    block: Block | None
+    revoked_before: int
+
+
+@dataclass(frozen=True, slots=True)
 class AppSettings:
     """The settings of an app that operators change while it runs.
 

@@ -23,6 +23,8 @@ MAX_USER_ID: Final = 32
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""
+MAX_WORDS: Final = 200
+"""Largest number of characters of an operator's reason."""
 MAX_TEXT: Final = 12 * 1024
 """Largest size of a text in bytes of UTF-8, as the vendor documents it."""
 MAX_INSTANCES: Final = 10
@@ -174,6 +176,14 @@ def check_text(text: str) -> str:
     if size > MAX_TEXT:
         raise MessageTooLong(size, MAX_TEXT)
     return text
+
+
+def check_words(words: str, name: str = "words") -> str:
+    """Return an operator's reason without blanks around it; otherwise raise BadParameter for the parameter `name`."""
+    words = words.strip()
+    if len(words) > MAX_WORDS or not words.isprintable():
+        raise BadParameter(name, f"{name} must be one line of at most {MAX_WORDS} characters")
+    return words
 
 
 def check_limits(limits: Limits) -> Limits:

@@ -98,14 +98,14 @@ def test_what_had_ended_before_the_kick_keeps_its_reason(store: Store, clock: Cl
 def test_an_account_that_is_not_there_cannot_be_kicked(store: Store) -> None:
     with pytest.raises(NoSuchAccount):
         store.kick_account(APP, "nobody")
-    assert store.revoked_before(APP, "nobody") == 0
+    assert store.account(APP, "nobody").revoked_before == 0
 
 
 def test_usersigs_made_before_a_kick_are_void_to_the_second(store: Store, clock: Clock) -> None:
     clock.now = 1_750_000_000.4
     store.import_account(APP, "alice")
     left, _ = store.kick_account(APP, "alice")
-    before = store.revoked_before(APP, "alice")
+    before = store.account(APP, "alice").revoked_before
     assert before == 1_750_000_001
     assert left == pytest.approx(0.6, abs=1e-6)
     for made in (1_749_999_999, 1_750_000_000):
@@ -119,11 +119,11 @@ def test_usersigs_made_before_a_kick_are_void_to_the_second(store: Store, clock:
 def test_what_is_void_stays_void_over_a_deletion_and_a_kick_by_an_earlier_clock(store: Store, clock: Clock) -> None:
     store.import_account(APP, "alice")
     store.kick_account(APP, "alice")
-    before = store.revoked_before(APP, "alice")
+    before = store.account(APP, "alice").revoked_before
     clock.advance(-100)
     store.kick_account(APP, "alice")
     store.delete_account(APP, "alice")
-    assert store.revoked_before(APP, "alice") == before
+    assert store.account(APP, "alice").revoked_before == before
 
 
 def test_a_usersig_that_was_used_and_says_it_was_made_after_the_kick_is_void_too(store: Store, clock: Clock) -> None:

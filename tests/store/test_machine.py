@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    multiple,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -28,8 +29,8 @@ from hypothesis.stateful import (
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import NODES, Engine
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
-from tim.model import AppSettings, Instance, Limits, Message
+from tim.errors import AccountBlocked, InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
+from tim.model import Account, AppSettings, Block, Instance, Limits, Message
 from tim.rules import REMEMBERED, distinct_id, ended, leaving
 from tim.state_change import LOGIN
 
@@ -64,6 +65,7 @@ class Stories(RuleBasedStateMachine):
         self.reported: Counter[str] = Counter()  # instances that the events of each account leave online
         self.store.queue_events(APP, True)
         self.saved: AppSettings | None = None
+        self.blocks: dict[str, Block] = {}
 
     def teardown(self) -> None:
         """Whatever happened: once all have gone and time has passed, nothing is left."""
@@ -104,6 +106,10 @@ class Stories(RuleBasedStateMachine):
         for user in USERS:
             self.logs[user] = [each for each in self.logs[user] if each.time >= self.clock() - REMEMBERED]
 
+    def block(self, user: str) -> Block | None:
+        block = self.blocks.get(user)
+        return None if block is None or (block.until is not None and block.until <= self.clock()) else block
+
     # The story
 
     @initialize(limit=st.sampled_from([1, 1, 2, 3]))
@@ -125,9 +131,14 @@ class Stories(RuleBasedStateMachine):
         browser=st.sampled_from(["Firefox", "Chrome"]),
         skew=st.sampled_from([0, -3600, 3600]),
     )
-    def logs_in(self, user: str, life: float, browser: str, skew: float) -> str:
+    def logs_in(self, user: str, life: float, browser: str, skew: float) -> object:
         now = self.clock()
         asked = newcomer(user, browser=browser, expires=now + life, since=now + skew)
+        if (block := self.block(user)) is not None:
+            with pytest.raises(AccountBlocked) as refused:
+                self.store.admit(asked, self.limit)
+            assert refused.value.block == block
+            return multiple()
         out = leaving(self.live(user), self.limit)
         admitted, evicted = self.store.admit(asked, self.limit)
         assert admitted == replace(asked, since=now, detached_at=now, generation=admitted.generation)
@@ -379,6 +390,28 @@ class Stories(RuleBasedStateMachine):
             self.saved = replace(new, version=based_on + 1, saved_at=self.clock(), saved_by="console admin")
         assert self.store.settings(APP) == self.saved
 
+    @rule(user=st.sampled_from(USERS), seconds=st.sampled_from([None, 30.0, DAY]))
+    def an_operator_blocks_an_account(self, user: str, seconds: float | None) -> None:
+        now = self.clock()
+        self.blocks[user] = Block(None if seconds is None else now + seconds, "spam", now, "console admin")
+        ended = self.store.block(APP, user, self.blocks[user].until, "spam", "console admin")
+        live = {each.id for each in self.live(user)}
+        away = {
+            id
+            for id, each in self.model.items()
+            if each.user == user and each.gone is not None and each.gone.reason == AWAY and id not in self.final
+        }
+        assert {each.id for each in ended} == live | away
+        for id in live | away:
+            self.end(self.model[id], Gone(TYPES.KICKED_OUT_REST_API, now))
+        self.count["kicks"] += len(live)
+
+    @rule(user=st.sampled_from(USERS))
+    def an_operator_unblocks_an_account(self, user: str) -> None:
+        assert self.store.unblock(APP, user, "console admin") is (self.block(user) is not None)
+        self.blocks.pop(user, None)
+        assert self.store.account(APP, user) == Account(user, user in self.exists, None, 0)
+
     # What always holds
 
     @invariant()
@@ -392,7 +425,7 @@ class Stories(RuleBasedStateMachine):
     def nobody_is_lost_and_nobody_counted_twice(self) -> None:
         live = sum(len(self.store.instances(APP, user)) for user in USERS)
         count = self.count
-        gone = count["logouts"] + count["expiries"] + count["aways"] + count["evictions"]
+        gone = count["logouts"] + count["kicks"] + count["expiries"] + count["aways"] + count["evictions"]
         assert count["logins"] - gone + count["returns"] == live
 
     @invariant()

@@ -87,6 +87,12 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "mark_read": lambda at: at.store.mark_read(APP, "carol", 1),
     "kick_account": lambda at: at.store.kick_account(APP, "alice"),
     "delete_account": _delete,
+    "block": lambda at: at.store.block(APP, "alice", BEGIN + 365 * DAY, "spam", "console admin"),
+    "unblock": lambda at: (
+        at.store.block(APP, "bob", None, "", "console admin"),
+        at.store.unblock(APP, "bob", "console admin"),
+    ),
+    "revoke": lambda at: at.store.revoke(APP, "alice", "console admin"),
     "count_failure": lambda at: at.store.count_failure("account/alice", 20),
     "take_event": _take,
     "event_sent": lambda at: at.store.event_sent(APP, "alice", SENDER, _take(at).id),
@@ -100,6 +106,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
 """Verbs that change something, by the name of their script."""
 
 READING: Final[dict[str, Callable[[World], object]]] = {
+    "account": lambda at: at.store.account(APP, "alice"),
     "attached": lambda at: at.store.attached("node-1"),
     "get": lambda at: [at.store.get(each.id) for each in (at.online, at.closed, at.due)],
     "due_events": lambda at: at.store.due_events(APP, 100),
@@ -114,7 +121,6 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
     "import_account": lambda at: at.store.import_account(APP, "dave"),
     "read_seq": lambda at: at.store.read_seq(APP, "carol"),
-    "revoked_before": lambda at: at.store.revoked_before(APP, "alice"),
     "deliveries": lambda at: at.store.deliveries(APP),
     "settings": lambda at: at.store.settings(APP),
     "session": lambda at: at.store.session(APP, "handle-0"),

@@ -7,14 +7,14 @@ has then changed nothing, unless only its reply was lost; the same call may be m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.ends import Gone
-from tim.model import AppSettings, Instance, Message
+from tim.model import Instance, Message
 from tim.rules import NEWEST
-from tim.state_change import Delivery, EventQueue, StateChange
 from tim.store.hints import Hint
+from tim.store.operating import Blocks, Events, Sessions, Settings
 
 
 class Nodes(Protocol):
@@ -65,7 +65,8 @@ class Instances(Protocol):
             made: when the UserSig of the login was made, in unix seconds.
 
         Raises:
-            UserSigRevoked: an administrator has kicked the account since that UserSig was made.
+            UserSigRevoked: the UserSigs of the account were revoked since that one was made.
+            AccountBlocked: the account is blocked.
         """
 
     def attach(self, id: str, node: str, limit: int) -> Instance:
@@ -181,109 +182,17 @@ class Accounts(Protocol):
             NoSuchAccount: the account does not exist.
         """
 
-    def revoked_before(self, app: int, user: str) -> int:
-        """Unix seconds: UserSigs of the account that were made earlier are revoked. 0 where none is."""
-
     def delete_account(self, app: int, user: str) -> list[Instance]:
         """End every instance of an account, and delete the account and its log. Returns the ended instances.
 
-        Its revoked UserSigs stay revoked.
+        Its revoked UserSigs stay revoked, and it stays blocked if it was.
 
         Raises:
             NoSuchAccount: the account does not exist.
         """
 
 
-class Events(Protocol):
-    """What the webhook is to be notified of: a queue for each account, the oldest event first.
-
-    While events are queued, each login and each end queues one in its own atomic step; see `tim.state_change`. Of one
-    account at most ACCOUNT_EVENTS wait, of an app EVENTS_KEPT: the oldest event of the same account is dropped for one
-    more.
-    """
-
-    def queue_events(self, app: int, on: bool) -> None:
-        """From now on the calls of this process queue events, or do not; at first they do not."""
-
-    def due_events(self, app: int, many: int) -> list[str]:
-        """Accounts whose oldest event is due, and that no sender has a lease for; about `many`."""
-
-    def take_event(self, app: int, user: str, sender: str, lease: float) -> StateChange | None:
-        """Lease the account's events to a sender, and return the oldest.
-
-        None where no event is due, or another sender has the lease. An event that has waited for EVENT_LIFE is dropped.
-
-        Args:
-            lease: seconds after which the lease ends by itself.
-        """
-
-    def event_sent(self, app: int, user: str, sender: str, id: str) -> bool:
-        """Remove an event that was delivered, and end the lease. Returns whether the account has another event.
-
-        Removed already, it changes nothing.
-        """
-
-    def event_failed(self, app: int, user: str, sender: str, id: str, pause: float) -> None:
-        """Count a failed attempt, end the lease, and make the account's events wait for `pause` seconds.
-
-        Changes nothing for a sender whose lease has ended.
-        """
-
-    def retry_events(self, app: int) -> None:
-        """Make every event due at once."""
-
-    def event_queue(self, app: int) -> EventQueue:
-        """How many events wait, and how many were dropped."""
-
-    def log_deliveries(self, app: int, deliveries: Sequence[Delivery]) -> None:
-        """Add attempts, the oldest first, to the log, which keeps the newest DELIVERIES_KEPT."""
-
-    def deliveries(self, app: int) -> list[Delivery]:
-        """The log of attempts, the newest first."""
-
-
-class Settings(Protocol):
-    """What an app allows."""
-
-    def settings(self, app: int) -> AppSettings | None:
-        """The settings that were saved last; None where none were."""
-
-    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
-        """Save the settings for every node, under the version that follows `new.version`.
-
-        Args:
-            new: `version` is that of the settings on which it is based, 0 where none were saved. `saved_at` and
-                `saved_by` of it are not used.
-            actor: what saves them.
-
-        Raises:
-            SettingsChanged: the saved settings have another version than `new`; it carries them.
-        """
-
-    def count_failure(self, name: str, most: int) -> int:
-        """Count one failure of `name`. Where it is one more than `most` in a WINDOW, `name` is paused for a PAUSE.
-
-        Returns the seconds left of the pause, 0 without one. Never more than a PAUSE, also where a clock was set.
-        """
-
-
-class Sessions(Protocol):
-    """The operators that are signed in to the console.
-
-    A handle is a keyed hash of what the operator's browser has. So the content of the store signs nobody in.
-    """
-
-    def open_session(self, app: int, handle: str, role: str) -> None:
-        """Keep the session for SESSION_LIFE."""
-
-    def session(self, app: int, handle: str) -> str | None:
-        """The role of the open session; None where there is none with this handle."""
-
-    def close_session(self, app: int, handle: str) -> None:
-        """End the session, if it is open."""
-
-
-class Store(Nodes, Instances, Messages, Accounts, Events, Settings, Sessions, Protocol):
+class Store(Nodes, Instances, Messages, Accounts, Blocks, Events, Settings, Sessions, Protocol):
     """All that an engine has to do."""
 
     def now(self) -> float:

@@ -10,7 +10,15 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.ends import KICKS
-from tim.errors import BAD_PARAMETER, STORE_UNAVAILABLE, TOO_MANY_FAILURES, BadParameter, IMError, StoreUnavailable
+from tim.errors import (
+    ACCOUNT_BLOCKED,
+    BAD_PARAMETER,
+    STORE_UNAVAILABLE,
+    TOO_MANY_FAILURES,
+    BadParameter,
+    IMError,
+    StoreUnavailable,
+)
 from tim.model import Instance
 from tim.rules import instance_id
 from tim.web.client import address_of, client_of
@@ -20,7 +28,7 @@ from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("login", __name__)
 
-STATUS = {BAD_PARAMETER: 400, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
+STATUS = {BAD_PARAMETER: 400, ACCOUNT_BLOCKED: 403, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
 """HTTP status of a refused login by error code; 401 for other codes."""
 FORM: Final = re.compile(r"[0-9a-f]{32}")
 """The number that identifies one login form."""

@@ -46,7 +46,8 @@ SAVED = [
     for word in (name, "1")
 ]
 """The fields of settings, as a script replies them."""
-VALUES = {"instance": ENDED, "settings": SAVED}
+BLOCK = ["until", "1", "words", "", "at", "1", "by", ""]
+VALUES = {"instance": ENDED, "settings": SAVED, "block": BLOCK}
 
 
 def source(name: str) -> str:

@@ -467,6 +467,7 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
 VERSION_6 = """
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
 DROP TABLE sessions;
+DROP TABLE blocks;
 CREATE TABLE limits (
     app INTEGER PRIMARY KEY, instances INTEGER NOT NULL, per_account INTEGER NOT NULL, per_address INTEGER NOT NULL
 );
@@ -498,12 +499,12 @@ def test_what_a_file_of_version_5_says_is_there_under_the_names_of_now(file: Pat
         store.deliver(APP, "administrator", "alice", "hello", new_id(), copy=False)
         store.mark_read(APP, "alice", 1)
         store.kick_account(APP, "alice")
-        before = store.revoked_before(APP, "alice")
+        before = store.account(APP, "alice").revoked_before
     with sqlite3.connect(file) as db:
         db.executescript(f"{VERSION_5} PRAGMA user_version = 5")
     with opened(file, clock) as store:
         assert store.read_seq(APP, "alice") == 1
-        assert store.revoked_before(APP, "alice") == before > 0
+        assert store.account(APP, "alice").revoked_before == before > 0
         with pytest.raises(UserSigRevoked):
             store.admit(newcomer(expires=clock() + DAY), 1, made=clock() + 60)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tim.ends import Client, Gone
 from tim.errors import (
+    AccountBlocked,
     InstanceGone,
     NodeForgotten,
     NoSuchAccount,
@@ -17,7 +18,7 @@ from tim.errors import (
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
+from tim.model import AppSettings, Block, Instance, Limits, Message, unknown_instance
 from tim.store.hints import AccountChanged, Attached, Ended, Hint, SettingsSaved, Written
 
 
@@ -58,6 +59,8 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise TooManyMessages(seconds(left))
         case ["revoked"]:
             raise UserSigRevoked
+        case ["blocked", block]:
+            raise AccountBlocked(block_of(fields_of(block)))
         case ["changed", settings]:
             raise SettingsChanged(settings_of(fields_of(settings)) if settings else AppSettings())
         case ["forgotten"]:
@@ -117,6 +120,11 @@ def instance_of(flat: list[str]) -> Instance:
 
 def instances_of(found: list[list[str]]) -> list[Instance]:
     return [instance_of(flat) for flat in found]
+
+
+def block_of(of: dict[str, str]) -> Block:
+    """The block of an account in its fields."""
+    return Block(seconds(of["until"]) if of["until"] else None, of["words"], seconds(of["at"]), of["by"])
 
 
 def settings_of(of: dict[str, str]) -> AppSettings:

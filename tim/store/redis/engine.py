@@ -17,6 +17,7 @@ from tim.ends import Gone
 from tim.model import Instance, Message, unknown_instance
 from tim.rules import NEWEST, shard_of
 from tim.store.hints import Hint
+from tim.store.redis.blocks import Blocks
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us
 from tim.store.redis.events import Events
@@ -53,6 +54,11 @@ class RedisStore:
         settings = Settings(self._connection, self._scripts)
         self.settings = settings.find
         self.save_settings = settings.save
+        blocks = Blocks(self._scripts)
+        self.block = blocks.block
+        self.unblock = blocks.unblock
+        self.revoke = blocks.revoke
+        self.account = blocks.account
         self._listener: Listener | None = None
 
     def now(self) -> float:
@@ -172,9 +178,6 @@ class RedisStore:
     def delete_account(self, app: int, user: str) -> list[Instance]:
         [ended] = self._scripts.call(shard_of(app, user), "delete_account", app, user, _call_id())
         return instances_of(ended)
-
-    def revoked_before(self, app: int, user: str) -> int:
-        return self._number(app, user, "revoked_before")
 
     def count_failure(self, name: str, most: int) -> int:
         [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, _call_id())

@@ -5,6 +5,7 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 from tim.errors import NoSuchAccount
@@ -58,16 +59,21 @@ def is_revoked(db: sqlite3.Connection, app: int, user: str, made: float, expires
     return db.execute(found, (app, user, made, expires)).fetchone() is not None
 
 
-def revoke(db: sqlite3.Connection, app: int, user: str, before: int) -> None:
-    """Revoke the account's UserSigs made earlier than `before`, in unix seconds, and the early ones it has used."""
+def revoke(db: sqlite3.Connection, app: int, user: str, now: float) -> float:
+    """Revoke the account's UserSigs that were made or used until now.
+
+    Returns the seconds until the next whole second, as a UserSig is dated in whole seconds.
+    """
+    next_second = math.floor(now) + 1
     db.execute(
         "INSERT INTO revocations VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET before = max(before, excluded.before)",
-        (app, user, before),
+        (app, user, next_second),
     )
     before = revoked_before(db, app, user)
     db.execute("DELETE FROM early_usersigs WHERE app = ? AND user = ? AND made < ?", (app, user, before))
     db.execute("UPDATE early_usersigs SET revoked = 1 WHERE app = ? AND user = ?", (app, user))
     _keep_newest_early(db, app, user)
+    return next_second - now
 
 
 def note_early(db: sqlite3.Connection, app: int, user: str, made: float, expires: float, *, now: float) -> None:

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
-from tim.model import AppSettings, Instance, Message, unknown_instance
+from tim.model import Instance, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, events, instances, messages, sessions, settings
+from tim.store.sqlite import accounts, blocks, events, instances, messages, sessions, settings
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -42,6 +42,14 @@ class SQLiteStore:
         self._failures = Failures(clock)
         self._pace = Pace()
         self._transaction = self._database.transaction
+        saved = settings.Settings(self._db, self._transaction)
+        self.settings = saved.find
+        self.save_settings = saved.save
+        operators = blocks.Blocks(self._db, self._transaction, grace)
+        self.block = operators.block
+        self.unblock = operators.unblock
+        self.revoke = operators.revoke
+        self.account = operators.account
         queue = events.Events(self._db, self._transaction)
         self.queue_events = queue.switch
         self.due_events = queue.due
@@ -86,6 +94,7 @@ class SQLiteStore:
                 return known, []
             if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
                 raise UserSigRevoked
+            blocks.check(self._db, newcomer.app, newcomer.user, now)
             if now < made < math.inf:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
             instance = replace(newcomer, since=now, detached_at=now)
@@ -245,27 +254,16 @@ class SQLiteStore:
 
     def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
         with self._transaction() as now:
-            before = math.floor(now) + 1
-            accounts.revoke(self._db, app, user, before)
-            return before - now, self._end_all(app, user, now)
+            accounts.require(self._db, app, user)
+            left = accounts.revoke(self._db, app, user, now)
+            return left, instances.end_all(self._db, app, user, now, self._grace)
 
     def delete_account(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:
-            ended_now = self._end_all(app, user, now)
+            accounts.require(self._db, app, user)
+            ended_now = instances.end_all(self._db, app, user, now, self._grace)
             accounts.delete(self._db, app, user)
             return ended_now
-
-    def revoked_before(self, app: int, user: str) -> int:
-        with self._transaction():
-            return accounts.revoked_before(self._db, app, user)
-
-    def settings(self, app: int) -> AppSettings | None:
-        with self._transaction():
-            return settings.find(self._db, app)
-
-    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
-        with self._transaction() as now:
-            settings.save(self._db, app, new, actor, now)
 
     def count_failure(self, name: str, most: int) -> int:
         with self._lock:
@@ -285,11 +283,3 @@ class SQLiteStore:
 
     def close(self) -> None:
         self._database.close()
-
-    def _end_all(self, app: int, user: str, now: float) -> list[Instance]:
-        """End the account's live instances, and those that are AWAY and could come back; runs inside a transaction."""
-        accounts.require(self._db, app, user)
-        gone = Gone(TYPES.KICKED_OUT_REST_API, now)
-        live = instances.settle(self._db, app, user, now, self._grace)
-        away = instances.select(self._db, f"app = ? AND user = ? AND reason = '{AWAY}'", app, user)
-        return [instances.end(self._db, instance, gone, now) for instance in live + away]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tim.ends import AWAY, Client, Gone
+from tim.ends import AWAY, TYPES, Client, Gone
 from tim.model import Instance
 from tim.rules import ENDS_KEPT, ended
 from tim.state_change import NO_EVENT, action_of
@@ -98,6 +98,14 @@ def end_if_due(
         else:
             due.append(end(db, instance, gone, now))
     return due, rest
+
+
+def end_all(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
+    """End the live instances of an account for an administrator, and those that are AWAY and could come back."""
+    gone = Gone(TYPES.KICKED_OUT_REST_API, now)
+    away = f"app = ? AND user = ? AND reason = '{AWAY}'"
+    found = settle(db, app, user, now, grace) + select(db, away, app, user)
+    return [end(db, instance, gone, now) for instance in found]
 
 
 def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:

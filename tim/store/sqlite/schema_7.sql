@@ -57,3 +57,14 @@ CREATE TABLE sessions (
     PRIMARY KEY (app, handle)
 ) WITHOUT ROWID;
 CREATE INDEX sessions_over ON sessions (until);
+
+-- An account that an operator has locked out; kept also where the account is deleted.
+CREATE TABLE blocks (
+    app   INTEGER NOT NULL,
+    user  TEXT    NOT NULL,
+    until REAL,                                     -- unix seconds; NULL for no end
+    words TEXT    NOT NULL,                         -- for the user to read
+    at    REAL    NOT NULL,
+    by    TEXT    NOT NULL,                         -- the actor
+    PRIMARY KEY (app, user)
+) WITHOUT ROWID;

@@ -5,7 +5,8 @@
 --   `made` is the date of the UserSig in unix seconds, or `exact` if it is not known.
 -- Replies:
 --   {'ok', instance, evicted}  admitted, or it was before
---   {'revoked'}                a kick has revoked the UserSig
+--   {'revoked'}                the UserSig was revoked
+--   {'blocked', block}         the account is blocked
 local id, app, user, browser, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local expires, limit, made = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
 
@@ -15,6 +16,8 @@ local account = key('account', app, user)
 local revoked_before, revoked, early = unpack(redis.call('HMGET', account, 'revoked_before', 'revoked', 'early'))
 local usersig = us(made) .. '/' .. expires
 if made < tonumber(revoked_before or 0) or usersigs(revoked)[usersig] then return {'revoked'} end
+local block = block_of(account)
+if block then return {'blocked', flat(block)} end
 
 -- rules.leaving: the detached first, then the oldest generation.
 local seated = live(app, user, true)

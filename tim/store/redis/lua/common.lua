@@ -59,6 +59,15 @@ end
 
 local function exists(app, user) return redis.call('HEXISTS', key('account', app, user), 'exists') == 1 end
 
+-- The block of an account that holds now; nil where there is none.
+local function block_of(account)
+    local block = {}
+    block['until'], block.words, block.at, block.by =
+        unpack(redis.call('HMGET', account, 'blocked_until', 'block_words', 'blocked_at', 'blocked_by'))
+    if not block.at or (tonumber(block['until']) or math.huge) <= now then return nil end
+    return block
+end
+
 local function find(id)
     local fields = redis.call('HGETALL', key('instance', id))
     if #fields == 0 then return nil end

@@ -20,3 +20,20 @@ local function keep_usersigs(account, field, found)
     local text = table.concat(list, ' ', 1, math.min(#list, early_kept))
     if text == '' then redis.call('HDEL', account, field) else redis.call('HSET', account, field, text) end
 end
+
+-- Revoke the UserSigs of an account that were made or used until now. Returns the microseconds until the next second,
+-- as a UserSig is dated in whole seconds.
+local function revoke_usersigs(app, user)
+    local account, next_second = key('account', app, user), math.floor(now / 1000000) + 1
+    local revoked_before, revoked, early = unpack(redis.call('HMGET', account, 'revoked_before', 'revoked', 'early'))
+    revoked_before = math.max(next_second, tonumber(revoked_before or 0))
+    redis.call('HSET', account, 'revoked_before', us(revoked_before))
+    if revoked or early then
+        -- UserSigs that were used and are dated later than this.
+        local later = usersigs(revoked, revoked_before)
+        for usersig, made in pairs(usersigs(early, revoked_before)) do later[usersig] = made end
+        keep_usersigs(account, 'revoked', later)
+        redis.call('HDEL', account, 'early')
+    end
+    return next_second * 1000000 - now
+end

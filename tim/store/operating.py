@@ -1,0 +1,125 @@
+"""The promise of a store to operators; see `tim.store.base`, whose `Store` includes all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tim.model import Account, AppSettings, Instance
+from tim.state_change import Delivery, EventQueue, StateChange
+
+
+class Blocks(Protocol):
+    """What operators decide about an account, whether it exists or not."""
+
+    def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
+        """End every instance of an account for good, and refuse its logins, in place of a block before.
+
+        Returns the ended instances.
+
+        Args:
+            until: unix seconds of the end of the block; None for no end.
+            words: the reason for the user to read; "" for none.
+            actor: what blocks it.
+        """
+
+    def unblock(self, app: int, user: str, actor: str) -> bool:
+        """End the block of an account. Returns whether it was blocked."""
+
+    def revoke(self, app: int, user: str, actor: str) -> float:
+        """Revoke the UserSigs that `kick_account` would revoke; the instances of the account stay.
+
+        Returns the seconds until new UserSigs are accepted; the caller must wait them before replying.
+        """
+
+    def account(self, app: int, user: str) -> Account:
+        """What an operator is shown of the account."""
+
+
+class Events(Protocol):
+    """What the webhook is to be notified of: a queue for each account, the oldest event first.
+
+    While events are queued, each login and each end queues one in its own atomic step; see `tim.state_change`. Of one
+    account at most ACCOUNT_EVENTS wait, of an app EVENTS_KEPT: the oldest event of the same account is dropped for one
+    more.
+    """
+
+    def queue_events(self, app: int, on: bool) -> None:
+        """From now on the calls of this process queue events, or do not; at first they do not."""
+
+    def due_events(self, app: int, many: int) -> list[str]:
+        """Accounts whose oldest event is due, and that no sender has a lease for; about `many`."""
+
+    def take_event(self, app: int, user: str, sender: str, lease: float) -> StateChange | None:
+        """Lease the account's events to a sender, and return the oldest.
+
+        None where no event is due, or another sender has the lease. An event that has waited for EVENT_LIFE is dropped.
+
+        Args:
+            lease: seconds after which the lease ends by itself.
+        """
+
+    def event_sent(self, app: int, user: str, sender: str, id: str) -> bool:
+        """Remove an event that was delivered, and end the lease. Returns whether the account has another event.
+
+        Removed already, it changes nothing.
+        """
+
+    def event_failed(self, app: int, user: str, sender: str, id: str, pause: float) -> None:
+        """Count a failed attempt, end the lease, and make the account's events wait for `pause` seconds.
+
+        Changes nothing for a sender whose lease has ended.
+        """
+
+    def retry_events(self, app: int) -> None:
+        """Make every event due at once."""
+
+    def event_queue(self, app: int) -> EventQueue:
+        """How many events wait, and how many were dropped."""
+
+    def log_deliveries(self, app: int, deliveries: Sequence[Delivery]) -> None:
+        """Add attempts, the oldest first, to the log, which keeps the newest DELIVERIES_KEPT."""
+
+    def deliveries(self, app: int) -> list[Delivery]:
+        """The log of attempts, the newest first."""
+
+
+class Settings(Protocol):
+    """What an app allows."""
+
+    def settings(self, app: int) -> AppSettings | None:
+        """The settings that were saved last; None where none were."""
+
+    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
+        """Save the settings for every node, under the version that follows `new.version`.
+
+        Args:
+            new: `version` is that of the settings on which it is based, 0 where none were saved. `saved_at` and
+                `saved_by` of it are not used.
+            actor: what saves them.
+
+        Raises:
+            SettingsChanged: the saved settings have another version than `new`; it carries them.
+        """
+
+    def count_failure(self, name: str, most: int) -> int:
+        """Count one failure of `name`. Where it is one more than `most` in a WINDOW, `name` is paused for a PAUSE.
+
+        Returns the seconds left of the pause, 0 without one. Never more than a PAUSE, also where a clock was set.
+        """
+
+
+class Sessions(Protocol):
+    """The operators that are signed in to the console.
+
+    A handle is a keyed hash of what the operator's browser has. So the content of the store signs nobody in.
+    """
+
+    def open_session(self, app: int, handle: str, role: str) -> None:
+        """Keep the session for SESSION_LIFE."""
+
+    def session(self, app: int, handle: str) -> str | None:
+        """The role of the open session; None where there is none with this handle."""
+
+    def close_session(self, app: int, handle: str) -> None:
+        """End the session, if it is open."""

@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- Blocks an account, in place of a block before, and ends every instance of it.
+-- KEYS: the shard of the account
+-- ARGV: app, user, until, words, actor, call
+--   `until` is the end of the block, empty for none; `words` is the reason for the user, which may be empty; `actor` is
+--   who blocks it. `call` is the id of the call; a repeated call has the same.
+-- Replies:
+--   {'ok', ended}  the instances that it ended
+local app, user, ends, words, actor, call = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+
+local earlier = earlier_reply(call)
+if earlier then return earlier end
+redis.call('HSET', key('account', app, user), 'blocked_until', ends, 'block_words', words, 'blocked_at', us(now),
+    'blocked_by', actor)
+return keep_reply(call, {'ok', end_all(app, user, actor, words)})

@@ -1,0 +1,65 @@
+"""The table of blocks: accounts that an operator has locked out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from tim.errors import AccountBlocked
+from tim.model import Account, Block, Instance
+from tim.store.sqlite import accounts, instances
+
+
+def check(db: sqlite3.Connection, app: int, user: str, now: float) -> None:
+    """Raise AccountBlocked if the account is blocked; runs inside a transaction."""
+    block = _find(db, app, user, now)
+    if block is not None:
+        raise AccountBlocked(block)
+
+
+def _find(db: sqlite3.Connection, app: int, user: str, now: float) -> Block | None:
+    """The block of the account that holds at `now`."""
+    holds = "SELECT * FROM blocks WHERE app = ? AND user = ? AND (until IS NULL OR until > ?)"
+    row = db.execute(holds, (app, user, now)).fetchone()
+    return None if row is None else Block(row["until"], row["words"], row["at"], row["by"])
+
+
+class Blocks:
+    """The verbs on blocks of an embedded store.
+
+    Args:
+        transaction: of the store; yields the time.
+        grace: seconds that a detached instance keeps its seat.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
+    ) -> None:
+        self._db = db
+        self._transaction = transaction
+        self._grace = grace
+
+    def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
+        with self._transaction() as now:
+            self._db.execute(
+                "INSERT OR REPLACE INTO blocks (app, user, until, words, at, by) VALUES (?, ?, ?, ?, ?, ?)",
+                (app, user, until, words, now, actor),
+            )
+            return instances.end_all(self._db, app, user, now, self._grace)
+
+    def unblock(self, app: int, user: str, actor: str) -> bool:
+        with self._transaction() as now:
+            was_blocked = _find(self._db, app, user, now) is not None
+            self._db.execute("DELETE FROM blocks WHERE app = ? AND user = ?", (app, user))
+            return was_blocked
+
+    def revoke(self, app: int, user: str, actor: str) -> float:
+        with self._transaction() as now:
+            return accounts.revoke(self._db, app, user, now)
+
+    def account(self, app: int, user: str) -> Account:
+        with self._transaction() as now:
+            block = _find(self._db, app, user, now)
+            revoked_before = accounts.revoked_before(self._db, app, user)
+            return Account(user, accounts.exists(self._db, app, user), block, revoked_before)
