@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"tim.store"},
     {"tim.attempts", "tim.app_settings"},
     {"tim.node", "tim.tab"},
-    {"tim.sdk", "tim.admin", "tim.operators"},
+    {"tim.sdk", "tim.admin", "tim.operators", "tim.usersigs"},
     {"tim.backend"},
     {"tim"},
     # Flask from here on.
@@ -47,7 +47,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.sockets", "tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
-    {"tim.web.console", "tim.web.console.session", "tim.web.console.overview"},
+    {"tim.web.console", "tim.web.console.session", "tim.web.console.overview", "tim.web.console.usersig"},
     {"tim.web.tencent", "tim.web.tencent.frames", "tim.web.tencent.rest_body"},
     {"tim.web.tencent.stubs", "tim.web.tencent.connection", "tim.web.tencent.rest_commands"},
     {"tim.web.tencent.commands", "tim.web.tencent.rest"},

@@ -52,7 +52,7 @@ class Attempts:
                 raise
         except IMError as error:
             # Text that is no UserID may be anything, also a UserSig.
-            shown = user if USER_ID.fullmatch(user) else ""
+            shown = user if isinstance(user, str) and USER_ID.fullmatch(user) else ""
             log_event("refused", code=error.code, user=shown, address=address)
             raise
 

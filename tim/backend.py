@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from tim import usersig
 from tim.admin import Admin
 from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
-from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable, UnknownApp
+from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable
 from tim.hub import Hub, InstancesChanged, Stream
-from tim.latest import Latest
 from tim.log import log_instance
 from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
@@ -25,6 +23,8 @@ from tim.sdk import TIM
 from tim.secret_file import secret_beside
 from tim.store import open_store
 from tim.timing import DEFAULT, Timing
+from tim.usersig import Ticket
+from tim.usersigs import UserSigs
 
 DEMO_APP: Final = 1400000000
 """SDKAppID of the demo app, the default."""
@@ -47,6 +47,7 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
+        usersigs: of the app.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -71,14 +72,14 @@ class Backend:
         self.detach_grace = detach_grace
         self._hub = Hub()
         self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
-        self._latest = Latest(self.clock)
         # Each list shows the number of seats.
         self.settings = SavedSettings(
             self._store, sdk_app_id, default, timing.settings_age, lambda: self._hub.post_to_all(InstancesChanged())
         )
         self._attempts = Attempts(self._store, self.limits)
         try:
-            self._key = secret_key or secret_beside(url)
+            key = secret_key or secret_beside(url)
+            self.usersigs = UserSigs(sdk_app_id, key, self._store, self._attempts)
             if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
             self._node = Node(self._store, self._hub, self.settings, timing)
@@ -115,9 +116,9 @@ class Backend:
         Raises:
             BadParameter: `user_id` breaks the rule for UserIDs.
         """
-        return usersig.make(self._key, self.sdk_app_id, check_user_id(user_id), now=self.clock(), expire=expire)
+        return self.usersigs.make(user_id, expire)
 
-    def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> usersig.Ticket:
+    def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> Ticket:
         """Verify the signature and the dates of a UserSig. Whether it was revoked, `admit` checks.
 
         Args:
@@ -126,17 +127,13 @@ class Backend:
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
         """
-        with self._attempts.counted(sdk_app_id, user_id, address):
-            check_user_id(user_id)
-            if sdk_app_id != self.sdk_app_id:
-                raise UnknownApp(sdk_app_id)
-            return usersig.verify(user_sig, self._key, sdk_app_id, user_id, now=self.clock(), latest=self._latest())
+        return self.usersigs.verify(sdk_app_id, user_id, user_sig, address)
 
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
         """Call `verify` and `admit`; raises what they raise."""
         return self.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
 
-    def admit(self, ticket: usersig.Ticket, client: Client, id: str | None = None) -> Instance:
+    def admit(self, ticket: Ticket, client: Client, id: str | None = None) -> Instance:
         """Admit an instance of the account of a verified UserSig, and evict instances over the limit.
 
         The instance is detached until it is attached.

@@ -37,7 +37,7 @@ _FROM_BASE64 = str.maketrans("+/=", "*-_")
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The values of a verified UserSig.
+    """The values of a UserSig: verified, unless it comes from `read`.
 
     Attributes:
         made: unix seconds, `TLS.time`.
@@ -76,8 +76,6 @@ def verify(
     Raises:
         UserSigRefused: with a code of 70001 to 70014.
     """
-    if not user_sig:
-        raise UserSigRefused(USERSIG_EMPTY, "the UserSig is empty")
     claims = _parse(user_sig)
     if claims["TLS.sdkappid"] != sdk_app_id:
         raise UserSigRefused(
@@ -97,6 +95,17 @@ def verify(
     return Ticket(user_id, sdk_app_id, made, expires)
 
 
+def read(user_sig: str) -> Ticket:
+    """Return what the UserSig claims, without verifying it.
+
+    Raises:
+        UserSigRefused: with code 70002 or 70003.
+    """
+    claims = _parse(user_sig)
+    made = claims["TLS.time"]
+    return Ticket(claims["TLS.identifier"], claims["TLS.sdkappid"], made, made + claims["TLS.expire"])
+
+
 def _sign(key: str, claims: dict[str, Any]) -> bytes:
     names = ["TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire"]
     if "TLS.userbuf" in claims:
@@ -111,6 +120,8 @@ def _bytes(text: str) -> bytes:
 
 
 def _parse(user_sig: str) -> dict[str, Any]:
+    if not user_sig:
+        raise UserSigRefused(USERSIG_EMPTY, "the UserSig is empty")
     if not isinstance(user_sig, str) or len(user_sig) > MAX_SIZE:
         raise _malformed(f"it is no string of at most {MAX_SIZE} characters")
     try:
