@@ -9,7 +9,19 @@ import pytest
 
 from tests.support.actors import APP
 from tests.support.waiting import PATIENCE
-from tim.ends import AWAY, CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, KICKS, LOGGED_OUT, TYPES, UNKNOWN, Gone
+from tim.ends import (
+    AWAY,
+    CLOSE_CODES,
+    CLOSE_CUT,
+    CLOSE_LATER,
+    CLOSE_MOVED,
+    CLOSE_RESTART,
+    KICKS,
+    LOGGED_OUT,
+    TYPES,
+    UNKNOWN,
+    Gone,
+)
 from tim.hub import MAILBOX, End, Hub, InstancesChanged, Stream
 from tim.model import Message
 
@@ -87,6 +99,19 @@ def test_a_change_that_waits_already_need_not_be_told_again(hub: Hub) -> None:
     assert stream.take() == [InstancesChanged()]
     hub.post(APP, "alice", InstancesChanged())
     assert stream.take() == [InstancesChanged()]
+
+
+# A cut
+
+
+def test_a_cut_ends_the_stream_of_its_number_alone(hub: Hub) -> None:
+    one, other, opening = attached(hub, 7), attached(hub, 3, "tab-2"), open_stream(hub)
+    hub.cut("tab-1", 6)
+    assert one.take() == []
+    hub.cut("tab-1", 7)
+    hub.cut("unknown", 7)
+    assert one.take() == [End(CLOSE_CUT)]
+    assert other.take() == opening.take() == []
 
 
 # The bound

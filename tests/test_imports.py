@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"tim.store"},
     {"tim.attempts", "tim.app_settings"},
     {"tim.node", "tim.tab"},
-    {"tim.sdk", "tim.admin", "tim.operators", "tim.usersigs"},
+    {"tim.sdk", "tim.admin", "tim.operators", "tim.usersigs", "tim.faults"},
     {"tim.backend"},
     {"tim"},
     # Flask from here on.

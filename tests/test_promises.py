@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backend, errors, hub, model, rules, tab, usersig
+from tim import errors, hub, model, rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -25,7 +25,7 @@ DAY = 86400
         ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
         ("Why and by what", f"for {rules.REMEMBERED // DAY} days, of the newest {rules.ENDS_KEPT} ends"),
         ("Why and by what", f"for {identity.NOTICE_LIFE // 60} minutes"),
-        ("A closed, sleeping or unplugged tab", f"for {backend.DETACH_GRACE:.0f} s"),
+        ("A closed, sleeping or unplugged tab", f"for {timing.DETACH_GRACE:.0f} s"),
         ("A tab stays logged in", f"notified within {DEFAULT.renewal_period:.0f} s"),
         ("A tab stays logged in", f"valid for {rules.REMEMBERED // DAY} days"),
         ("A peer that is silent", f"detached within {DEFAULT.page_silence:.0f} s"),
@@ -46,7 +46,7 @@ DAY = 86400
         ("A frame of the official SDK", f"Above {inbound.FRAMES_PER_SECOND} a second"),
         ("A frame of the official SDK", f"over {inbound.CONTROL_BURST} pings, pongs or parts of messages at once"),
         ("A node that dies", f"after {DEFAULT.lease:.0f} s of silence"),
-        ("A node that dies", f"for {backend.DETACH_GRACE:.0f} s more"),
+        ("A node that dies", f"for {timing.DETACH_GRACE:.0f} s more"),
         ("Redis is away", f"within {DEFAULT.redis_queue:.0f} s"),
         ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
         ("Redis is away", f"after {DEFAULT.redis_timeout:.0f} s"),
@@ -69,11 +69,11 @@ def test_each_bound_of_the_promises_is_the_one_in_the_code(promise: str, words: 
     ("promise", "words"),
     [
         ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
-        ("A closed or sleeping tab", f"for {backend.DETACH_GRACE:.0f} s"),
+        ("A closed or sleeping tab", f"for {timing.DETACH_GRACE:.0f} s"),
         ("An acknowledged message", f"for {rules.REMEMBERED // DAY} days"),
         ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
-        ("`TIM_DETACH_GRACE`", f"`{backend.DETACH_GRACE:.0f}`"),
-        ("`TIM_SDK_APP_ID`", f"`{backend.DEMO_APP}`"),
+        ("`TIM_DETACH_GRACE`", f"`{timing.DETACH_GRACE:.0f}`"),
+        ("`TIM_SDK_APP_ID`", f"`{model.DEMO_APP}`"),
         ("`TIM_ONLINE_WEB_INSTANCES`", f"1 to {rules.MAX_INSTANCES} `{LIMITS.online_web_instances}`"),
     ],
 )

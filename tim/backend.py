@@ -6,30 +6,25 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
 
 from tim.admin import Admin
 from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable
+from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.log import log_instance
-from tim.model import AppSettings, Instance, Limits, Message, unknown_instance
+from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
 from tim.operators import Operators, Role
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
 from tim.store import open_store
-from tim.timing import DEFAULT, Timing
+from tim.timing import DEFAULT, DETACH_GRACE, Timing
 from tim.usersig import Ticket
 from tim.usersigs import UserSigs
-
-DEMO_APP: Final = 1400000000
-"""SDKAppID of the demo app, the default."""
-DETACH_GRACE: Final = 60.0
-"""Seconds a detached instance keeps its seat, as the vendor documents for a lost web network."""
 
 
 class Backend:
@@ -263,6 +258,10 @@ class Backend:
     def operators(self, tokens: Mapping[Role, str]) -> Operators:
         """Return the operators of the console, who hold these tokens."""
         return Operators(self.sdk_app_id, self._store, self._attempts, tokens)
+
+    def faults(self) -> Faults:
+        """Return what a test of a client causes on purpose."""
+        return Faults(self.sdk_app_id, self._store, self._node)
 
     def online(self) -> dict[str, int]:
         """Return the number of online instances by node, without nodes that have none. Raises StoreUnavailable."""

@@ -48,6 +48,8 @@ CLOSE_RESTART: Final = 1012
 """This node stops. 1000 to 1999: reconnect after a pause."""
 CLOSE_LATER: Final = 1013
 """The reader is too slow, or the store does not reply. A reconnect gets the whole state again."""
+CLOSE_CUT: Final = 1006
+"""The connection is cut: no close frame is sent, so the peer sees what it sees of a broken network, and reconnects."""
 CLOSE_FAILED: Final = 1011
 """The handler of the socket has failed. The log has the reason."""
 CLOSE_TOO_MANY: Final = 1008

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
+from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
 from tim.model import Message
 
 MAILBOX: Final = 1000
@@ -149,6 +149,12 @@ class Hub:
             older = [stream for stream in streams if stream.number is not None and stream.number < newest]
         for stream in older:
             stream.put(End(CLOSE_MOVED))
+
+    def cut(self, instance: str, number: int) -> None:
+        """End the stream of this number with CLOSE_CUT."""
+        for stream in self.streams_of(instance):
+            if stream.number == number:
+                stream.put(End(CLOSE_CUT))
 
     def end(self, instance: str, gone: Gone) -> None:
         """End all streams of the instance with the close code of `gone`."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
+from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Gone
 from tim.model import Instance
 
 PLAIN: Final = re.compile(r"[\w.:/@+-]+", re.ASCII)
@@ -20,6 +20,7 @@ KINDS: Final = {
     TYPES.KICKED_OUT_USERSIG_EXPIRED: "expired",
     LOGGED_OUT: "logout",
     AWAY: "away",
+    UNKNOWN: "forgotten",
 }
 """The event by the reason of an instance's end."""
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from tim.ends import UNKNOWN, Client, Gone
+
+DEMO_APP: Final = 1400000000
+"""SDKAppID of the demo app, the default."""
 
 
 @dataclass(frozen=True, slots=True)

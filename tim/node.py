@@ -15,7 +15,7 @@ from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.log import log_end, log_event, log_problem
 from tim.model import Instance, Message
 from tim.store.base import Store
-from tim.store.hints import AccountChanged, Attached, Ended, Hint, SettingsSaved, Written
+from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 from tim.timing import Timing
 from tim.version import VERSION
 
@@ -109,6 +109,10 @@ class Node:
             self._stale.set()
         self._hub.post(instance.app, instance.user, InstancesChanged())
 
+    def cut(self, instance: Instance) -> None:
+        """Cut the connection of the newest stream of the instance, if it is open here."""
+        self._hub.cut(instance.id, instance.stream)
+
     def mark_stale(self) -> None:
         """Mark the streams as possibly out of sync with the store, and wake the renewal thread."""
         self._stale.set()
@@ -131,6 +135,8 @@ class Node:
             case Attached():
                 self._hub.moved(hint.instance, hint.stream)
                 self._hub.post(hint.app, hint.user, InstancesChanged())
+            case Cut():
+                self._hub.cut(hint.instance, hint.stream)
             case AccountChanged():
                 self._hub.post(hint.app, hint.user, InstancesChanged())
             case _:

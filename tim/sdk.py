@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from tim.ends import CLOSE_CODES, CLOSE_LATER, Client
+from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, Client
 from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
 from tim.events import EVENT, Event
 from tim.hub import End
@@ -21,6 +21,9 @@ from tim.timing import Timing
 
 log = logging.getLogger("tim")
 Handler = Callable[[Event], object]
+
+REOPENED: Final = frozenset({CLOSE_LATER, CLOSE_CUT})
+"""Close codes after which the stream is opened again. After any other the instance is logged out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +176,13 @@ class TIM:
             was_open, end = self._listen(instance, work, closed)
             with self._lock:
                 logged_in = self._instance is instance
-                if logged_in and end.code != CLOSE_LATER:
+                if logged_in and end.code not in REOPENED:
                     self._instance = None
             # Once logout has returned there is no KICKED_OUT, even if a kick came at the same time.
-            if was_open or not closed or end.code != CLOSE_LATER:
+            if was_open or not closed or end.code not in REOPENED:
                 for event in events_of(end) if logged_in else [Event(EVENT.SDK_NOT_READY)]:
                     self._emit(event)
-            if end.code != CLOSE_LATER:
+            if end.code not in REOPENED:
                 return
             closed = True
             work.wait(self._timing.stream_retry)

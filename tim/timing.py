@@ -99,3 +99,6 @@ class Timing:
 
 DEFAULT: Final = Timing()
 """What the product runs with."""
+
+DETACH_GRACE: Final = 60.0
+"""Seconds a detached instance keeps its seat, as the vendor documents for a lost web network; the default."""

@@ -12,9 +12,9 @@ from tests.support.redis_server import RedisServer
 from tests.support.team import Team
 from tests.tencent.conftest import account  # noqa: F401 - a fixture
 from tests.web.conftest import chromium, new_window, playwright  # noqa: F401 - fixtures
-from tim.backend import DETACH_GRACE
 from tim.store import open_store
 from tim.store.base import Store
+from tim.timing import DETACH_GRACE
 
 
 @pytest.fixture(scope="session")

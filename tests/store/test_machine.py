@@ -238,6 +238,11 @@ class Stories(RuleBasedStateMachine):
             self.end(target, ended_by.gone)
 
     @rule(id=tabs)
+    def its_connection_is_to_be_cut(self, id: str) -> None:
+        before = self.model.get(id)
+        assert self.store.cut(id) == (before if before is not None and before.online else None)
+
+    @rule(id=tabs)
     def closes_its_stream(self, id: str) -> None:
         before = self.model.get(id)
         if before is None:

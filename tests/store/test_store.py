@@ -594,6 +594,20 @@ def test_a_renewal_names_nobody_of_another_node(store: Store, log_in: LogIn) -> 
     assert store.renew("node-2") == []
 
 
+# cut
+
+
+def test_a_cut_is_for_an_open_stream_alone_and_changes_nothing(store: Store, log_in: LogIn, clock: Clock) -> None:
+    online, closed, expired = log_in(), log_in(attached=False), log_in(life=GRACE)
+    before = store.instances(APP, "alice")
+    assert store.cut(online.id) == online
+    assert store.cut(closed.id) is None
+    assert store.cut(new_id()) is None
+    assert store.instances(APP, "alice") == before
+    clock.advance(GRACE)
+    assert store.cut(expired.id) is None
+
+
 # attaching again
 
 

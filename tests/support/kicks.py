@@ -25,9 +25,9 @@ from tests.support.fleet import Fleet, running_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import PATIENCE
 from tests.support.wire import ScriptTab, Socket, browser_cookie, log_in, login_page_of
-from tim.backend import DETACH_GRACE
 from tim.store import open_store
 from tim.store.base import Store
+from tim.timing import DETACH_GRACE
 
 KICK: Final = 'data-event="kickedOut"'
 PAUSE: Final = re.compile(r"load delay:(\d+)ms")

@@ -105,6 +105,9 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
 }
 """Verbs that change something, by the name of their script."""
 
+NOTIFYING: Final[dict[str, Callable[[World], object]]] = {"cut": lambda at: at.store.cut(at.online.id)}
+"""Verbs that send a hint and change nothing, by the name of their script."""
+
 READING: Final[dict[str, Callable[[World], object]]] = {
     "account": lambda at: at.store.account(APP, "alice"),
     "attached": lambda at: at.store.attached("node-1"),
@@ -127,7 +130,7 @@ COMMANDS: Final[dict[str, Callable[[World], object]]] = {
 }
 """Verbs without a script."""
 
-EVERYTHING: Final = CHANGING | READING | COMMANDS
+EVERYTHING: Final = CHANGING | NOTIFYING | READING | COMMANDS
 
-assert set(CHANGING) == {name for name, script in SCRIPTS.items() if "flags=no-writes" not in script.text}
-assert set(CHANGING | READING) == set(SCRIPTS)
+assert set(CHANGING | NOTIFYING) == {name for name, script in SCRIPTS.items() if "flags=no-writes" not in script.text}
+assert set(CHANGING | NOTIFYING | READING) == set(SCRIPTS)

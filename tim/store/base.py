@@ -89,6 +89,13 @@ class Instances(Protocol):
     def detach(self, id: str, stream: int) -> bool:
         """Close a stream; the seat is kept for the grace time. False, and nothing changes, for an older stream."""
 
+    def cut(self, id: str) -> Instance | None:
+        """Notify the node that has the stream of the instance open to cut its connection.
+
+        Returns the instance, or None where its stream is closed or it has ended. The seat is kept for the grace time.
+        No hint is sent to the calling node, and a hint that is lost cuts nothing.
+        """
+
     def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         """End an instance; where `stream` is given, only if that is still its newest stream.
 
@@ -197,6 +204,12 @@ class Store(Nodes, Instances, Messages, Accounts, Blocks, Events, Settings, Sess
 
     def now(self) -> float:
         """Unix seconds, the same for all nodes on this store, whatever their own clocks say."""
+
+    def forget(self) -> list[Instance] | None:
+        """Delete everything, where the store is in memory, for tests of clients.
+
+        Returns the instances that were live, ended with reason UNKNOWN. None, and nothing changes, in any other store.
+        """
 
     def close(self) -> None:
         """Release files, locks and connections."""

@@ -37,6 +37,16 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection of the stream of this number is to be cut."""
+
+    app: int
+    user: str
+    instance: str
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A message was written into the account's log; `message` is the copy there."""
 
@@ -52,4 +62,4 @@ class SettingsSaved:
     app: int
 
 
-Hint = AccountChanged | Ended | Attached | Written | SettingsSaved
+Hint = AccountChanged | Ended | Attached | Cut | Written | SettingsSaved

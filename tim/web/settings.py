@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 
 from flask import Config
 
-from tim.backend import DEMO_APP, DETACH_GRACE
 from tim.errors import SettingError
+from tim.model import DEMO_APP
 from tim.operators import Role
 from tim.rules import MAX_INSTANCES
 from tim.secret_file import MAKE_ONE, check_secret, is_text, kept_secret
+from tim.timing import DETACH_GRACE
 
 KNOWN: Final = frozenset(
     {

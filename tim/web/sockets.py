@@ -20,7 +20,7 @@ from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from tim.ends import CLOSE_FAILED, CLOSE_LATER
+from tim.ends import CLOSE_CUT, CLOSE_FAILED, CLOSE_LATER
 from tim.errors import StoreUnavailable
 from tim.timing import Timing
 from tim.web.context import service
@@ -118,10 +118,11 @@ def hang_up(ws: Server, code: int, why: str = "") -> None:
     """Closes `ws` with `code` and a reason, and lets nothing be written after the close frame.
 
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
-    a browser forget the code.
+    a browser forget the code. With CLOSE_CUT there is no close frame either.
     """
-    with suppress(*DEAD_CONNECTION):
-        ws.close(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
-        ws.sock.shutdown(socket.SHUT_WR)
-    ws.thread.join(service().timing.socket_close)
+    if code != CLOSE_CUT:
+        with suppress(*DEAD_CONNECTION):
+            ws.close(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
+            ws.sock.shutdown(socket.SHUT_WR)
+        ws.thread.join(service().timing.socket_close)
     ws.sock.end()

@@ -9,7 +9,7 @@ from flask import render_template
 from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
-from tim.ends import CLOSE_CODES, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
+from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
 from tim.errors import InstanceGone
 from tim.events import EVENT, Event
 from tim.hub import End, InstancesChanged, News
@@ -52,6 +52,8 @@ def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
         happened = wait(ws, ping_period)
         ws.input_buffer.clear()  # a page sends nothing on its stream
         items = tab.read()
+        if items and isinstance(items[-1], End) and items[-1].code == CLOSE_CUT:
+            return CLOSE_CUT
         frame = "".join(_fragment(backend, tab, item) for item in items)
         if frame or not happened:
             _send(ws, frame or HEARTBEAT)

@@ -19,7 +19,7 @@ from tim.errors import (
     UserSigRevoked,
 )
 from tim.model import AppSettings, Block, Instance, Limits, Message, unknown_instance
-from tim.store.hints import AccountChanged, Attached, Ended, Hint, SettingsSaved, Written
+from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 
 class UnknownReply(RuntimeError):
@@ -87,6 +87,8 @@ def hint_of(published: str) -> Hint:
             return Ended(app, user, of["instance"], gone)
         case "attached":
             return Attached(app, user, of["instance"], int(of["stream"]))
+        case "cut":
+            return Cut(app, user, of["instance"], int(of["stream"]))
         case "settings-saved":
             return SettingsSaved(app)
         case kind:

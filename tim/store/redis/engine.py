@@ -126,6 +126,10 @@ class RedisStore:
         [detached] = self._scripts.call(shard_of_instance(id), "detach", id, stream)
         return bool(detached)
 
+    def cut(self, id: str) -> Instance | None:
+        [online] = self._scripts.call(shard_of_instance(id), "cut", id)
+        return instance_of(online) if online else None
+
     def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         by = () if gone.by is None else astuple(gone.by)
         fence = "" if stream is None else stream
@@ -193,6 +197,10 @@ class RedisStore:
 
     def close_session(self, app: int, handle: str) -> None:
         self._scripts.call(shard_of(app, handle), "close_session", app, handle)
+
+    def forget(self) -> list[Instance] | None:
+        """Does nothing: this store is not in memory."""
+        return None
 
     def close(self) -> None:
         if self._listener is not None:

@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
-from tim.errors import InstanceGone, NoSuchInstance, NotReady, UserSigRevoked
+from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Gone
+from tim.errors import InstanceGone, NoSuchInstance, UserSigRevoked
 from tim.model import Instance, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, blocks, events, instances, messages, sessions, settings
+from tim.store.sqlite import accounts, blocks, events, instances, messages, schema, sessions, settings
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -35,6 +35,7 @@ class SQLiteStore:
 
     def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
         self._grace = grace
+        self._in_memory = not path
         self._clock = clock
         self._database = Database(path, clock)
         self._db = self._database.connection
@@ -161,6 +162,10 @@ class SQLiteStore:
         with self._transaction():
             return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
 
+    def cut(self, id: str) -> Instance | None:
+        instance = self.get(id)
+        return instance if instance.online else None
+
     def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
@@ -175,12 +180,8 @@ class SQLiteStore:
 
     def sign_out(self, id: str, other: str) -> Instance | None:
         with self._transaction() as now:
-            instance, target = (instances.find(self._db, each) for each in (id, other))
-            if instance is None:
-                raise InstanceGone(unknown_instance(id, now))
-            gone = ended(instance, now=now, grace=self._grace)
-            if gone is not None:
-                raise InstanceGone(replace(instance, gone=gone))
+            instance = instances.seated(self._db, id, now, self._grace)
+            target = instances.find(self._db, other)
             if target is None or (target.app, target.user) != (instance.app, instance.user):
                 raise NoSuchInstance
             before = ended(target, now=now, grace=self._grace)
@@ -214,14 +215,7 @@ class SQLiteStore:
 
     def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
         with self._transaction() as now:
-            sender = instances.find(self._db, id)
-            if sender is None or sender.app != app:
-                raise InstanceGone(unknown_instance(id, now))
-            gone = ended(sender, now=now, grace=self._grace)
-            if gone is not None and gone.reason != AWAY:
-                raise InstanceGone(replace(sender, gone=gone))
-            if gone is not None or not sender.online:
-                raise NotReady
+            sender = instances.online(self._db, app, id, now, self._grace)
             message = Message(0, message_id, sender.user, to, text, now, id)
             return messages.append(self._db, app, message, self._pace, grace=self._grace)
 
@@ -280,6 +274,15 @@ class SQLiteStore:
     def close_session(self, app: int, handle: str) -> None:
         with self._transaction():
             sessions.delete(self._db, app, handle)
+
+    def forget(self) -> list[Instance] | None:
+        if not self._in_memory:
+            return None
+        with self._transaction() as now:
+            live = instances.select(self._db, "reason IS NULL")
+            schema.empty(self._db)
+            self._failures, self._pace = Failures(self._clock), Pace()
+            return [replace(instance, gone=Gone(UNKNOWN, now)) for instance in live]
 
     def close(self) -> None:
         self._database.close()

@@ -9,7 +9,8 @@ import sqlite3
 from dataclasses import replace
 
 from tim.ends import AWAY, TYPES, Client, Gone
-from tim.model import Instance
+from tim.errors import InstanceGone, NotReady
+from tim.model import Instance, unknown_instance
 from tim.rules import ENDS_KEPT, ended
 from tim.state_change import NO_EVENT, action_of
 from tim.store.sqlite import events
@@ -22,6 +23,37 @@ def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance
 
 def find(db: sqlite3.Connection, id: str) -> Instance | None:
     return next(iter(select(db, "id = ?", id)), None)
+
+
+def seated(db: sqlite3.Connection, id: str, now: float, grace: float) -> Instance:
+    """The instance, which must be live. Raises InstanceGone."""
+    instance = find(db, id)
+    if instance is None:
+        raise InstanceGone(unknown_instance(id, now))
+    gone = ended(instance, now=now, grace=grace)
+    if gone is not None:
+        raise InstanceGone(replace(instance, gone=gone))
+    return instance
+
+
+def online(db: sqlite3.Connection, app: int, id: str, now: float, grace: float) -> Instance:
+    """The instance, which must be online.
+
+    Raises:
+        InstanceGone: it has ended for good.
+        NotReady: its stream is not open; it may come back.
+    """
+    try:
+        instance = seated(db, id, now, grace)
+    except InstanceGone as error:
+        if error.gone.reason == AWAY and error.instance.app == app:
+            raise NotReady from None
+        raise
+    if instance.app != app:
+        raise InstanceGone(unknown_instance(id, now))
+    if not instance.online:
+        raise NotReady
+    return instance
 
 
 def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance:

@@ -25,3 +25,10 @@ def prepare(db: sqlite3.Connection) -> None:
     scripts = [f"schema_{n}.sql" for n in range(version + 1, VERSION + 1)] if version else ["schema.sql"]
     statements = "".join(folder.joinpath(script).read_text() for script in scripts)
     db.executescript(f"BEGIN; {statements} PRAGMA user_version = {VERSION}; COMMIT")
+
+
+def empty(db: sqlite3.Connection) -> None:
+    """Delete the rows of every table; runs inside a transaction."""
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    for (table,) in db.execute(tables).fetchall():
+        db.execute(f"DELETE FROM {table}")
