@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
     {"tim.errors", "tim.log", "tim.state_change"},
-    {"tim.rules", "tim.usersig", "tim.secret_file"},
+    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file"},
     {"tim.hub", "tim.store.hints", "tim.store.operating"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
@@ -26,12 +26,13 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.settings", "tim.store.sqlite.sessions"},
     {"tim.store.sqlite.instances"},
     {"tim.store.sqlite.blocks"},
-    {"tim.store.sqlite.messages"},
+    {"tim.store.sqlite.messages", "tim.store.sqlite.listing"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
     {"tim.store.redis.connection"},
     {"tim.store.redis.scripts", "tim.store.redis.listener"},
-    {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.messages", "tim.store.redis.settings"},
+    {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.listing"},
+    {"tim.store.redis.messages", "tim.store.redis.settings"},
     {"tim.store.redis.engine"},
     {"tim.store"},
     {"tim.attempts", "tim.app_settings"},
@@ -147,7 +148,8 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    known = {"tim.ends", "tim.model", "tim.errors", "tim.rules", "tim.timing", "tim.state_change"}
+    names = ("ends", "model", "errors", "rules", "search", "state_change", "timing")
+    known = {f"tim.{name}" for name in names}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 
 

@@ -93,6 +93,8 @@ class Instance:
         generation: increases with every admission of its account; the order of eviction.
         stream: the number of its newest stream; increases with every attach, 0 before the first.
         detached_at: unix seconds at which its stream closed; None while the stream is open.
+        node: the name of the node that has its stream open; "" for none. Once it has ended: the node that has not
+            closed the stream yet.
         gone: how it ended; None while it is logged in.
     """
 
@@ -106,6 +108,7 @@ class Instance:
     stream: int = 0
     detached_at: float | None = None
     gone: Gone | None = None
+    node: str = ""
 
     @property
     def online(self) -> bool:

@@ -177,7 +177,7 @@ class Stories(RuleBasedStateMachine):
             attached = self.store.attach(id, node, self.limit)
             assert attached.stream > before.stream
             if before.gone is None:
-                assert attached == replace(before, stream=attached.stream, detached_at=None)
+                assert attached == replace(before, stream=attached.stream, detached_at=None, node=node)
             else:
                 assert attached.generation > self.newest[before.user]
                 assert (attached.id, attached.user, attached.online) == (id, before.user, True)
@@ -211,7 +211,7 @@ class Stories(RuleBasedStateMachine):
             assert self.store.attach_again(id, node, self.limit, before.stream - older) is None
         elif before.gone is None:
             attached = self.store.attach_again(id, node, self.limit, before.stream)
-            assert attached == replace(before, stream=before.stream + 1, detached_at=None)
+            assert attached == replace(before, stream=before.stream + 1, detached_at=None, node=node)
             self.model[id] = attached
             self.node[id] = node
         elif before.gone.reason != AWAY or id in self.final:
@@ -253,7 +253,7 @@ class Stories(RuleBasedStateMachine):
         if before.gone is None:
             assert detached is before.online
         if before.online:
-            self.model[id] = replace(before, detached_at=self.clock())
+            self.model[id] = replace(before, detached_at=self.clock(), node="")
 
     @rule(id=tabs, seconds=st.sampled_from([GRACE, GRACE + 40, GRACE + DAY]))
     def closes_its_stream_and_stays_away(self, id: str, seconds: float) -> None:

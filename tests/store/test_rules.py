@@ -81,7 +81,7 @@ class Account:
                     known[n] = self.store.attach(known[n].id, "node-1", 100)
                 else:
                     assert self.store.detach(known[n].id, known[n].stream)
-                    known[n] = replace(known[n], detached_at=self.clock())
+                    known[n] = replace(known[n], detached_at=self.clock(), node="")
         self.clock.now = max((begin + now) / SECOND, self.clock())
         self.known = sorted(known.values(), key=lambda each: each.generation)
 
@@ -153,6 +153,7 @@ def test_who_comes_back_and_who_hears_that_another_has_the_seat(
                 instance,
                 stream=instance.stream + 1,
                 detached_at=None,
+                node="node-2",
                 generation=instance.generation if fate is None else back.generation,
             )
             assert fate is None or back.generation > newest

@@ -224,7 +224,7 @@ def test_many_who_come_at_once_are_all_admitted_and_never_more_than_fit(
 def test_an_attached_instance_is_online_with_its_first_stream(store: Store, log_in: LogIn, clock: Clock) -> None:
     admitted = log_in(attached=False)
     attached = store.attach(admitted.id, NODE, 1)
-    assert attached == replace(admitted, stream=attached.stream, detached_at=None)
+    assert attached == replace(admitted, stream=attached.stream, detached_at=None, node=NODE)
     assert attached.stream > 0
     assert attached.online
     assert store.get(admitted.id) == attached

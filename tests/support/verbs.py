@@ -11,6 +11,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import AppSettings, Instance, Limits
 from tim.rules import instance_id
+from tim.search import Search
 from tim.state_change import Delivery, StateChange
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.scripts import SCRIPTS
@@ -116,6 +117,8 @@ READING: Final[dict[str, Callable[[World], object]]] = {
     "event_queue": lambda at: at.store.event_queue(APP),
     "history": lambda at: at.store.history(APP, "carol", 0, 10),
     "instances": lambda at: at.store.instances(APP, "alice"),
+    "search": lambda at: at.store.search(APP, Search()),
+    "number": lambda at: at.store.number(APP, Search()),
     "online": lambda at: at.store.online(),
 }
 """Verbs that change nothing."""

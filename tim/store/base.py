@@ -14,7 +14,7 @@ from tim.ends import Gone
 from tim.model import Instance, Message
 from tim.rules import NEWEST
 from tim.store.hints import Hint
-from tim.store.operating import Blocks, Events, Sessions, Settings
+from tim.store.operating import Blocks, Events, Listing, Sessions, Settings
 
 
 class Nodes(Protocol):
@@ -199,7 +199,7 @@ class Accounts(Protocol):
         """
 
 
-class Store(Nodes, Instances, Messages, Accounts, Blocks, Events, Settings, Sessions, Protocol):
+class Store(Nodes, Instances, Listing, Messages, Accounts, Blocks, Events, Settings, Sessions, Protocol):
     """All that an engine has to do."""
 
     def now(self) -> float:

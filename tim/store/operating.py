@@ -6,7 +6,25 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tim.model import Account, AppSettings, Instance
+from tim.search import Page, Search
 from tim.state_change import Delivery, EventQueue, StateChange
+
+
+class Listing(Protocol):
+    """The live instances of all accounts of an app.
+
+    Each call looks at all accounts one after the other, so what changes meanwhile may show or not. An instance that is
+    live throughout is found.
+    """
+
+    def search(self, app: int, where: Search, after: str = "", limit: int = 50) -> Page:
+        """The first `limit` live instances that match, by UserID, then id, after the place `after`.
+
+        From page to page, no instance comes twice, and none is left out that is live and matches all the time.
+        """
+
+    def number(self, app: int, where: Search) -> int:
+        """How many live instances match."""
 
 
 class Blocks(Protocol):

@@ -85,8 +85,8 @@ def further(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[World], obje
 def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The scripts that have been called."""
     names: set[str] = set()
-    for method in ("call", "everywhere"):
-        at = 0 if method == "everywhere" else 1
+    for method in ("call", "everywhere", "several"):
+        at = 1 if method == "call" else 0
         original = getattr(Scripts, method)
 
         def note(self: Scripts, *words: object, _at: int = at, _original: object = original, **more: object) -> object:

@@ -106,7 +106,8 @@ def test_each_script_is_given_as_many_arguments_as_it_names(
 
         def note(self: Scripts, *words: Any, _original: Any = original) -> Any:
             *_, verb, values = words
-            given[verb].add(1 + len(values) - BEFORE)
+            for each in values.values() if isinstance(values, dict) else [values]:
+                given[verb].add(1 + len(each) - BEFORE)
             return _original(self, *words)
 
         monkeypatch.setattr(Scripts, method, note)

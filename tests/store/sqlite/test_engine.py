@@ -20,6 +20,7 @@ from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
 from tim.model import AppSettings, Limits
 from tim.rules import log_size
+from tim.search import Search
 from tim.store import open_store
 from tim.store.base import Store
 from tim.store.sqlite.schema import VERSION
@@ -471,6 +472,9 @@ DROP TABLE blocks;
 CREATE TABLE limits (
     app INTEGER PRIMARY KEY, instances INTEGER NOT NULL, per_account INTEGER NOT NULL, per_address INTEGER NOT NULL
 );
+DROP INDEX instances_live; DROP INDEX instances_by_address; DROP INDEX instances_by_browser;
+DROP INDEX instances_by_since;
+CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
 """
 """Takes back what version 7 has changed."""
 VERSION_5 = f"""{VERSION_6}
@@ -507,6 +511,16 @@ def test_what_a_file_of_version_5_says_is_there_under_the_names_of_now(file: Pat
         assert store.account(APP, "alice").revoked_before == before > 0
         with pytest.raises(UserSigRevoked):
             store.admit(newcomer(expires=clock() + DAY), 1, made=clock() + 60)
+
+
+def test_who_is_live_in_a_file_of_version_6_is_on_the_list(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{VERSION_6} PRAGMA user_version = 6")
+    with opened(file, clock) as store:
+        for where in (Search("alice"), Search(address=tab.client.address), Search(browser="fire"), Search(since=1)):
+            assert [each.id for each in store.search(APP, where).instances] == [tab.id]
 
 
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:

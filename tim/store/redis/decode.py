@@ -117,6 +117,7 @@ def instance_of(flat: list[str]) -> Instance:
         stream=int(of["stream"]),
         detached_at=seconds(of["detached_at"]) if "detached_at" in of else None,
         gone=gone,
+        node=of.get("node", ""),
     )
 
 

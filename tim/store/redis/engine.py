@@ -22,6 +22,7 @@ from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us
 from tim.store.redis.events import Events
 from tim.store.redis.listener import Listener
+from tim.store.redis.listing import Listing
 from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts
 from tim.store.redis.settings import Settings
@@ -54,6 +55,9 @@ class RedisStore:
         settings = Settings(self._connection, self._scripts)
         self.settings = settings.find
         self.save_settings = settings.save
+        listing = Listing(self._scripts)
+        self.search = listing.search
+        self.number = listing.number
         blocks = Blocks(self._scripts)
         self.block = blocks.block
         self.unblock = blocks.unblock

@@ -34,7 +34,7 @@ from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
-COMMON: Final = ("common", "usersigs", "log", "events")
+COMMON: Final = ("common", "usersigs", "log", "events", "listing")
 """The files that every script begins with, in this order."""
 CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
@@ -107,23 +107,8 @@ class Scripts:
         Raises:
             StoreUnavailable: there is no reply at all. And what `checked` raises where the script refuses.
         """
-        given = self._given(words)
-        replies: list[Reply | None] = [None] * SHARDS
-        failure = StoreUnavailable("no shard of it answers")
-        for server, shards in self._connection.servers().items():
-            try:
-                with self._connection.reaching():
-                    found = self._evaluate_all(server, shards, verb, given)
-            except StoreUnavailable as error:
-                failure = error
-                continue
-            for shard, reply in zip(shards, found, strict=True):
-                with suppress(StoreUnavailable):
-                    done = isinstance(reply, list) and reply[:1] != ["late"]
-                    replies[shard] = reply if done else self._call(shard, verb, given)
-        if not any(replies):
-            raise failure
-        return [None if reply is None else checked(verb, reply) for reply in replies]
+        replies = self._replies(verb, dict.fromkeys(range(SHARDS), self._given(words)))
+        return [replies.get(shard) for shard in range(SHARDS)]
 
     def everywhere_or_fail(self, verb: str, *words: object) -> list[Reply]:
         """The same, where each shard has to reply.
@@ -135,6 +120,39 @@ class Scripts:
         if len(replies) < SHARDS:
             raise StoreUnavailable("a shard of it does not answer")
         return replies
+
+    def several(self, verb: str, words: dict[int, tuple[object, ...]]) -> dict[int, Reply]:
+        """The values that the script replies with on each of these shards, which is given the words of its own.
+
+        Raises:
+            StoreUnavailable: a shard does not reply.
+        """
+        replies = self._replies(verb, {shard: self._given(its) for shard, its in words.items()})
+        if len(replies) < len(words):
+            raise StoreUnavailable("a shard of it does not answer")
+        return replies
+
+    def _replies(self, verb: str, given: dict[int, tuple[object, ...]]) -> dict[int, Reply]:
+        """The values that the script replies with, by shard; a shard without a reply is left out."""
+        replies: dict[int, Reply] = {}
+        failure = StoreUnavailable("no shard of it answers")
+        for server, shards in self._connection.servers().items():
+            asked = [shard for shard in shards if shard in given]
+            if not asked:
+                continue
+            try:
+                with self._connection.reaching():
+                    found = self._evaluate_all(server, verb, {shard: given[shard] for shard in asked})
+            except StoreUnavailable as error:
+                failure = error
+                continue
+            for shard, reply in zip(asked, found, strict=True):
+                with suppress(StoreUnavailable):
+                    done = isinstance(reply, list) and reply[:1] != ["late"]
+                    replies[shard] = reply if done else self._call(shard, verb, given[shard])
+        if not replies:
+            raise failure
+        return {shard: checked(verb, reply) for shard, reply in replies.items()}
 
     def _given(self, words: tuple[object, ...], me: str | None = None) -> tuple[object, ...]:
         events = " events" if self._events else ""
@@ -161,22 +179,22 @@ class Scripts:
             self._connection.set_clock(shard, int(reply[1]))
         raise StoreUnavailable("its clock keeps changing")
 
-    def _evaluate_all(self, server: Redis, shards: list[int], verb: str, given: tuple[object, ...]) -> list[Any]:
+    def _evaluate_all(self, server: Redis, verb: str, given: dict[int, tuple[object, ...]]) -> list[Any]:
         """The replies of one server, or the errors in place of replies."""
         try:
-            return self._pipelined(server, shards, verb, given)
+            return self._pipelined(server, verb, given)
         except ConnectionError:
             pass
         try:
-            return self._pipelined(server, shards, verb, given)
+            return self._pipelined(server, verb, given)
         except ConnectionError:
             self._connection.look_again()
             raise
 
-    def _pipelined(self, server: Redis, shards: list[int], verb: str, given: tuple[object, ...]) -> list[Any]:
+    def _pipelined(self, server: Redis, verb: str, given: dict[int, tuple[object, ...]]) -> list[Any]:
         with server.pipeline(transaction=False) as pipe:
-            for shard in shards:
-                words = (1, PREFIXES[shard], self._connection.deadline(shard), *given)
+            for shard, its in given.items():
+                words = (1, PREFIXES[shard], self._connection.deadline(shard), *its)
                 pipe.execute_command("EVALSHA", SCRIPTS[verb].sha, *words)  # type: ignore[no-untyped-call]
             return pipe.execute(raise_on_error=False)
 

@@ -16,7 +16,7 @@ from tim.model import Instance, Message, unknown_instance
 from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, blocks, events, instances, messages, schema, sessions, settings
+from tim.store.sqlite import accounts, blocks, events, instances, listing, messages, schema, sessions, settings
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -46,6 +46,9 @@ class SQLiteStore:
         saved = settings.Settings(self._db, self._transaction)
         self.settings = saved.find
         self.save_settings = saved.save
+        found = listing.Listing(self._db, self._transaction, grace)
+        self.search = found.search
+        self.number = found.number
         operators = blocks.Blocks(self._db, self._transaction, grace)
         self.block = operators.block
         self.unblock = operators.unblock
@@ -98,14 +101,14 @@ class SQLiteStore:
             blocks.check(self._db, newcomer.app, newcomer.user, now)
             if now < made < math.inf:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
-            instance = replace(newcomer, since=now, detached_at=now)
+            instance = replace(newcomer, since=now, detached_at=now, node="")
             by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
                 instances.end(self._db, old, by_newcomer, now, NO_EVENT)  # the event of the login counts them
                 for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
             ]
             accounts.create(self._db, instance.app, instance.user)
-            admitted = instances.insert(self._db, instance, node="")
+            admitted = instances.insert(self._db, instance)
             events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
             return admitted, evicted
 
@@ -130,7 +133,7 @@ class SQLiteStore:
                 self._db.execute(
                     "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
                 )
-                return replace(instance, stream=instance.stream + 1, detached_at=None)
+                return replace(instance, stream=instance.stream + 1, detached_at=None, node=node)
             lost, action = gone, None
             if gone.reason == AWAY:
                 # Writes down that this one is away, if it was not yet; the event of that is its last.
@@ -139,8 +142,8 @@ class SQLiteStore:
                     lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
                 elif len(live) < limit:
                     self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
-                    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None)
-                    returned = instances.insert(self._db, back, node=node)
+                    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None, node=node)
+                    returned = instances.insert(self._db, back)
                     events.queue(self._db, returned, LOGIN, at=now, now=now)
                     return returned
                 else:

@@ -16,9 +16,13 @@ from tim.state_change import NO_EVENT, action_of
 from tim.store.sqlite import events
 
 
-def select(db: sqlite3.Connection, where: str, *values: object) -> list[Instance]:
-    """The rows that match `where`. An end that is due but not yet written down does not show in them."""
-    return [_instance(row) for row in db.execute(f"SELECT * FROM instances WHERE {where}", values)]
+def select(db: sqlite3.Connection, where: str, *values: object, index: str = "") -> list[Instance]:
+    """The rows that match `where`. An end that is due but not yet written down does not show in them.
+
+    With `index`, they are found by this index, whatever SQLite thinks of it.
+    """
+    by = f" INDEXED BY {index}" if index else ""
+    return [_instance(row) for row in db.execute(f"SELECT * FROM instances{by} WHERE {where}", values)]
 
 
 def find(db: sqlite3.Connection, id: str) -> Instance | None:
@@ -56,13 +60,13 @@ def online(db: sqlite3.Connection, app: int, id: str, now: float, grace: float) 
     return instance
 
 
-def insert(db: sqlite3.Connection, instance: Instance, *, node: str) -> Instance:
-    """Add a row with a new generation, the highest so far; `node` has its stream open, or '' for none."""
+def insert(db: sqlite3.Connection, instance: Instance) -> Instance:
+    """Add a row with a new generation, the highest so far."""
     generation = db.execute(
         "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (instance.id, instance.app, instance.user, instance.client.browser, instance.client.address,
-         instance.since, instance.expires, instance.stream, node, instance.detached_at),
+         instance.since, instance.expires, instance.stream, instance.node, instance.detached_at),
     ).lastrowid  # fmt: skip
     return replace(instance, generation=generation or 0)
 
@@ -104,6 +108,7 @@ def _instance(row: sqlite3.Row) -> Instance:
         stream=row["stream"],
         detached_at=row["detached_at"],
         gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
+        node=row["node"],
     )
 
 

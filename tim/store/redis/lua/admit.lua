@@ -45,6 +45,7 @@ set(instance, {
     generation = redis.call('HINCRBY', account, 'generation', 1), stream = 0, detached_at = now,
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
+list(instance)
 schedule(instance)
 queue_event(instance, 'Login', now, #evicted)
 notify_changed(app, user)

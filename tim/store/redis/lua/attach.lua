@@ -41,6 +41,7 @@ if reason == 'away' then
         generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),
     })
     redis.call('ZADD', key('live', app, user), instance.generation, id)
+    list(instance)
     queue_event(instance, 'Login', now)
 elseif reason then
     if not instance.reason then finish(instance, reason, at) end

@@ -143,10 +143,27 @@ end
 
 local queue_end -- events.lua
 
+-- Put a live instance on the list of its app, or take it off; listing.lua searches it.
+local function list(instance)
+    local app, place = instance.app, instance.user .. ' ' .. instance.id
+    redis.call('ZADD', key('listed', app), 0, place)
+    redis.call('ZADD', key('addresses', app), 0, instance.address .. '\0' .. place)
+    redis.call('ZADD', key('browsers', app), 0, instance.browser:lower() .. '\0' .. place)
+    redis.call('ZADD', key('logins', app), instance.since, place)
+end
+local function unlist(instance)
+    local app, place = instance.app, instance.user .. ' ' .. instance.id
+    redis.call('ZREM', key('listed', app), place)
+    redis.call('ZREM', key('addresses', app), instance.address .. '\0' .. place)
+    redis.call('ZREM', key('browsers', app), instance.browser:lower() .. '\0' .. place)
+    redis.call('ZREM', key('logins', app), place)
+end
+
 -- Mark an instance as ended and queue the notice for its node.
 local function finish(instance, reason, at, browser, address)
     local app, user, id, node = instance.app, instance.user, instance.id, instance.node
     queue_end(instance, reason, at)
+    if not instance.reason then unlist(instance) end
     set(instance, {reason = reason, at = at, by_browser = browser or false, by_address = address or false})
     redis.call('ZREM', key('live', app, user), id)
     schedule(instance)

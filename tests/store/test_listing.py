@@ -1,0 +1,179 @@
+"""The list of live instances, on every store: what a search finds is what a plain filter finds, page after page."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import count, islice
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id
+from tim.ends import LOGGED_OUT, Client, Gone
+from tim.model import Instance
+from tim.rules import instance_id, shard_of
+from tim.search import DETACHED, ONLINE, Page, Search, matches
+from tim.store.base import Store
+
+BROWSERS: Final = ("Firefox 145 on Linux", "Firefox 9 on Windows", "firefox", "Chrome 156 on Windows", "", "Ünïcode")
+ADDRESSES: Final = ("203.0.113.7", "203.0.113.70", "2001:db8::")
+NODES: Final = ("node-1", "node-2")
+
+
+def pages(store: Store, where: Search, limit: int) -> list[Page]:
+    """Every page, from the first to the last."""
+    found = [store.search(APP, where, limit=limit)]
+    while found[-1].next:
+        found.append(store.search(APP, where, found[-1].next, limit))
+    return found
+
+
+def every(store: Store, where: Search, limit: int = 50) -> list[Instance]:
+    return [instance for page in pages(store, where, limit) for instance in page.instances]
+
+
+NAMELESS: Final = Client("", "")
+
+
+def enters(store: Store, clock: Clock, user: str, client: Client = NAMELESS, app: int = APP) -> Instance:
+    asked = Instance(instance_id(app, user, new_id()), app, user, client, 0, clock() + DAY)
+    return store.admit(asked, 1000)[0]
+
+
+class Crowd:
+    """Many instances of many accounts, most of one shard, where Redis has to choose how it searches."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self.begin = clock()
+        chance = random.Random(9)
+        names = (f"{prefix}{n}" for n in count() for prefix in ("a", "ab", "B", "~", "!"))
+        users = [*islice((name for name in names if shard_of(APP, name) == 0), 40), *(f"a{n}" for n in range(20))]
+        tabs: list[Instance] = []
+        for _ in range(200):
+            clock.advance(chance.choice([0, 1]))
+            client = Client(chance.choice(BROWSERS), chance.choice(ADDRESSES))
+            tab = enters(store, clock, chance.choice(users), client)
+            if chance.random() < 0.85:
+                tab = store.attach(tab.id, chance.choice([NODES[0], *NODES]), 1000)
+            tabs.append(tab)
+        enters(store, clock, "a1", app=APP + 1)
+        for tab in tabs[::9]:
+            store.remove(tab.id, Gone(LOGGED_OUT, 0))
+        clock.advance(GRACE - 40)  # some that never opened their stream are away, and no sweep has noticed
+        for tab in tabs[1::9]:
+            store.detach(tab.id, tab.stream)
+        known = [store.get(tab.id) for tab in tabs]
+        self.live = sorted((each for each in known if each.gone is None), key=lambda each: (each.user, each.id))
+        self.end = clock()
+
+    def found(self, where: Search) -> list[Instance]:
+        """What a plain filter finds."""
+        return [instance for instance in self.live if matches(instance, where)]
+
+
+@pytest.fixture
+def crowd(store: Store, clock: Clock) -> Crowd:
+    return Crowd(store, clock)
+
+
+def searches(crowd: Crowd) -> st.SearchStrategy[Search]:
+    times = st.none() | st.integers(-1, int(crowd.end - crowd.begin) + 1).map(lambda after: crowd.begin + after)
+    return st.builds(
+        Search,
+        user=st.sampled_from(["", "", "a", "ab", "a1", "B", "~", "nobody", "!"]),
+        address=st.sampled_from(["", "", "", *ADDRESSES, "203.0.113"]),
+        browser=st.sampled_from(["", "", "", *BROWSERS, "FIREFOX", "chrome 1", "Ünï", "ünï", "none"]),
+        state=st.sampled_from(["", "", ONLINE, DETACHED]),
+        node=st.sampled_from(["", "", "", *NODES, "node-3"]),
+        since=times,
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_search_finds_what_a_plain_filter_finds_and_counts_as_many(crowd: Crowd, data: st.DataObject) -> None:
+    where = data.draw(searches(crowd))
+    limit = data.draw(st.sampled_from([1, 7, 50, 1000]))
+    expected = crowd.found(where)
+    found = pages(crowd.store, where, limit)
+    assert [instance for page in found for instance in page.instances] == expected
+    assert len(found) == max(1, -(-len(expected) // limit)), "no page is shorter than it could be, but the last"
+    assert crowd.store.number(APP, where) == len(expected)
+
+
+def test_each_filter_leaves_some_and_finds_some(crowd: Crowd) -> None:
+    middle = (crowd.begin + crowd.end - GRACE) / 2
+    for where in (
+        Search("ab"),
+        Search(address=ADDRESSES[0]),
+        Search(browser="fire"),
+        Search(state=ONLINE),
+        Search(state=DETACHED),
+        Search(node=NODES[1]),
+        Search(since=middle),
+    ):
+        assert 0 < len(crowd.found(where)) < len(crowd.live), where
+
+
+def test_an_app_without_instances_has_one_empty_page(store: Store) -> None:
+    assert store.search(APP, Search()) == Page([])
+    assert store.number(APP, Search()) == 0
+
+
+def test_a_place_that_no_instance_has_is_one_to_go_on_from(store: Store, clock: Clock) -> None:
+    tab = enters(store, clock, "m")
+    for after in ("", "a", "l z", "m", "m ", "\x00", "é", "[x"):
+        assert store.search(APP, Search(), after).instances == ([] if after == "é" else [tab])
+    assert store.search(APP, Search(), "n").instances == []
+
+
+def test_paging_skips_nobody_and_shows_nobody_twice_while_others_come_and_go(store: Store, clock: Clock) -> None:
+    chance = random.Random(1)
+    stay = [enters(store, clock, f"user-{n:02d}") for n in range(30)]
+    passing = [enters(store, clock, f"user-{n:02d}") for n in range(30)]
+    seen: list[str] = []
+    after, more = "", True
+    while more:
+        page = store.search(APP, Search(), after, 4)
+        seen += [instance.id for instance in page.instances]
+        after, more = page.next, bool(page.next)
+        for tab in chance.sample(passing, 3):
+            store.remove(tab.id, Gone(LOGGED_OUT, 0))
+        enters(store, clock, f"user-{chance.randrange(30):02d}")
+        tab = chance.choice(stay)
+        store.attach(tab.id, NODES[0], 1000)
+        store.sweep()
+    assert len(seen) == len(set(seen))
+    assert {tab.id for tab in stay} <= set(seen)
+
+
+def test_who_goes_away_leaves_the_list_and_who_comes_back_is_on_it_again(store: Store, clock: Clock) -> None:
+    tab = store.attach(enters(store, clock, "alice", Client("Firefox", "203.0.113.7")).id, NODES[0], 1)
+    wheres: tuple[Search, ...] = (Search(), Search("al"), Search(address="203.0.113.7"), Search(browser="F"))
+    wheres = (*wheres, Search(since=tab.since))
+    store.detach(tab.id, tab.stream)
+    for swept in (False, True):
+        clock.advance(GRACE)
+        if swept:
+            store.sweep()
+        assert [(every(store, where), store.number(APP, where)) for where in wheres] == [([], 0)] * len(wheres)
+    back = store.attach(tab.id, NODES[1], 1)
+    wheres = (*wheres, Search(node=NODES[1]), Search(state=ONLINE))
+    assert [(every(store, where), store.number(APP, where)) for where in wheres] == [([back], 1)] * len(wheres)
+    assert every(store, Search(node=NODES[0])) == []
+    store.delete_account(APP, "alice")
+    assert every(store, Search()) == []
+
+
+def test_an_instance_tells_which_node_has_its_stream(store: Store, clock: Clock) -> None:
+    tab = enters(store, clock, "alice")
+    assert tab.node == ""
+    for node in NODES:
+        tab = store.attach(tab.id, node, 1)
+        assert every(store, Search()) == [replace(tab, node=node)]
+    store.detach(tab.id, tab.stream)
+    assert every(store, Search()) == [replace(tab, node="", detached_at=clock())]

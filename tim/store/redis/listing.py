@@ -1,0 +1,62 @@
+"""Searches among the live instances of an app. Each shard finds its own; here they become one list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from tim.model import Instance
+from tim.rules import SHARDS
+from tim.search import DETACHED, ONLINE, Page, Search, page_of, place
+from tim.store.redis.decode import instances_of, us
+from tim.store.redis.scripts import Scripts
+
+MORE: Final = 4
+"""How many times as many instances a shard is asked for when it is asked again."""
+
+
+class Listing:
+    """The verbs on the list of live instances of a store on Redis."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def search(self, app: int, where: Search, after: str = "", limit: int = 50) -> Page:
+        """The verb `search`.
+
+        Accounts are spread evenly over the shards, so each is asked for its share of the page at first. Those that may
+        have more that belongs to the page are asked again, as a rule a few.
+        """
+        found: dict[str, Instance] = {}
+        unread = dict.fromkeys(range(SHARDS), after)  # by shard: the place up to which it was read
+        asked = list(unread)
+        share = -(-2 * (limit + 1) // SHARDS)
+        while asked:
+            words = {shard: (app, *_words(where), share, unread.pop(shard)) for shard in asked}
+            for shard, [flat, read] in self._scripts.several("search", words).items():
+                found |= {place(instance): instance for instance in instances_of(flat)}
+                if read:
+                    unread[shard] = read
+            places = sorted(found)
+            asked = [shard for shard, read in unread.items() if len(places) <= limit or read < places[limit]]
+            share *= MORE
+        return page_of([found[each] for each in places], limit)
+
+    def number(self, app: int, where: Search) -> int:
+        """The verb `number`."""
+        if where.state == ONLINE:  # most are, and there is no index of them
+            every, detached = (self.number(app, replace(where, state=state)) for state in ("", DETACHED))
+            return max(0, every - detached)
+        total, unread = 0, dict.fromkeys(range(SHARDS), "")
+        while unread:
+            words = {shard: (app, *_words(where), read) for shard, read in unread.items()}
+            replies = self._scripts.several("number", words)
+            total += sum(int(counted) for counted, _ in replies.values())
+            unread = {shard: read for shard, [_, read] in replies.items() if read}
+        return total
+
+
+def _words(where: Search) -> tuple[str, ...]:
+    """What the scripts are given of a search."""
+    since = "-inf" if where.since is None else us(where.since)
+    return (where.user, where.address, where.browser, where.state, where.node, since)

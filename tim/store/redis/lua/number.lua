@@ -1,0 +1,27 @@
+#!lua flags=no-writes
+-- Counts live instances of an app.
+-- KEYS: one shard
+-- ARGV: app, user, address, browser, state, node, since, after
+--   `after` is a place in the list, or empty. The others are the search.
+-- Replies:
+--   {'ok', number, read}  how many there are after `after`, up to the place `read`; up to the end where that is empty
+local where = search_of(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
+local after, at_a_time = ARGV[11], 1000
+
+local first, last, total = range_of(where, after)
+local smallest, read = smallest_of(where)
+local by_index = {where.address ~= '', where.browser ~= '', where.since ~= '-inf'}
+local given = where.user ~= '' and 1 or 0
+for n = 1, 3 do given = given + (by_index[n] and 1 or 0) end
+if given <= 1 and where.state == '' and where.node == '' then
+    -- An index counts them, with the ones whose end no sweep has written down yet.
+    local number = math.min(smallest, total)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', us(now))) do
+        local instance = find(id)
+        if not instance.reason and ended(instance) and matches(instance, where) then number = number - 1 end
+    end
+    return {'ok', number, ''}
+end
+if smallest <= 5 * at_a_time then return {'ok', #matching(read(), where), ''} end
+local places = redis.call('ZRANGEBYLEX', key('listed', where.app), first, last, 'LIMIT', 0, at_a_time)
+return {'ok', #matching(places, where), places[at_a_time] or ''}

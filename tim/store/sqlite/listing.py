@@ -1,0 +1,107 @@
+"""Searches among the live instances of an app.
+
+Each filter has an index. A search by a filter that few instances pass reads these few and sorts them; any other search
+walks along the index in the order of the list, where the next match is never far.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from tim.search import DETACHED, ONLINE, Page, Search, page_of
+from tim.store.sqlite import instances
+
+FEW: Final = 1000
+"""Rows that are read and sorted for one page."""
+IN_ORDER: Final = "instances_live"
+"""The index in the order of the list."""
+LIVE: Final = "reason IS NULL AND expires > ? AND (detached_at IS NULL OR detached_at + ? > ?)"
+"""`rules.ended` as a condition; the values are the time, the grace time, and the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """One condition of a search, and the index for it; "" where there is none."""
+
+    index: str
+    condition: str
+    values: tuple[object, ...] = ()
+
+
+class Listing:
+    """The verbs on the list of live instances of an embedded store.
+
+    Args:
+        transaction: of the store; yields the time.
+        grace: seconds that a detached instance keeps its seat.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
+    ) -> None:
+        self._db = db
+        self._transaction = transaction
+        self._grace = grace
+
+    def search(self, app: int, where: Search, after: str = "", limit: int = 50) -> Page:
+        filters = _filters(where)
+        user, _, id = after.partition(" ")
+        with self._transaction() as now:
+            index = _smallest(self._db, app, filters)
+            condition, values = _all_of(app, filters, now, self._grace)
+            further = f"{condition} AND (user, id) > (?, ?) ORDER BY user, id LIMIT ?"
+            found = instances.select(self._db, further, *values, user, id, limit + 1, index=index)
+        return page_of(found, limit)
+
+    def number(self, app: int, where: Search) -> int:
+        filters = _filters(where)
+        with self._transaction() as now:
+            index = _smallest(self._db, app, filters)
+            condition, values = _all_of(app, filters, now, self._grace)
+            counted = f"SELECT count(*) FROM instances INDEXED BY {index} WHERE {condition}"
+            total: int = self._db.execute(counted, values).fetchone()[0]
+        return total
+
+
+def _filters(where: Search) -> list[_Filter]:
+    filters: list[_Filter] = []
+    if where.user:  # no UserID has a character above ~
+        filters.append(_Filter(IN_ORDER, "user >= ? AND user < ?", (where.user, where.user + "\x7f")))
+    if where.address:
+        filters.append(_Filter("instances_by_address", "address = ?", (where.address,)))
+    if where.browser:
+        last = where.browser + "\U0010ffff"
+        between = "browser >= ? COLLATE NOCASE AND browser < ? COLLATE NOCASE"
+        filters.append(_Filter("instances_by_browser", between, (where.browser, last)))
+    if where.since is not None:
+        filters.append(_Filter("instances_by_since", "since >= ?", (where.since,)))
+    if where.state == DETACHED:
+        filters.append(_Filter("instances_due", "detached_at IS NOT NULL"))
+    elif where.state == ONLINE:
+        filters.append(_Filter("", "detached_at IS NULL"))
+    if where.node:
+        filters.append(_Filter("", "node = ?", (where.node,)))
+    return filters
+
+
+def _all_of(app: int, filters: list[_Filter], now: float, grace: float) -> tuple[str, tuple[object, ...]]:
+    """The condition that all filters hold for a live instance of the app, and its values."""
+    condition = " AND ".join(("app = ?", LIVE, *(each.condition for each in filters)))
+    return condition, (app, now, grace, now, *(value for each in filters for value in each.values))
+
+
+def _smallest(db: sqlite3.Connection, app: int, filters: list[_Filter]) -> str:
+    """The index of the filter that the fewest rows pass, if fewer than FEW do; otherwise the one in order."""
+    smallest, index = FEW, IN_ORDER
+    for each in filters:
+        if each.index:
+            counted = f"SELECT 1 FROM instances INDEXED BY {each.index} WHERE app = ? AND reason IS NULL"
+            counted = f"SELECT count(*) FROM ({counted} AND {each.condition} LIMIT {FEW})"
+            (passed,) = db.execute(counted, (app, *each.values)).fetchone()
+            if passed < smallest:
+                smallest, index = passed, each.index
+    return index
