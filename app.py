@@ -62,6 +62,8 @@ def _open(app: Flask, timing: Timing) -> None:
             secret_key=settings.sdk_secret_key,
             online_web_instances=settings.online_web_instances,
             detach_grace=settings.detach_grace,
+            webhook=settings.webhook,
+            webhook_local=settings.webhook_local,
             timing=timing,
         )
     lifetime.refuse_forks()

@@ -31,6 +31,9 @@ RUN: Final = {
         "site=": "tests/tencent/test_official_sdk.py::test_each_type_of_kick_comes_of_its_command",
         "SIG=": "tests/tencent/test_official_sdk.py::test_its_call_of_the_rest_api_kicks",
     },
+    "docs/webhook.md": {
+        "import hashlib": "tests/web/test_webhook.py::test_the_receiver_of_the_document_prints_each_event_once",
+    },
     "docs/operating.md": {
         ".venv/bin/gunicorn": "tests/web/test_operations.py::test_one_process_serves_the_default_store",
         "umask": "tests/web/test_operations.py::test_each_setting_of_the_file_is_one_and_opens_a_server",

@@ -17,7 +17,8 @@ LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
     {"tim.errors", "tim.log", "tim.state_change"},
-    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file"},
+    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file", "tim.receiver"},
+    {"tim.post"},
     {"tim.hub", "tim.store.hints", "tim.store.operating"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
@@ -35,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.redis.messages", "tim.store.redis.settings"},
     {"tim.store.redis.engine"},
     {"tim.store"},
-    {"tim.attempts", "tim.app_settings"},
+    {"tim.attempts", "tim.app_settings", "tim.webhook"},
     {"tim.node", "tim.tab"},
     {"tim.sdk", "tim.admin", "tim.operators", "tim.usersigs", "tim.faults"},
     {"tim.backend"},

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import errors, hub, model, rules, tab, timing, usersig
+from tim import errors, hub, model, post, rules, tab, timing, usersig, webhook
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -79,6 +79,24 @@ def test_each_bound_of_the_promises_is_the_one_in_the_code(promise: str, words: 
 )
 def test_each_bound_of_the_readme_is_the_one_in_the_code(promise: str, words: str) -> None:
     assert words in " ".join(row("README.md", promise))
+
+
+@pytest.mark.parametrize(
+    ("promise", "words"),
+    [
+        ("At least once", f"for {rules.EVENT_LIFE // 3600} h"),
+        ("In order", f"frozen for {DEFAULT.webhook_lease:.0f} s"),
+        ("Attempts", f"{DEFAULT.webhook_timeout:.0f} s for each"),
+        ("Attempts", f"at most {post.MAX_ANSWER // 1024} KiB"),
+        ("Attempts", f"is {DEFAULT.webhook_pause:.0f} s and doubles up to {rules.LONGEST_PAUSE} s"),
+        ("Attempts", f"at least every {webhook.LONGEST_HOLD} s"),
+        ("Bounded", f"{rules.ACCOUNT_EVENTS} events of an account and {rules.EVENTS_KEPT} of an app"),
+        ("Bounded", f"the {rules.SHARDS} shards"),
+    ],
+)
+def test_each_bound_of_the_webhook_is_the_one_in_the_code(promise: str, words: str) -> None:
+    assert words in row("docs/webhook.md", promise)[0]
+    assert f"for {rules.EVENT_LIFE // 3600} h" in row(PROMISES, "The [webhook]")[0]
 
 
 @pytest.mark.parametrize(

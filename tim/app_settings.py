@@ -19,11 +19,16 @@ class SavedSettings:
     Args:
         default: holds until settings are saved; its version is 0.
         age: seconds for which settings that were read are used without reading them again.
-        changed: called when other limits were read than before.
+        changed: called with the settings when others were read than before.
     """
 
     def __init__(
-        self, store: Store, app: int, default: AppSettings, age: float, changed: Callable[[], object] = lambda: None
+        self,
+        store: Store,
+        app: int,
+        default: AppSettings,
+        age: float,
+        changed: Callable[[AppSettings], object] = lambda _: None,
     ) -> None:
         self._store = store
         self._app = app
@@ -41,9 +46,9 @@ class SavedSettings:
         if time.monotonic() >= self._read_at + self._age:
             settings = self._store.settings(self._app) or self._default
             self._read_at = time.monotonic()
-            before, self._settings = self._settings, settings
-            if settings.limits != before.limits:
-                self._changed()
+            if settings != self._settings:
+                self._changed(settings)
+                self._settings = settings
         return self._settings
 
     def limits(self) -> Limits:

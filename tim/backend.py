@@ -18,6 +18,7 @@ from tim.log import log_instance
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
 from tim.operators import Operators, Role
+from tim.receiver import Receiver
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
@@ -25,6 +26,7 @@ from tim.store import open_store
 from tim.timing import DEFAULT, DETACH_GRACE, Timing
 from tim.usersig import Ticket
 from tim.usersigs import UserSigs
+from tim.webhook import Webhook
 
 
 class Backend:
@@ -37,6 +39,8 @@ class Backend:
             made: beside the file of the store, or for the life of a store in memory.
         online_web_instances: how many instances one account may have, 1 to 10, until `save_limits` is called.
         detach_grace: seconds a detached instance keeps its seat.
+        webhook: where logins and ends are reported while no other receiver is saved.
+        webhook_local: whether a saved one may be at a loopback or link-local address.
         clock: returns unix seconds; the only source of time, but for a store on Redis, which has its own.
         timing: how long this node waits.
 
@@ -56,6 +60,8 @@ class Backend:
         secret_key: str | None = None,
         online_web_instances: int = 1,
         detach_grace: float = DETACH_GRACE,
+        webhook: Receiver | None = None,
+        webhook_local: bool = False,
         clock: Callable[[], float] = time.time,
         timing: Timing = DEFAULT,
     ) -> None:
@@ -67,23 +73,26 @@ class Backend:
         self.detach_grace = detach_grace
         self._hub = Hub()
         self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
-        # Each list shows the number of seats.
-        self.settings = SavedSettings(
-            self._store, sdk_app_id, default, timing.settings_age, lambda: self._hub.post_to_all(InstancesChanged())
-        )
+        self.webhook = Webhook(self._store, sdk_app_id, webhook, timing, local=webhook_local)
+        self.settings = SavedSettings(self._store, sdk_app_id, default, timing.settings_age, self._settings_changed)
         self._attempts = Attempts(self._store, self.limits)
         try:
             key = secret_key or secret_beside(url)
             self.usersigs = UserSigs(sdk_app_id, key, self._store, self._attempts)
             if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
-            self._node = Node(self._store, self._hub, self.settings, timing)
+            self.webhook.follow(self.settings.now())
+            self._node = Node(self._store, self._hub, self.settings, self.webhook.wake, timing)
         except SettingError:
             self._store.close()
             raise
         except StoreUnavailable as error:
             self._store.close()
             raise SettingError("TIM_STORE", str(error)) from None
+
+    def _settings_changed(self, settings: AppSettings) -> None:
+        self.webhook.follow(settings)
+        self._hub.post_to_all(InstancesChanged())  # each list shows the number of seats
 
     def clock(self) -> float:
         """Return the time of the store in unix seconds."""
@@ -94,11 +103,7 @@ class Backend:
         return self.settings.limits()
 
     def save_limits(self, limits: Limits) -> None:
-        """Save what the app allows; see `settings`. Every node uses it for calls that begin a second later.
-
-        Open tabs show it at once, or within the renewal period where the notification is lost. Raises SettingError,
-        StoreUnavailable.
-        """
+        """Save what the app allows, for calls that begin a second later. Raises SettingError, StoreUnavailable."""
         self.settings.change(lambda settings: replace(settings, limits=limits), "API")
 
     def create(self, sdk_app_id: int, client: Client | None = None) -> TIM:
@@ -116,11 +121,8 @@ class Backend:
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> Ticket:
         """Verify the signature and the dates of a UserSig. Whether it was revoked, `admit` checks.
 
-        Args:
-            address: where the request comes from. A failure counts for it; a valid UserSig never waits.
-
-        Raises:
-            BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
+        A failure counts for the `address` of the client; a valid UserSig never waits. Raises BadParameter, UnknownApp,
+        UserSigRefused, TooManyFailures, StoreUnavailable.
         """
         return self.usersigs.verify(sdk_app_id, user_id, user_sig, address)
 
@@ -136,8 +138,7 @@ class Backend:
         Args:
             id: of the instance; repeating an id repeats the same login. Random by default.
 
-        Raises:
-            UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
+        Raises UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
         """
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
@@ -156,8 +157,7 @@ class Backend:
         Args:
             wake: called, from any thread, when the stream has an item.
 
-        Raises:
-            InstanceGone, StoreUnavailable.
+        Raises InstanceGone, StoreUnavailable.
         """
         before = self.get(id, or_away=True)
         # Into the hub before the store, so that a notification of the end of the instance finds the stream.
@@ -199,8 +199,7 @@ class Backend:
     def get(self, id: str, *, or_away: bool = False) -> Instance:
         """Return the live instance with this id; with `or_away` also one that may still come back.
 
-        Raises:
-            InstanceGone, StoreUnavailable.
+        Raises InstanceGone, StoreUnavailable.
         """
         instance = self.find(id)
         if instance.app != self.sdk_app_id and instance.gone is None:
@@ -240,11 +239,8 @@ class Backend:
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into the logs of both accounts, and notify their streams.
 
-        Args:
-            message_id: repeating it repeats the same message. Random by default.
-
-        Raises:
-            BadParameter, MessageTooLong, NoSuchAccount, NotReady, InstanceGone, TooManyMessages, StoreUnavailable.
+        A repeated `message_id`, random by default, is the same message. Raises BadParameter, MessageTooLong,
+        NoSuchAccount, NotReady, InstanceGone, TooManyMessages, StoreUnavailable.
         """
         message_id = message_id or secrets.token_hex(16)
         sent, received = self._store.append(self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id)
@@ -292,4 +288,5 @@ class Backend:
         deadline = time.monotonic() + self._timing.streams_close
         while self.streams and time.monotonic() < deadline:
             time.sleep(self._timing.poll)
+        self.webhook.stop()
         self._store.close()

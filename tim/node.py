@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, assert_never
 
 from tim.app_settings import SavedSettings
@@ -30,13 +30,17 @@ class Node:
 
     Args:
         settings: of the app; each renewal reads them again.
+        queued: called with accounts that may have events for the webhook.
     """
 
-    def __init__(self, store: Store, hub: Hub, settings: SavedSettings, timing: Timing) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, settings: SavedSettings, queued: Callable[[Collection[str]], None], timing: Timing
+    ) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
         self._settings = settings
+        self._queued = queued
         self._timing = timing
         self._stale = threading.Event()  # set while the streams and the store may be out of sync
         self._stopped = threading.Event()
@@ -91,10 +95,13 @@ class Node:
             written: each account with the message that it wrote into the account's log; None where it wrote none.
             but: a stream to leave out.
         """
+        affected = set() if changed is None else {changed}
         for instance in ended:
             if instance is not None and instance.gone is not None:
+                affected.add(instance.user)
                 log_end(instance, instance.gone)
                 self._end(instance, instance.gone)
+        self._queued(affected)
         if changed is not None:
             self._hub.post(app, changed, InstancesChanged(), but=but)
         for user, message in written:

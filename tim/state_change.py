@@ -12,7 +12,9 @@ from tim.model import Instance
 LOGIN: Final = "Login"
 LOGOUT: Final = "Logout"
 DISCONNECT: Final = "Disconnect"
-REASONS: Final = {LOGIN: "Register", LOGOUT: "Unregister", DISCONNECT: "LinkClose"}
+TEST: Final = "Test"
+"""Our own: an event that an operator sends to try the webhook."""
+REASONS: Final = {LOGIN: "Register", LOGOUT: "Unregister", DISCONNECT: "LinkClose", TEST: "Test"}
 """The vendor's `Reason` of an event, by its `Action`."""
 
 NO_EVENT: Final = "none"

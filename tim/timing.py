@@ -47,6 +47,17 @@ class Timing:
     hints_ping: float = 2.0
     """Time between two pings of a subscription; one that answers neither of two is dead."""
 
+    # The webhook
+
+    webhook_timeout: float = 2.0
+    """Time for one request, from the name of the host to the last byte of the answer."""
+    webhook_lease: float = 10.0
+    """Time after which another node sends the events of an account whose sender has died."""
+    webhook_look: float = 5.0
+    """Time between two looks for events that other nodes have left."""
+    webhook_pause: float = 1.0
+    """Pause after the first failed attempt; each further one doubles it."""
+
     # The SDK object
 
     stream_retry: float = 1.0
@@ -90,6 +101,9 @@ class Timing:
                 raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
         if self.lease <= self.renewal_period:
             raise ValueError(f"lease ({self.lease} s) must be longer than renewal_period ({self.renewal_period} s)")
+
+        if self.webhook_lease <= self.webhook_timeout:
+            raise ValueError(f"webhook_lease ({self.webhook_lease} s) must be longer than webhook_timeout")
 
     @property
     def page_silence(self) -> float:

@@ -15,6 +15,7 @@ from flask import Config
 from tim.errors import SettingError
 from tim.model import DEMO_APP
 from tim.operators import Role
+from tim.receiver import Receiver, receiver_at
 from tim.rules import MAX_INSTANCES
 from tim.secret_file import MAKE_ONE, check_secret, is_text, kept_secret
 from tim.timing import DETACH_GRACE
@@ -34,6 +35,9 @@ KNOWN: Final = frozenset(
         "TEST_USERSIG",
         "TRUSTED_PROXIES",
         "VIEWER_TOKEN",
+        "WEBHOOK_ALLOW_LOCAL",
+        "WEBHOOK_TOKEN",
+        "WEBHOOK_URL",
     }
 )
 """The names that may follow `TIM_`. Any other is likely a typing error, and is logged."""
@@ -59,6 +63,8 @@ class Settings:
         hosts: host names that this node answers to, besides those of this machine; None for all names.
         tokens: of the console, by role; none where it is off.
         prints_token: whether the start prints the admin token, which the demo app has made itself.
+        webhook: where logins and ends are reported while no other receiver is saved.
+        webhook_local: whether a receiver may be at a loopback or link-local address.
     """
 
     store: str
@@ -72,6 +78,8 @@ class Settings:
     hosts: frozenset[str] | None
     tokens: dict[Role, str]
     prints_token: bool
+    webhook: Receiver | None
+    webhook_local: bool
 
 
 def check_names(environ: Mapping[str, str]) -> None:
@@ -134,6 +142,8 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         hosts=_read(config, "HOSTS", everywhere if configured else frozenset[str](), _names),
         tokens=tokens,
         prints_token=prints_token,
+        webhook=_webhook(config),
+        webhook_local=_read(config, "WEBHOOK_ALLOW_LOCAL", False, _yes_or_no),
     )
 
 
@@ -143,6 +153,17 @@ def _tokens(config: Config) -> dict[Role, str]:
     if tokens[Role.ADMIN] and tokens[Role.ADMIN] == tokens[Role.VIEWER]:
         raise SettingError("TIM_VIEWER_TOKEN", f"must differ from TIM_ADMIN_TOKEN; {MAKE_ONE}")
     return {role: token for role, token in tokens.items() if token}
+
+
+def _webhook(config: Config) -> Receiver | None:
+    url = _read(config, "WEBHOOK_URL", "", _text)
+    if not url:
+        return None
+    token = _read(config, "WEBHOOK_TOKEN", "", _text)
+    try:
+        return receiver_at(url, token, local=_read(config, "WEBHOOK_ALLOW_LOCAL", False, _yes_or_no))
+    except SettingError as error:
+        raise SettingError(f"TIM_{error.name.upper()}", str(error).partition(": ")[2]) from None
 
 
 def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:
