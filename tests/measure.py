@@ -27,6 +27,7 @@ from tests.support.redis_watch import Cost, Watch, cost
 from tests.support.server import Server
 from tests.support.wire import log_in
 from tim import Backend
+from tim.audit import LOGIN, Entry, start_of
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance
 from tim.rules import SHARDS, instance_id, shard_of
@@ -49,10 +50,13 @@ def kept() -> Iterator[tuple[str, Kept]]:
     """What the store keeps, in words, and what one of it takes."""
     with _store() as (redis, store):
         held = (0, 0)
+        audited = False
 
         def each(number: int) -> Kept:
             nonlocal held
             _a_minute_passes(redis)
+            if not audited:
+                _is_not_audited(redis)
             before, held = held, (redis.dbsize(), _bytes(redis))
             return Kept(round((held[0] - before[0]) / number), round((held[1] - before[1]) / number))
 
@@ -74,6 +78,13 @@ def kept() -> Iterator[tuple[str, Kept]]:
             for number in range(MANY):
                 _says(store, writers[number % 20], size)  # none of them says too much
             yield f"A copy of a message of {words}, for 7 days", each(MANY)
+        audited = True
+        for user in users:
+            store.note(APP, _login_of(user))
+        yield "The list of an account's entries in the audit", each(MANY)
+        for user in users:
+            store.note(APP, _login_of(user))
+        yield "An entry of the audit, for 30 days, at most 10 million", each(MANY)
 
 
 def renewal(tabs: int) -> Cost:
@@ -186,9 +197,22 @@ def _says(store: RedisStore, tab: Instance, size: int) -> None:
 
 
 def _a_minute_passes(redis: Redis) -> None:
-    """What is kept of the times at which an instance has sent has gone."""
-    for key in redis.scan_iter("*:rate:*"):
-        redis.unlink(key)
+    """What is kept of the times at which an instance has sent has gone, and so have replies."""
+    for name in ("rate", "reply"):
+        for key in redis.scan_iter(f"*:{name}:*"):
+            redis.delete(key)
+
+
+def _is_not_audited(redis: Redis) -> None:
+    """The audit has a row of its own in the table."""
+    for name in ("audit", "audited:*", "minute:*"):
+        for key in redis.scan_iter(f"tim:*:{name}"):
+            redis.delete(key)
+
+
+def _login_of(user: str) -> Entry:
+    tab = _newcomer(user)
+    return start_of(tab, LOGIN, 0)
 
 
 def _bytes(redis: Redis) -> int:

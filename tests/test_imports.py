@@ -16,15 +16,17 @@ CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").pa
 LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
-    {"tim.errors", "tim.log", "tim.state_change"},
+    {"tim.errors", "tim.log", "tim.state_change", "tim.audit"},
     {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file", "tim.receiver"},
     {"tim.post"},
-    {"tim.hub", "tim.store.hints", "tim.store.operating"},
+    {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
     {"tim.store.sqlite", "tim.store.sqlite.schema", "tim.store.sqlite.watch", "tim.store.sqlite.filelock"},
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
     {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.settings", "tim.store.sqlite.sessions"},
+    {"tim.store.sqlite.counters"},
+    {"tim.store.sqlite.audit"},
     {"tim.store.sqlite.instances"},
     {"tim.store.sqlite.blocks"},
     {"tim.store.sqlite.messages", "tim.store.sqlite.listing"},
@@ -33,7 +35,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.redis.connection"},
     {"tim.store.redis.scripts", "tim.store.redis.listener"},
     {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.listing"},
-    {"tim.store.redis.messages", "tim.store.redis.settings"},
+    {"tim.store.redis.messages", "tim.store.redis.settings", "tim.store.redis.audit"},
     {"tim.store.redis.engine"},
     {"tim.store"},
     {"tim.attempts", "tim.app_settings", "tim.webhook"},
@@ -149,7 +151,7 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    names = ("ends", "model", "errors", "rules", "search", "state_change", "timing")
+    names = ("audit", "ends", "model", "errors", "rules", "search", "state_change", "timing")
     known = {f"tim.{name}" for name in names}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 

@@ -9,6 +9,7 @@ import pytest
 from tests.measure import kept, renewal
 from tests.support.costs import costs
 from tests.support.documents import prose, row
+from tim.audit import DEFAULT_RETENTION
 from tim.hub import MAX_STREAMS
 
 COSTS = "docs/costs.md"
@@ -49,7 +50,8 @@ def test_the_arithmetic_adds_up() -> None:
         return int(figures(what)[2].removesuffix(" µs"))
 
     ended = takes("A tab that has ended, for 7 days, at most 500 of an account")
-    idle = takes("An account, for ever") + takes("A tab that is logged in") + 7 * ended
+    listed = takes("The list of an account's entries in the audit")
+    idle = takes("An account, for ever") + takes("A tab that is logged in") + 7 * ended + listed
     log = takes("The log of an account, until 7 days after its last message")
     busy = idle + log + 7 * 20 * takes("A copy of a message of 32 bytes, for 7 days")
     login = lasts("A login") + lasts("Its page opens") + lasts("Its stream opens")
@@ -57,15 +59,17 @@ def test_the_arithmetic_adds_up() -> None:
     each = 3 * day / 86400 + lasts("A node with 0, 1000 or 10000 tabs, every 5 s") / 5 / MAX_STREAMS
     room, masters, many = 12 * 2**30, 64, 100_000_000
     gigabytes, half = 1e9 * masters, 0.5 * 1e6
+    audit = DEFAULT_RETENTION.entries * takes("An entry of the audit, for 30 days, at most 10 million")
+    assert f"The audit itself is {audit / 1e9:.1f} GB" in prose(COSTS)
 
     assert figures(f"memory: {busy / 1000:.0f} KB an account") == [
-        f"{round(room / busy, -4):,.0f} tabs",
-        f"{masters * room / busy / 1e6:.0f} million tabs",
+        f"{round((room - audit) / busy, -4):,.0f} tabs",
+        f"{(masters * room - audit) / busy / 1e6:.0f} million tabs",
         f"{many * busy / gigabytes:.0f} GB each",
     ]
     assert figures(f"memory without messages: {idle / 1000:.1f} KB") == [
-        f"{room / idle / 1e6:.1f} million tabs",
-        f"{round(masters * room / idle / 1e6, -1):.0f} million tabs",
+        f"{(room - audit) / idle / 1e6:.1f} million tabs",
+        f"{round((masters * room - audit) / idle / 1e6, -1):.0f} million tabs",
         f"{many * idle / gigabytes:.0f} GB each",
     ]
     assert figures(f"time: {each:.2f} µs a second for a tab") == [

@@ -20,13 +20,17 @@ class Admin:
 
     Args:
         verify: `Backend.verify`.
+        actor: who acts, as the audit has it.
     """
 
-    def __init__(self, app: int, store: Store, node: Node, verify: Callable[[int, str, str, str], Ticket]) -> None:
+    def __init__(
+        self, app: int, store: Store, node: Node, verify: Callable[[int, str, str, str], Ticket], actor: str
+    ) -> None:
         self._app = app
         self._store = store
         self._node = node
         self._verify = verify
+        self._actor = actor
 
     def check(self, sdk_app_id: int, identifier: str, user_sig: str, address: str) -> None:
         """Check that this is the administrator of the app, with a valid UserSig.
@@ -56,7 +60,7 @@ class Admin:
             raise NoSuchAccount(user)
         for instance in self.instances(user):
             if instance.generation == number:
-                ended = self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0))
+                ended = self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0), actor=self._actor)
                 self._node.notify(self._app, ended=[ended])
                 return
         raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
@@ -70,7 +74,7 @@ class Admin:
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"))
+        left, kicked = self._store.kick_account(self._app, check_user_id(user_id, "UserID"), self._actor)
         self._node.notify(self._app, ended=kicked)
         time.sleep(left)
 
@@ -135,7 +139,8 @@ class Admin:
         Raises:
             BadParameter, NoSuchAccount, StoreUnavailable.
         """
-        self._node.notify(self._app, ended=self._store.delete_account(self._app, check_user_id(user_id, "UserID")))
+        ended = self._store.delete_account(self._app, check_user_id(user_id, "UserID"), self._actor)
+        self._node.notify(self._app, ended=ended)
 
     def instances(self, user_id: str) -> list[Instance]:
         """Return the live instances of the account, oldest first."""

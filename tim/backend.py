@@ -247,9 +247,9 @@ class Backend:
         self._node.notify(self.sdk_app_id, written=[(sent.sender, sent), (to, received)])
         return sent
 
-    def admin(self) -> Admin:
-        """Return what an administrator of the app can do to its accounts."""
-        return Admin(self.sdk_app_id, self._store, self._node, self.verify)
+    def admin(self, actor: str = f"REST {ADMINISTRATOR}") -> Admin:
+        """Return what an administrator of the app can do to its accounts; `actor` is its name in the audit."""
+        return Admin(self.sdk_app_id, self._store, self._node, self.verify, actor)
 
     def operators(self, tokens: Mapping[Role, str]) -> Operators:
         """Return the operators of the console, who hold these tokens."""

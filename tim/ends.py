@@ -76,8 +76,10 @@ class Gone:
         reason: one of TYPES, or LOGGED_OUT, AWAY, UNKNOWN.
         at: unix seconds.
         by: the client that evicted it or signed it out; None where no other client did.
+        words: an operator's reason, for the account to read; "" where none was given.
     """
 
     reason: str
     at: float
     by: Client | None = None
+    words: str = ""

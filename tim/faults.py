@@ -40,7 +40,7 @@ class Faults:
         if type not in KICKS:
             raise BadParameter("type", f"type must be one of {', '.join(sorted(KICKS))}")
         gone = Gone(type, 0, by if type in DISPLACED else None)
-        ended = [self._store.remove(instance.id, gone) for instance in self._chosen(user_id, number)]
+        ended = [self._store.remove(instance.id, gone, actor="API") for instance in self._chosen(user_id, number)]
         self._node.notify(self._app, ended=ended)
         return len([instance for instance in ended if instance is not None])
 

@@ -47,6 +47,10 @@ instances that are away, separately, so that later ends do not displace them."""
 EARLY_KEPT: Final = 100
 """Number of UserSigs of one account that are remembered because they were used before their date, the newest. A kick
 revokes them one by one."""
+AUDITED_KEPT: Final = 1000
+"""Number of entries of the audit, the newest, that are found by their account without a search."""
+MINUTES_KEPT: Final = 2 * 3600
+"""Seconds for which is kept what was counted in each minute."""
 WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""
 PAUSE: Final = 60

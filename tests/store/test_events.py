@@ -183,8 +183,7 @@ def test_the_end_of_an_instance_that_was_away_is_no_further_event(
         with pytest.raises(InstanceGone):
             store.attach(alice.id, NODE, 1)
     found = [event.action for event in drained(store)]
-    released = [LOGOUT] if how == "logout" and not swept else [DISCONNECT]
-    assert found == [LOGIN, *released, *([LOGIN] if how == "no seat" else [])]
+    assert found == [LOGIN, DISCONNECT, *([LOGIN] if how == "no seat" else [])]
 
 
 # How events leave the queue

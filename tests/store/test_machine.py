@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import NODES, Engine
+from tim.audit import SEATED, UNSEATED, AuditFilter
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import AccountBlocked, InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
 from tim.model import Account, AppSettings, Block, Instance, Limits, Message
@@ -69,6 +70,7 @@ class Stories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened: once all have gone and time has passed, nothing is left."""
+        self.the_audit_alone_says_who_is_logged_in()
         for id, instance in self.model.items():
             self.store.detach(id, instance.stream)
         for _ in range(3):
@@ -84,6 +86,25 @@ class Stories(RuleBasedStateMachine):
         assert self.store.event_queue(APP).dropped == 0
         self.store.close()
         self.folder.cleanup()
+
+    def the_audit_alone_says_who_is_logged_in(self) -> None:
+        """Once what time has ended is written down."""
+        self.store.sweep()
+        for user in USERS:
+            entries = self.store.audit(APP, AuditFilter(user), limit=1000).entries
+            seats: set[str] = set()
+            for entry in reversed(entries):
+                if entry.kind in SEATED:
+                    assert entry.instance not in seats
+                    seats.add(entry.instance)
+                else:
+                    assert entry.kind in UNSEATED
+                    seats.discard(entry.instance)
+            assert seats == {instance.id for instance in self.live(user)}
+        kinds = self.store.counters(APP)
+        assert kinds.get("login:", 0) == self.count["logins"]
+        assert kinds.get("returned:", 0) == self.count["returns"]
+        assert kinds.get("away:away", 0) == self.count["aways"]
 
     # The model
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.support.actors import GRACE, Clock
 from tests.support.redis_server import TEN_YEARS, RedisCluster, RedisServer
+from tim.audit import Retention
 from tim.store import open_store
 from tim.store.base import Store
 from tim.timing import Timing
@@ -18,6 +19,8 @@ PATIENT: Final = Timing(renewal_period=1e6, lease=TEN_YEARS, stream_retry=0.05)
 """A node never renews by itself, and none is dead because a test lets days pass in which it does not renew."""
 MORTAL: Final = Timing(renewal_period=119, lease=120, stream_retry=0.05)
 """A node is dead 120 seconds of the clock after its last renewal, and renews no sooner than after 59 real ones."""
+FOR_YEARS: Final = Retention(age=TEN_YEARS)
+"""The audit of a test that lets years pass is kept."""
 NODES: Final = ("node-1", "node-2")
 """The nodes in the tests of a store."""
 
@@ -41,7 +44,8 @@ class Engine:
 
     def open(self, path: Path, clock: Clock) -> Store:
         """An empty store on the clock, which its nodes can attach to. `path` is a folder it may keep files in."""
-        return with_nodes(open_store(self.address(path, clock), grace=GRACE, clock=clock, timing=PATIENT))
+        opened = open_store(self.address(path, clock), grace=GRACE, clock=clock, timing=PATIENT, retention=FOR_YEARS)
+        return with_nodes(opened)
 
     def __str__(self) -> str:
         return self.name

@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.support.actors import APP, DAY, GRACE, Clock
 from tests.support.redis_server import RedisCluster, RedisServer
+from tim.audit import REFUSED, AuditFilter, Entry
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import AppSettings, Instance, Limits
 from tim.rules import instance_id
@@ -103,6 +104,8 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "save_settings": lambda at: at.store.save_settings(APP, AppSettings(Limits(3)), "console admin"),
     "open_session": lambda at: at.store.open_session(APP, "handle-1", "admin"),
     "close_session": lambda at: at.store.close_session(APP, "handle-0"),
+    "note": lambda at: at.store.note(APP, Entry("", 0, REFUSED, "alice", code="70009")),
+    "count": lambda at: at.store.count(APP, {"overflows": 2}),
 }
 """Verbs that change something, by the name of their script."""
 
@@ -112,6 +115,9 @@ NOTIFYING: Final[dict[str, Callable[[World], object]]] = {"cut": lambda at: at.s
 READING: Final[dict[str, Callable[[World], object]]] = {
     "account": lambda at: at.store.account(APP, "alice"),
     "attached": lambda at: at.store.attached("node-1"),
+    "audit": lambda at: at.store.audit(APP, AuditFilter()),
+    "counters": lambda at: at.store.counters(APP),
+    "minutes": lambda at: at.store.minutes(APP, 0),
     "get": lambda at: [at.store.get(each.id) for each in (at.online, at.closed, at.due)],
     "due_events": lambda at: at.store.due_events(APP, 100),
     "event_queue": lambda at: at.store.event_queue(APP),

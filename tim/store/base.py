@@ -13,6 +13,7 @@ from typing import Protocol
 from tim.ends import Gone
 from tim.model import Instance, Message
 from tim.rules import NEWEST
+from tim.store.audit import Audit, Counters
 from tim.store.hints import Hint
 from tim.store.operating import Blocks, Events, Listing, Sessions, Settings
 
@@ -96,7 +97,7 @@ class Instances(Protocol):
         No hint is sent to the calling node, and a hint that is lost cuts nothing.
         """
 
-    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
+    def remove(self, id: str, gone: Gone, stream: int | None = None, actor: str = "") -> Instance | None:
         """End an instance; where `stream` is given, only if that is still its newest stream.
 
         Returns it, or None, and nothing changes, where it had ended before or has a later stream.
@@ -177,7 +178,7 @@ class Accounts(Protocol):
     def accounts(self, app: int, users: Collection[str]) -> set[str]:
         """Those of `users` that exist."""
 
-    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
+    def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
         """End every instance of an account for good, and revoke the UserSigs made or used until now.
 
         A UserSig is dated in whole seconds, so each one made before the next whole second is revoked. Each one that was
@@ -189,7 +190,7 @@ class Accounts(Protocol):
             NoSuchAccount: the account does not exist.
         """
 
-    def delete_account(self, app: int, user: str) -> list[Instance]:
+    def delete_account(self, app: int, user: str, actor: str = "") -> list[Instance]:
         """End every instance of an account, and delete the account and its log. Returns the ended instances.
 
         Its revoked UserSigs stay revoked, and it stays blocked if it was.
@@ -199,7 +200,9 @@ class Accounts(Protocol):
         """
 
 
-class Store(Nodes, Instances, Listing, Messages, Accounts, Blocks, Events, Settings, Sessions, Protocol):
+class Store(
+    Nodes, Instances, Listing, Messages, Accounts, Blocks, Events, Settings, Sessions, Audit, Counters, Protocol
+):
     """All that an engine has to do."""
 
     def now(self) -> float:

@@ -466,6 +466,8 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
 
 
 VERSION_6 = """
+DROP TABLE audit; DROP TABLE refusals; DROP TABLE counters; DROP TABLE minutes;
+ALTER TABLE instances DROP COLUMN words;
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
 DROP TABLE sessions;
 DROP TABLE blocks;

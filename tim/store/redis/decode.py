@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
+from tim.audit import Entry
 from tim.ends import Client, Gone
 from tim.errors import (
     AccountBlocked,
@@ -83,8 +84,7 @@ def hint_of(published: str) -> Hint:
         case "written":
             return Written(app, user, message_of(of, of["seq"]))
         case "ended":
-            gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
-            return Ended(app, user, of["instance"], gone)
+            return Ended(app, user, of["instance"], gone_of(of))
         case "attached":
             return Attached(app, user, of["instance"], int(of["stream"]))
         case "cut":
@@ -103,9 +103,6 @@ def fields_of(flat: list[str]) -> dict[str, str]:
 def instance_of(flat: list[str]) -> Instance:
     """The instance in the fields of its hash."""
     of = fields_of(flat)
-    gone = None
-    if "reason" in of:
-        gone = gone_of(of["reason"], of["at"], of.get("by_browser"), of.get("by_address"))
     return Instance(
         id=of["id"],
         app=int(of["app"]),
@@ -116,7 +113,7 @@ def instance_of(flat: list[str]) -> Instance:
         generation=int(of["generation"]),
         stream=int(of["stream"]),
         detached_at=seconds(of["detached_at"]) if "detached_at" in of else None,
-        gone=gone,
+        gone=gone_of(of) if "reason" in of else None,
         node=of.get("node", ""),
     )
 
@@ -156,7 +153,16 @@ def message_of(of: dict[str, str], seq: str) -> Message:
     )
 
 
-def gone_of(reason: str, at: str, browser: str | None, address: str | None) -> Gone:
+def gone_of(fields: dict[str, str]) -> Gone:
     """The end of an instance. Without a browser no client caused it; the name of a browser may be empty."""
+    browser, address = fields.get("by_browser"), fields.get("by_address")
     by = None if browser is None or address is None else Client(browser, address)
-    return Gone(reason, seconds(at), by)
+    return Gone(fields["reason"], seconds(fields["at"]), by, fields.get("words", ""))
+
+
+def entry_of(id: str, flat: list[str]) -> Entry:
+    """The entry of the audit with this id. One that was written when it happened has no time of its own."""
+    fields = fields_of(flat)
+    del fields["app"]
+    at = fields.pop("at") or id.partition("-")[0]
+    return Entry(id=id, at=seconds(at), **fields)

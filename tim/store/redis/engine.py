@@ -13,10 +13,12 @@ from collections.abc import Callable, Collection
 from dataclasses import astuple
 from typing import Any
 
+from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import Gone
 from tim.model import Instance, Message, unknown_instance
-from tim.rules import NEWEST, shard_of
+from tim.rules import NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
+from tim.store.redis.audit import Audit
 from tim.store.redis.blocks import Blocks
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us
@@ -37,8 +39,11 @@ class RedisStore:
         SettingError: it cannot be reached, or could not keep the promises of a store.
     """
 
-    def __init__(self, url: str, *, grace: float, timing: Timing = DEFAULT) -> None:
+    def __init__(
+        self, url: str, *, grace: float, timing: Timing = DEFAULT, retention: Retention = DEFAULT_RETENTION
+    ) -> None:
         self._timing = timing
+        self._retention = retention
         self._connection = Connection(url, timing)
         self._scripts = Scripts(self._connection, grace)
         self._messages = Messages(self._connection, self._scripts, timing)
@@ -63,6 +68,12 @@ class RedisStore:
         self.unblock = blocks.unblock
         self.revoke = blocks.revoke
         self.account = blocks.account
+        audit = Audit(self._scripts)
+        self.note = audit.note
+        self.audit = audit.page
+        self.count = audit.count
+        self.counters = audit.counters
+        self.minutes = audit.minutes
         self._listener: Listener | None = None
 
     def now(self) -> float:
@@ -98,11 +109,12 @@ class RedisStore:
     def sweep(self) -> list[Instance]:
         ended: list[Instance] = []
         unfinished: list[tuple[int, list[Any]]] = []
+        kept = (us(self._retention.age), self._retention.entries // SHARDS, self._retention.refusals // SHARDS)
         again = True
         while again:
             again = False
             unfinished.clear()
-            replies = self._scripts.everywhere("sweep", us(self._timing.lease), us(self._timing.outbox_age))
+            replies = self._scripts.everywhere("sweep", us(self._timing.lease), us(self._timing.outbox_age), *kept)
             for shard, reply in enumerate(replies):
                 if reply is not None:
                     more, found, entries = reply
@@ -134,10 +146,11 @@ class RedisStore:
         [online] = self._scripts.call(shard_of_instance(id), "cut", id)
         return instance_of(online) if online else None
 
-    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
+    def remove(self, id: str, gone: Gone, stream: int | None = None, actor: str = "") -> Instance | None:
         by = () if gone.by is None else astuple(gone.by)
         fence = "" if stream is None else stream
-        [removed] = self._scripts.call(shard_of_instance(id), "remove", id, gone.reason, fence, *by)
+        words = (id, gone.reason, fence, actor, gone.words, *by)
+        [removed] = self._scripts.call(shard_of_instance(id), "remove", *words)
         return instance_of(removed) if removed else None
 
     def sign_out(self, id: str, other: str) -> Instance | None:
@@ -179,12 +192,12 @@ class RedisStore:
         ask = self._connection.command
         return {user for user in users if ask(shard_of(app, user), "HEXISTS", account_key(app, user), "exists")}
 
-    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
-        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user)
+    def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
+        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor)
         return seconds(left), instances_of(ended)
 
-    def delete_account(self, app: int, user: str) -> list[Instance]:
-        [ended] = self._scripts.call(shard_of(app, user), "delete_account", app, user, _call_id())
+    def delete_account(self, app: int, user: str, actor: str = "") -> list[Instance]:
+        [ended] = self._scripts.call(shard_of(app, user), "delete_account", app, user, actor, _call_id())
         return instances_of(ended)
 
     def count_failure(self, name: str, most: int) -> int:

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError, NoScriptError
 from tim.errors import StoreUnavailable
 from tim.rules import (
     ACCOUNT_EVENTS,
+    AUDITED_KEPT,
     EARLY_KEPT,
     ENDS_KEPT,
     EVENT_LIFE,
@@ -22,6 +23,7 @@ from tim.rules import (
     MESSAGE_OVERHEAD,
     MESSAGES_A_MINUTE,
     MINUTE,
+    MINUTES_KEPT,
     PAUSE,
     REMEMBERED,
     SESSION_LIFE,
@@ -34,7 +36,7 @@ from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
-COMMON: Final = ("common", "usersigs", "log", "events", "listing")
+COMMON: Final = ("common", "record", "usersigs", "log", "events", "listing")
 """The files that every script begins with, in this order."""
 CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
@@ -50,6 +52,8 @@ CONSTANTS: Final = {
     "event_life": us(EVENT_LIFE),
     "account_events": ACCOUNT_EVENTS,
     "shard_events": EVENTS_KEPT // SHARDS,
+    "audited_kept": AUDITED_KEPT,
+    "minutes_kept": us(MINUTES_KEPT),
     "exact": EXACT,
 }
 """What the scripts know of `tim.rules`; times are microseconds."""

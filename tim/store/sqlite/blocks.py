@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from tim.audit import BLOCKED, REVOKED, UNBLOCKED, Entry
 from tim.errors import AccountBlocked
 from tim.model import Account, Block, Instance
-from tim.store.sqlite import accounts, instances
+from tim.store.sqlite import accounts, audit, instances
 
 
 def check(db: sqlite3.Connection, app: int, user: str, now: float) -> None:
@@ -46,16 +47,20 @@ class Blocks:
                 "INSERT OR REPLACE INTO blocks (app, user, until, words, at, by) VALUES (?, ?, ?, ?, ?, ?)",
                 (app, user, until, words, now, actor),
             )
-            return instances.end_all(self._db, app, user, now, self._grace)
+            audit.write(self._db, app, Entry("", now, BLOCKED, user, words=words, actor=actor), now)
+            return instances.end_all(self._db, app, user, now, self._grace, actor=actor, words=words)
 
     def unblock(self, app: int, user: str, actor: str) -> bool:
         with self._transaction() as now:
             was_blocked = _find(self._db, app, user, now) is not None
             self._db.execute("DELETE FROM blocks WHERE app = ? AND user = ?", (app, user))
+            if was_blocked:
+                audit.write(self._db, app, Entry("", now, UNBLOCKED, user, actor=actor), now)
             return was_blocked
 
     def revoke(self, app: int, user: str, actor: str) -> float:
         with self._transaction() as now:
+            audit.write(self._db, app, Entry("", now, REVOKED, user, actor=actor), now)
             return accounts.revoke(self._db, app, user, now)
 
     def account(self, app: int, user: str) -> Account:

@@ -10,13 +10,27 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Gone
-from tim.errors import InstanceGone, NoSuchInstance, UserSigRevoked
+from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention, start_of
+from tim.audit import LOGIN as LOGGED_IN
+from tim.ends import AWAY, TYPES, UNKNOWN, Gone
+from tim.errors import InstanceGone, UserSigRevoked
 from tim.model import Instance, Message, unknown_instance
-from tim.rules import NEWEST, REMEMBERED, displaced_by, ended, leaving
+from tim.rules import NEWEST, REMEMBERED, ended, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
-from tim.store.sqlite import accounts, blocks, events, instances, listing, messages, schema, sessions, settings
+from tim.store.sqlite import (
+    accounts,
+    audit,
+    blocks,
+    counters,
+    events,
+    instances,
+    listing,
+    messages,
+    schema,
+    sessions,
+    settings,
+)
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.pace import Pace
@@ -28,14 +42,18 @@ class SQLiteStore:
     Args:
         grace: seconds that a detached instance keeps its seat.
         clock: unix seconds; the time inside the verbs.
+        retention: how much of the audit is kept.
 
     Raises:
         SettingError: another process has the file open, or it is not a store of this service.
     """
 
-    def __init__(self, path: str, *, grace: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, path: str, *, grace: float, clock: Callable[[], float], retention: Retention = DEFAULT_RETENTION
+    ) -> None:
         self._grace = grace
         self._in_memory = not path
+        self._retention = retention
         self._clock = clock
         self._database = Database(path, clock)
         self._db = self._database.connection
@@ -64,6 +82,12 @@ class SQLiteStore:
         self.event_queue = queue.queue
         self.log_deliveries = queue.log
         self.deliveries = queue.deliveries
+        trail, tally = audit.Audit(self._db, self._transaction), counters.Counters(self._db, self._transaction)
+        self.note = trail.note
+        self.audit = trail.page
+        self.count = tally.count
+        self.counters = tally.totals
+        self.minutes = tally.minutes
         self._detach_all()
 
     def _detach_all(self) -> None:
@@ -104,9 +128,11 @@ class SQLiteStore:
             instance = replace(newcomer, since=now, detached_at=now, node="")
             by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
-                instances.end(self._db, old, by_newcomer, now, NO_EVENT)  # the event of the login counts them
+                # The event of the login counts them.
+                instances.end(self._db, old, by_newcomer, now, NO_EVENT, by=newcomer.id)
                 for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
             ]
+            audit.write(self._db, newcomer.app, start_of(newcomer, LOGGED_IN, now), now)
             accounts.create(self._db, instance.app, instance.user)
             admitted = instances.insert(self._db, instance)
             events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
@@ -134,22 +160,10 @@ class SQLiteStore:
                     "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
                 )
                 return replace(instance, stream=instance.stream + 1, detached_at=None, node=node)
-            lost, action = gone, None
-            if gone.reason == AWAY:
-                # Writes down that this one is away, if it was not yet; the event of that is its last.
-                live, action = instances.settle(self._db, instance.app, instance.user, now, self._grace), NO_EVENT
-                if instance.expires <= now:
-                    lost = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
-                elif len(live) < limit:
-                    self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
-                    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None, node=node)
-                    returned = instances.insert(self._db, back)
-                    events.queue(self._db, returned, LOGIN, at=now, now=now)
-                    return returned
-                else:
-                    lost = displaced_by(live, gone.at)
-            lost_instance = instances.end(self._db, instance, lost, now, action)
-        raise InstanceGone(lost_instance)
+            back = instances.come_back(self._db, instance, node, limit, now, grace=self._grace)
+            if back.gone is None:
+                return back
+        raise InstanceGone(back)
 
     def detach(self, id: str, stream: int) -> bool:
         with self._transaction() as now:
@@ -169,28 +183,19 @@ class SQLiteStore:
         instance = self.get(id)
         return instance if instance.online else None
 
-    def remove(self, id: str, gone: Gone, stream: int | None = None) -> Instance | None:
+    def remove(self, id: str, gone: Gone, stream: int | None = None, actor: str = "") -> Instance | None:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
             if instance is not None and stream not in (None, instance.stream):
                 return None
-            before = None if instance is None else ended(instance, now=now, grace=self._grace)
-            # An instance that is AWAY could come back, so it can still be ended for good.
-            if instance is None or (before is not None and before.reason != AWAY):
+            if instance is None:
                 return None
             action = None if stream is None else DISCONNECT  # its page was closed
-            return instances.end(self._db, instance, replace(gone, at=now), now, action)
+            return instances.end_for_good(self._db, instance, replace(gone, at=now), self._grace, action, actor=actor)
 
     def sign_out(self, id: str, other: str) -> Instance | None:
         with self._transaction() as now:
-            instance = instances.seated(self._db, id, now, self._grace)
-            target = instances.find(self._db, other)
-            if target is None or (target.app, target.user) != (instance.app, instance.user):
-                raise NoSuchInstance
-            before = ended(target, now=now, grace=self._grace)
-            if before is not None and before.reason != AWAY:
-                return None
-            return instances.end(self._db, target, Gone(LOGGED_OUT, now, instance.client), now)
+            return instances.sign_out(self._db, id, other, now, self._grace)
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:
@@ -200,6 +205,8 @@ class SQLiteStore:
             messages.delete_older(self._db, now - REMEMBERED)
             sessions.delete_older(self._db, now)
             self._pace.forget(now)
+            audit.delete_old(self._db, self._retention, now)
+            counters.forget(self._db, now)
             due = instances.select(
                 self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
             )
@@ -249,16 +256,18 @@ class SQLiteStore:
         with self._transaction():
             return {user for user in users if accounts.exists(self._db, app, user)}
 
-    def kick_account(self, app: int, user: str) -> tuple[float, list[Instance]]:
+    def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
         with self._transaction() as now:
             accounts.require(self._db, app, user)
             left = accounts.revoke(self._db, app, user, now)
-            return left, instances.end_all(self._db, app, user, now, self._grace)
+            audit.write(self._db, app, Entry("", now, REVOKED, user, actor=actor), now)
+            return left, instances.end_all(self._db, app, user, now, self._grace, actor=actor)
 
-    def delete_account(self, app: int, user: str) -> list[Instance]:
+    def delete_account(self, app: int, user: str, actor: str = "") -> list[Instance]:
         with self._transaction() as now:
             accounts.require(self._db, app, user)
-            ended_now = instances.end_all(self._db, app, user, now, self._grace)
+            ended_now = instances.end_all(self._db, app, user, now, self._grace, actor=actor)
+            audit.write(self._db, app, Entry("", now, DELETED, user, actor=actor), now)
             accounts.delete(self._db, app, user)
             return ended_now
 

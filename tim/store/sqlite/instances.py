@@ -8,12 +8,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tim.ends import AWAY, TYPES, Client, Gone
-from tim.errors import InstanceGone, NotReady
+from tim.audit import RETURNED, end_of, start_of
+from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
+from tim.errors import InstanceGone, NoSuchInstance, NotReady
 from tim.model import Instance, unknown_instance
-from tim.rules import ENDS_KEPT, ended
-from tim.state_change import NO_EVENT, action_of
-from tim.store.sqlite import events
+from tim.rules import ENDS_KEPT, displaced_by, ended
+from tim.state_change import LOGIN, NO_EVENT, action_of
+from tim.store.sqlite import audit, events
 
 
 def select(db: sqlite3.Connection, where: str, *values: object, index: str = "") -> list[Instance]:
@@ -71,18 +72,28 @@ def insert(db: sqlite3.Connection, instance: Instance) -> Instance:
     return replace(instance, generation=generation or 0)
 
 
-def end(db: sqlite3.Connection, instance: Instance, gone: Gone, now: float, action: str | None = None) -> Instance:
-    """Mark the instance as ended. While its row has a node, that node has a pending notice of it.
+def end(
+    db: sqlite3.Connection,
+    instance: Instance,
+    gone: Gone,
+    now: float,
+    action: str | None = None,
+    *,
+    by: str = "",
+    actor: str = "",
+) -> Instance:
+    """Mark the instance as ended, and write it into the audit. While its row has a node, that has a pending notice.
 
     Args:
         action: of the event for the webhook, where it is not that of the reason. One that was away had its event then.
+        by, actor: as in `audit.end_of`.
     """
     if action != NO_EVENT and instance.gone is None:
         events.queue(db, instance, action or action_of(gone.reason), at=gone.at, now=now)
-    by = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
+    client = (None, None) if gone.by is None else (gone.by.browser, gone.by.address)
     db.execute(
-        "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ? WHERE id = ?",
-        (gone.reason, gone.at, *by, instance.id),
+        "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ?, words = ? WHERE id = ?",
+        (gone.reason, gone.at, *client, gone.words, instance.id),
     )
     # A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
     # good, which would push them out.
@@ -92,7 +103,31 @@ def end(db: sqlite3.Connection, instance: Instance, gone: Gone, now: float, acti
         " ORDER BY gone_at DESC, generation DESC LIMIT -1 OFFSET ?)",
         (instance.app, instance.user, AWAY, gone.reason == AWAY, ENDS_KEPT),
     )
-    return replace(instance, gone=gone)
+    gone_now = replace(instance, gone=gone)
+    audit.write(db, instance.app, end_of(gone_now, by=by, actor=actor), now)
+    return gone_now
+
+
+def end_for_good(
+    db: sqlite3.Connection,
+    instance: Instance,
+    gone: Gone,
+    grace: float,
+    action: str | None = None,
+    *,
+    by: str = "",
+    actor: str = "",
+) -> Instance | None:
+    """`end` at the time `gone.at`, which is now; None where it had ended for good before.
+
+    An instance that is AWAY could come back, so it can still be ended. That it was away is written down first.
+    """
+    before = ended(instance, now=gone.at, grace=grace)
+    if before is not None and before.reason != AWAY:
+        return None
+    if before is not None and instance.gone is None:
+        instance = end(db, instance, before, gone.at)
+    return end(db, instance, gone, gone.at, action, by=by, actor=actor)
 
 
 def _instance(row: sqlite3.Row) -> Instance:
@@ -107,7 +142,7 @@ def _instance(row: sqlite3.Row) -> Instance:
         generation=row["generation"],
         stream=row["stream"],
         detached_at=row["detached_at"],
-        gone=Gone(row["reason"], row["gone_at"], by) if row["reason"] else None,
+        gone=Gone(row["reason"], row["gone_at"], by, row["words"]) if row["reason"] else None,
         node=row["node"],
     )
 
@@ -137,12 +172,54 @@ def end_if_due(
     return due, rest
 
 
-def end_all(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
-    """End the live instances of an account for an administrator, and those that are AWAY and could come back."""
-    gone = Gone(TYPES.KICKED_OUT_REST_API, now)
+def come_back(
+    db: sqlite3.Connection, instance: Instance, node: str, limit: int, now: float, *, grace: float
+) -> Instance:
+    """Open a stream at the node of an instance that has ended, if it was AWAY and finds a free seat.
+
+    Returns it, or how it has ended for good.
+    """
+    gone = ended(instance, now=now, grace=grace)
+    # Writes down that this one has ended, if it was not yet; the event of that is its last.
+    seats = settle(db, instance.app, instance.user, now, grace)
+    if gone is None or gone.reason != AWAY:
+        return replace(instance, gone=gone)
+    if instance.expires <= now:
+        return end(db, instance, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires), now, NO_EVENT)
+    if len(seats) >= limit:
+        return end(db, instance, displaced_by(seats, gone.at), now, NO_EVENT, by=seats[-1].id)
+    db.execute("DELETE FROM instances WHERE id = ?", (instance.id,))
+    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None, node=node)
+    returned = insert(db, back)
+    audit.write(db, instance.app, start_of(instance, RETURNED, now), now)
+    events.queue(db, returned, LOGIN, at=now, now=now)
+    return returned
+
+
+def sign_out(db: sqlite3.Connection, id: str, other: str, now: float, grace: float) -> Instance | None:
+    """End another instance of the same account, as `Instances.sign_out` promises.
+
+    Raises:
+        InstanceGone, NoSuchInstance.
+    """
+    instance, target = seated(db, id, now, grace), find(db, other)
+    if target is None or (target.app, target.user) != (instance.app, instance.user):
+        raise NoSuchInstance
+    return end_for_good(db, target, Gone(LOGGED_OUT, now, instance.client), grace, by=id)
+
+
+def end_all(
+    db: sqlite3.Connection, app: int, user: str, now: float, grace: float, *, actor: str, words: str = ""
+) -> list[Instance]:
+    """End the live instances of an account for `actor`, and those that are AWAY and could come back.
+
+    Args:
+        words: the reason, for the account to read.
+    """
+    gone = Gone(TYPES.KICKED_OUT_REST_API, now, words=words)
     away = f"app = ? AND user = ? AND reason = '{AWAY}'"
     found = settle(db, app, user, now, grace) + select(db, away, app, user)
-    return [end(db, instance, gone, now) for instance in found]
+    return [end(db, instance, gone, now, actor=actor) for instance in found]
 
 
 def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:

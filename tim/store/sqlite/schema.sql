@@ -14,7 +14,8 @@ CREATE TABLE instances (
     reason      TEXT,
     gone_at     REAL,
     by_browser  TEXT,
-    by_address  TEXT
+    by_address  TEXT,
+    words       TEXT    NOT NULL DEFAULT ''          -- an operator's reason for its end
 );
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
@@ -136,4 +137,57 @@ CREATE TABLE blocks (
     at    REAL    NOT NULL,
     by    TEXT    NOT NULL,                         -- the actor
     PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+
+-- What has happened; see audit.Entry. Ids have no gaps, so the newest less the oldest is the number of rows.
+CREATE TABLE audit (
+    id          INTEGER PRIMARY KEY,
+    app         INTEGER NOT NULL,
+    written     INTEGER NOT NULL,                   -- microseconds of unix time; never less than in the row before
+    at          REAL    NOT NULL,
+    kind        TEXT    NOT NULL,
+    user        TEXT    NOT NULL,
+    instance    TEXT    NOT NULL,
+    browser     TEXT    NOT NULL,
+    address     TEXT    NOT NULL,
+    code        TEXT    NOT NULL,
+    words       TEXT    NOT NULL,
+    actor       TEXT    NOT NULL,
+    by_instance TEXT    NOT NULL
+);
+CREATE INDEX audit_written ON audit (written);
+CREATE INDEX audit_account ON audit (app, user);
+
+-- The same for refusals, so that a flood of them pushes out nothing else.
+CREATE TABLE refusals (
+    id          INTEGER PRIMARY KEY,
+    app         INTEGER NOT NULL,
+    written     INTEGER NOT NULL,
+    at          REAL    NOT NULL,
+    kind        TEXT    NOT NULL,
+    user        TEXT    NOT NULL,
+    instance    TEXT    NOT NULL,
+    browser     TEXT    NOT NULL,
+    address     TEXT    NOT NULL,
+    code        TEXT    NOT NULL,
+    words       TEXT    NOT NULL,
+    actor       TEXT    NOT NULL,
+    by_instance TEXT    NOT NULL
+);
+CREATE INDEX refusals_written ON refusals (written);
+CREATE INDEX refusals_account ON refusals (app, user);
+
+-- How often each thing has happened, in total and in each minute of the last hours.
+CREATE TABLE counters (
+    app    INTEGER NOT NULL,
+    name   TEXT    NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (app, name)
+) WITHOUT ROWID;
+CREATE TABLE minutes (
+    app    INTEGER NOT NULL,
+    minute INTEGER NOT NULL,                        -- unix seconds of its begin
+    name   TEXT    NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (minute, app, name)
 ) WITHOUT ROWID;

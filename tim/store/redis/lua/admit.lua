@@ -25,10 +25,11 @@ table.sort(seated, function(a, b)
     if (a.detached_at == nil) ~= (b.detached_at == nil) then return a.detached_at ~= nil end
     return tonumber(a.generation) < tonumber(b.generation)
 end)
+local newcomer = {id = id, browser = browser, address = address}
 local evicted = {}
 end_action = 'none' -- the event of the login counts them
 for n = 1, #seated + 1 - limit do
-    finish(seated[n], 'multipleAccount', now, browser, address)
+    finish(seated[n], 'multipleAccount', now, newcomer)
     evicted[n] = seated[n]
 end
 
@@ -46,6 +47,7 @@ set(instance, {
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 list(instance)
+record(app, {kind = 'login', user = user, instance = id, browser = browser, address = address})
 schedule(instance)
 queue_event(instance, 'Login', now, #evicted)
 notify_changed(app, user)

@@ -32,7 +32,7 @@ if reason == 'away' then
     elseif #seated >= limit then
         -- rules.displaced_by: the newest has the seat.
         local newest = seated[#seated]
-        finish(instance, 'multipleAccount', math.max(tonumber(newest.since), at), newest.browser, newest.address)
+        finish(instance, 'multipleAccount', math.max(tonumber(newest.since), at), newest)
         return gone(instance, instance.reason, instance.at)
     end
     redis.call('ZREM', key('away', app, user), id)
@@ -43,6 +43,9 @@ if reason == 'away' then
     redis.call('ZADD', key('live', app, user), instance.generation, id)
     list(instance)
     queue_event(instance, 'Login', now)
+    record(app, {
+        kind = 'returned', user = user, instance = id, browser = instance.browser, address = instance.address,
+    })
 elseif reason then
     if not instance.reason then finish(instance, reason, at) end
     return gone(instance, reason, at)

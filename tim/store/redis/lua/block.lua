@@ -12,4 +12,5 @@ local earlier = earlier_reply(call)
 if earlier then return earlier end
 redis.call('HSET', key('account', app, user), 'blocked_until', ends, 'block_words', words, 'blocked_at', us(now),
     'blocked_by', actor)
-return keep_reply(call, {'ok', end_all(app, user, actor, words)})
+record(app, {kind = 'blocked', user = user, words = words, actor = actor})
+return keep_reply(call, {'ok', end_all(app, user, actor, words ~= '' and words or nil)})

@@ -8,7 +8,8 @@
 --   me        the node that calls; hints of what it does itself are not sent to it. Behind a blank, the word `events`
 --             where the app has a webhook: each login and each end queues an event
 -- scripts.py defines the constants before this file: remembered, ends_kept, early_kept, exact, minute, window, pause,
--- max_log, message_overhead, messages_a_minute, event_life, account_events, shard_events, session_life.
+-- max_log, message_overhead, messages_a_minute, event_life, account_events, shard_events, session_life, audited_kept,
+-- minutes_kept.
 --
 -- Each script may reply, beside its own replies:
 --   {'late', now}  the deadline is over, and nothing was done
@@ -56,6 +57,9 @@ local function all_flat(instances)
     for _, instance in ipairs(instances) do list[#list + 1] = flat(instance) end
     return list
 end
+
+-- In record.lua.
+local record, record_end, delete_entries
 
 local function exists(app, user) return redis.call('HEXISTS', key('account', app, user), 'exists') == 1 end
 
@@ -159,12 +163,18 @@ local function unlist(instance)
     redis.call('ZREM', key('logins', app), place)
 end
 
--- Mark an instance as ended and queue the notice for its node.
-local function finish(instance, reason, at, browser, address)
+-- Mark an instance as ended, write that into the audit and queue the notice for its node. Optional are `by`, the
+-- instance or client that has ended it, `actor`, who did for others, and `words`, an operator's reason.
+local function finish(instance, reason, at, by, actor, words)
     local app, user, id, node = instance.app, instance.user, instance.id, instance.node
+    local client = by or {}
     queue_end(instance, reason, at)
     if not instance.reason then unlist(instance) end
-    set(instance, {reason = reason, at = at, by_browser = browser or false, by_address = address or false})
+    set(instance, {
+        reason = reason, at = at, by_browser = client.browser or false, by_address = client.address or false,
+        words = words or false,
+    })
+    record_end(instance, by, actor)
     redis.call('ZREM', key('live', app, user), id)
     schedule(instance)
     -- Two lists: an instance that is away may come back, so final ends must not push it out.
@@ -180,8 +190,18 @@ local function finish(instance, reason, at, browser, address)
     if node then
         redis.call('SMOVE', key('attached', node), key('notices', node), id)
         notify(node, 'ended', {app = app, user = user, instance = id, reason = reason, at = us(at),
-                               by_browser = browser, by_address = address})
+                               by_browser = client.browser, by_address = client.address, words = words})
     end
+end
+
+-- End an instance for good; false where it had ended so before. One that is away could come back, so it can still be
+-- ended. That it was away is written down first.
+local function finish_for_good(instance, reason, by, actor, words)
+    local before, at = ended(instance)
+    if before and before ~= 'away' then return false end
+    if before and not instance.reason then finish(instance, before, at) end
+    finish(instance, reason, now, by, actor, words)
+    return true
 end
 
 -- The live instances of an account, oldest generation first. With `write`, those whose end is not recorded yet are
@@ -205,13 +225,13 @@ local function notify_changed(app, user)
     notify_nodes(live(app, user), 'account-changed', {app = app, user = user})
 end
 
--- End the live instances of an account for an administrator, and those that are away and could come back.
-local function end_all(app, user)
+-- End the live instances of an account for `actor`, and those that are away and could come back; `words` is the reason.
+local function end_all(app, user, actor, words)
     local instances = live(app, user, true)
     for _, id in ipairs(redis.call('ZRANGE', key('away', app, user), 0, -1)) do
         instances[#instances + 1] = find(id)
     end
-    for _, instance in ipairs(instances) do finish(instance, 'REST_API_Kick', now) end
+    for _, instance in ipairs(instances) do finish(instance, 'REST_API_Kick', now, nil, actor, words) end
     return all_flat(instances)
 end
 

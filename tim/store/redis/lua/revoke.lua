@@ -7,4 +7,5 @@
 --   {'ok', left}  microseconds until the next second, from which on new UserSigs are accepted
 local app, user, actor = ARGV[4], ARGV[5], ARGV[6]
 
+record(app, {kind = 'revoked', user = user, actor = actor})
 return {'ok', us(revoke_usersigs(app, user))}

@@ -17,8 +17,6 @@ if reason then return gone(instance, reason, at) end
 -- An instance of another account lies in another shard and is not found, or has another user.
 local target = find(other)
 if not target or target.app ~= instance.app or target.user ~= instance.user then return {'no-instance'} end
-local before = ended(target)
-if before and before ~= 'away' then return {'ok', false} end
-finish(target, 'loggedOut', now, instance.browser, instance.address)
+if not finish_for_good(target, 'loggedOut', instance) then return {'ok', false} end
 notify_changed(instance.app, instance.user)
 return {'ok', flat(target)}

@@ -1,13 +1,15 @@
 #!lua flags=allow-oom
--- Detaches the streams of dead nodes, ends and forgets instances that are due, and returns what is left in the outbox.
+-- Detaches streams of dead nodes, ends and forgets what is due, deletes old entries, returns what the outbox has left.
 -- KEYS: one shard
--- ARGV: lease, patience
---   `patience` is how old an entry of the outbox has to be.
+-- ARGV: lease, patience, age, entries, refusals
+--   `patience` is how old an entry of the outbox has to be; `age`, how old one of the audit may be, and `entries` and
+--   `refusals`, how many there may be.
 -- Replies:
---   {'ok', more, ended, unfinished}  `more` is 1 where instances are left that are due; `unfinished` is a list of
+--   {'ok', more, ended, unfinished}  `more` is 1 where instances or entries may be left that are due; `unfinished` is a list of
 --                                    {entry, app, user, message}: the account `user` lacks a copy of `message`, or
 --                                    {entry} where nothing is to be done any more
 local lease, patience, many = tonumber(ARGV[4]), tonumber(ARGV[5]), 100
+local age, entries, refusals = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 -- The caller needs the hints as well: the reply names the ended instances, not the detached ones.
 me = ''
 
@@ -65,4 +67,5 @@ local unfinished = {}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', us(now - patience), 'LIMIT', 0, many)) do
     unfinished[#unfinished + 1] = {entry, read_outbox(entry)}
 end
-return {'ok', #due == many and 1 or 0, all_flat(finished), unfinished}
+local more = delete_entries(age, entries, refusals, many) or #due == many
+return {'ok', more and 1 or 0, all_flat(finished), unfinished}

@@ -14,4 +14,5 @@ local account = key('account', app, user)
 local block = block_of(account)
 redis.call('HDEL', account, 'blocked_until', 'block_words', 'blocked_at', 'blocked_by')
 if not block then return keep_reply(call, {'ok', 0}) end
+record(app, {kind = 'unblocked', user = user, actor = actor})
 return keep_reply(call, {'ok', 1})

@@ -1,0 +1,57 @@
+"""The tables of counters: how often each thing has happened, in total and in each minute.
+
+The functions run inside a transaction of `tim.store.sqlite.engine`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+from tim.audit import Entry, counter
+from tim.rules import MINUTE, MINUTES_KEPT
+
+
+class Counters:
+    """The verbs of `tim.store.audit.Counters`."""
+
+    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
+        self._db = db
+        self._transaction = transaction
+
+    def count(self, app: int, counts: Mapping[str, int]) -> None:
+        with self._transaction() as now:
+            count(self._db, app, counts, now)
+
+    def totals(self, app: int) -> dict[str, int]:
+        with self._transaction():
+            return dict(self._db.execute("SELECT name, number FROM counters WHERE app = ?", (app,)).fetchall())
+
+    def minutes(self, app: int, since: float) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        with self._transaction() as now:
+            first = max(since // MINUTE * MINUTE, now - MINUTES_KEPT)
+            rows = "SELECT minute, name, number FROM minutes WHERE minute >= ? AND app = ? ORDER BY minute"
+            for minute, name, number in self._db.execute(rows, (first, app)):
+                found.setdefault(minute, {})[name] = number
+        return found
+
+
+def count(db: sqlite3.Connection, app: int, counts: Mapping[str, int], now: float) -> None:
+    """Add to each counter; `now` is in unix seconds."""
+    add = "ON CONFLICT DO UPDATE SET number = number + excluded.number"
+    minute = now // MINUTE * MINUTE
+    for name, number in counts.items():
+        db.execute(f"INSERT INTO counters VALUES (?, ?, ?) {add}", (app, name, number))
+        db.execute(f"INSERT INTO minutes VALUES (?, ?, ?, ?) {add}", (app, minute, name, number))
+
+
+def count_entry(db: sqlite3.Connection, app: int, entry: Entry, now: float) -> None:
+    """Count one more entry of the audit."""
+    count(db, app, {counter(entry): 1}, now)
+
+
+def forget(db: sqlite3.Connection, now: float) -> None:
+    """Delete what was counted in minutes that are no longer kept, and those from before a clock was set back."""
+    db.execute("DELETE FROM minutes WHERE minute < ? OR minute > ?", (now - MINUTES_KEPT, now))
