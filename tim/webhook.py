@@ -93,6 +93,12 @@ class Webhook:
                     thread.start()
             self._changed.notify_all()
 
+    @property
+    def receiver(self) -> Receiver | None:
+        """The receiver that events are sent to."""
+        poster = self._poster
+        return None if poster is None else poster[0]
+
     def wake(self, users: Collection[str]) -> None:
         """Look soon whether these accounts have events; called after a verb that may have queued some."""
         if self._poster is None or not users:

@@ -1,0 +1,83 @@
+"""The page of the webhook: its receiver, its queue, the newest attempts, and two buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.console import sign_in
+from tests.support.receiver import TOKEN, AReceiver, Reply, running_receiver
+from tests.support.server import VIEWER_TOKEN, Server
+from tests.support.waiting import until
+from tests.support.wire import element, log_in
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[AReceiver]:
+    with running_receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hooked(not_quick: None, receiver: AReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that reports to `receiver`."""
+    home = tmp_path_factory.mktemp("hooked")
+    server = Server(home, WEBHOOK_URL=receiver.url, WEBHOOK_TOKEN=TOKEN, WEBHOOK_ALLOW_LOCAL="1").start()
+    yield server
+    server.stop()
+
+
+def shown(page: str, id: str) -> str:
+    found = element(page, id)
+    assert found, f"the page has no #{id}"
+    return " ".join(found.text.split())
+
+
+def test_without_a_webhook_it_says_how_to_set_one(server: Server) -> None:
+    page = sign_in(server).gets("/webhook").body
+    assert "TIM_WEBHOOK_URL" in shown(page, "no-receiver")
+    assert not element(page, "send-test-event")
+    assert shown(page, "waiting") == shown(page, "dropped") == "0"
+
+
+def test_a_test_event_shows_how_it_went(hooked: Server, receiver: AReceiver) -> None:
+    operator = sign_in(hooked)
+    answer = operator.posts("/webhook/test")
+    assert answer.location == "/console/webhook?done=test"
+    assert shown(operator.gets("/webhook?done=test").body, "tested").startswith("The test event was accepted in ")
+    assert [call.action for call in receiver.calls("administrator")] == ["Test"]
+    receiver.reply = lambda _: Reply(403)
+    operator.posts("/webhook/test")
+    assert shown(operator.gets("/webhook?done=test").body, "tested") == "The test event was not accepted: HTTP 403."
+    receiver.reply = lambda _: Reply()
+
+
+def test_the_newest_attempts_and_the_queue_are_shown_live(hooked: Server, receiver: AReceiver) -> None:
+    receiver.reply = lambda call: Reply(body=b'{"ErrorCode":7}') if call.user == "mallory-hook" else Reply()
+    log_in(hooked, "mallory-hook")
+    log_in(hooked, "alice-hook")
+    operator = sign_in(hooked)
+    until(lambda: "alice-hook" in operator.gets("/webhook/live").body, "the log does not show it")
+    page = operator.gets("/webhook").body
+    assert shown(page, "waiting") == "1"
+    assert "ErrorCode 7" in shown(page, "deliveries")
+    assert f"http://127.0.0.1:{receiver.port}" == shown(page, "receiver")
+    assert "key=1" not in page, "the path of the receiver may be a secret"
+    receiver.reply = lambda _: Reply()
+    assert operator.posts("/webhook/retry").location == "/console/webhook?done=retry"
+    until(lambda: shown(operator.gets("/webhook/live").body, "waiting") == "0", "it is not tried again")
+
+
+def test_a_viewer_reads_and_has_no_buttons(hooked: Server) -> None:
+    page = sign_in(hooked, VIEWER_TOKEN).gets("/webhook").body
+    assert element(page, "deliveries")
+    assert not element(page, "send-test-event")
+    assert not element(page, "retry-now")
+
+
+def test_the_token_is_on_no_page(hooked: Server) -> None:
+    operator = sign_in(hooked)
+    assert all(TOKEN not in operator.gets(path).body for path in ("/webhook", "/webhook/live"))
+    assert TOKEN not in Path(hooked.log_file).read_text()
