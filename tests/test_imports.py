@@ -52,7 +52,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
     {"tim.web.console", "tim.web.console.session", "tim.web.console.overview", "tim.web.console.usersig"},
-    {"tim.web.console.webhook"},
+    {"tim.web.console.webhook", "tim.web.console.api"},
     {"tim.web.tencent", "tim.web.tencent.frames", "tim.web.tencent.rest_body"},
     {"tim.web.tencent.stubs", "tim.web.tencent.connection", "tim.web.tencent.rest_commands"},
     {"tim.web.tencent.commands", "tim.web.tencent.rest"},
