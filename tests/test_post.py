@@ -36,8 +36,8 @@ def failure(url: str, *, local: bool = True, seconds: float = SECONDS) -> str:
 
 
 @contextmanager
-def answering(*parts: bytes) -> Iterator[int]:
-    """A server that answers anybody with these bytes and then says nothing; its port."""
+def answering(*parts: bytes, end: bool = False) -> Iterator[int]:
+    """A server that answers anybody with these bytes and then says nothing, or closes; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
@@ -45,7 +45,8 @@ def answering(*parts: bytes) -> Iterator[int]:
             line.recv(65536)
             for part in parts:
                 line.sendall(part)
-            threading.Event().wait(2)
+            if not end:
+                threading.Event().wait(2)
             line.close()
 
         threading.Thread(target=answer, daemon=True).start()
@@ -90,6 +91,11 @@ def test_an_endless_body_is_cut_off_at_its_end(receiver: AReceiver) -> None:
 def test_what_is_not_http_is_no_answer(answer: bytes) -> None:
     with answering(answer) as port:
         assert failure(f"http://127.0.0.1:{port}/") == "the answer is not HTTP"
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_none() -> None:
+    with answering(end=True) as port:
+        assert failure(f"http://127.0.0.1:{port}/") == "it closed the connection without an answer"
 
 
 def test_endless_headers_are_no_answer() -> None:

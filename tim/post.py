@@ -55,6 +55,8 @@ class Poster:
             raise PostFailed("no TLS connection") from None
         except socket.gaierror:
             raise PostFailed(f"there is no host {self._receiver.host}") from None
+        except http.client.RemoteDisconnected:
+            raise PostFailed("it closed the connection without an answer") from None
         except OSError as error:
             raise PostFailed(error.strerror or "the connection broke") from None
         except (http.client.HTTPException, ValueError):
