@@ -18,7 +18,8 @@ from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.timing import DEFAULT, Timing
 from tim.web import cli, guard, lifetime, login, logs, ops, tabs, templating
-from tim.web.console import api, overview, session
+from tim.web.console import accounts, api, overview, session
+from tim.web.console import settings as settings_page
 from tim.web.console import usersig as usersig_page
 from tim.web.console import webhook as webhook_page
 from tim.web.context import Service
@@ -44,7 +45,8 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     guard.install(app)
     templating.install(app)
     session.install(app)
-    for face in (login, tabs, gateway, rest, ops, session, overview, usersig_page, webhook_page, api):
+    consoles = (session, overview, accounts, settings_page, usersig_page, webhook_page, api)
+    for face in (login, tabs, gateway, rest, ops, *consoles):
         app.register_blueprint(face.blueprint)
     app.cli.add_command(cli.commands)
     app.register_error_handler(StoreUnavailable, store_unavailable)

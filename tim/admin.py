@@ -86,14 +86,13 @@ class Admin:
         """
         return self._store.account(self._app, check_user_id(user_id, "UserID"))
 
-    def block(self, user_id: str, until: float | None, words: str, actor: str) -> list[Instance]:
+    def block(self, user_id: str, until: float | None, words: str) -> list[Instance]:
         """End every instance of the account, and refuse its logins until `until`, in unix seconds; None for no end.
 
         Returns the ended instances.
 
         Args:
             words: the reason for the user to read; "" for none.
-            actor: what blocks it, as the audit names it.
 
         Raises:
             BadParameter, StoreUnavailable.
@@ -101,25 +100,42 @@ class Admin:
         user = check_user_id(user_id, "UserID")
         if until is not None and until <= self._store.now():
             raise BadParameter("until", "until must lie in the future; leave it out for a block without an end")
-        ended = self._store.block(self._app, user, until, check_words(words), actor)
+        ended = self._store.block(self._app, user, until, check_words(words), self._actor)
         self._node.notify(self._app, ended=ended)
         return ended
 
-    def unblock(self, user_id: str, actor: str) -> bool:
+    def unblock(self, user_id: str) -> bool:
         """End the block of the account. Returns whether it was blocked.
 
         Raises:
             BadParameter, StoreUnavailable.
         """
-        return self._store.unblock(self._app, check_user_id(user_id, "UserID"), actor)
+        return self._store.unblock(self._app, check_user_id(user_id, "UserID"), self._actor)
 
-    def revoke(self, user_id: str, actor: str) -> None:
+    def revoke(self, user_id: str) -> None:
         """Revoke the UserSigs of the account made until now. Returns at the next whole second, as `kick` does.
 
         Raises:
             BadParameter, StoreUnavailable.
         """
-        time.sleep(self._store.revoke(self._app, check_user_id(user_id, "UserID"), actor))
+        time.sleep(self._store.revoke(self._app, check_user_id(user_id, "UserID"), self._actor))
+
+    def end(self, user_id: str, id: str | None, words: str) -> list[Instance]:
+        """End one live instance of the account by its id, or all of them. Revokes no UserSig.
+
+        Returns the ended instances. One that has ended already stays as it is.
+
+        Args:
+            words: the reason for the user to read; "" for none.
+
+        Raises:
+            BadParameter, StoreUnavailable.
+        """
+        gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
+        wanted = [each.id for each in self.instances(check_user_id(user_id, "UserID")) if id in (None, each.id)]
+        found = [self._store.remove(each, gone, actor=self._actor) for each in wanted]
+        self._node.notify(self._app, ended=found)
+        return [each for each in found if each is not None]
 
     def import_account(self, user_id: str) -> None:
         """Create the account, so that it can get messages before its first login.

@@ -1,0 +1,170 @@
+"""The settings page: what a change would do is shown first, and no operator undoes unseen what another has saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.console import Operator, open_console, sign_in
+from tests.support.server import VIEWER_TOKEN, Server
+from tests.support.wire import Answer, element, log_in
+from tests.web.conftest import NewWindow
+
+TOKEN = "webhook-secret-4711"
+
+
+@pytest.fixture(scope="module")
+def console(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for these tests alone, as they change what it allows."""
+    server = Server(tmp_path_factory.mktemp("settings"), ONLINE_WEB_INSTANCES="2").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def admin(console: Server) -> Operator:
+    return sign_in(console)
+
+
+def form(answer: Answer) -> dict[str, str]:
+    """What the form of the page, or its next step, would send."""
+    fields = {}
+    for tag in re.findall(r"<input[^>]*>", answer.body, re.DOTALL):
+        name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name and value:
+            fields[name[1]] = unescape(value[1])
+    chosen = re.search(r'<option value="(\w+)" selected', answer.body)
+    return fields | ({"policy": chosen[1]} if chosen else {})
+
+
+def text(answer: Answer, id: str) -> str:
+    found = element(answer.body, id)
+    return "" if found is None else " ".join(found.text.split())
+
+
+def changed(operator: Operator, **changes: str) -> dict[str, str]:
+    """The fields of the form with these changes, by names with underscores."""
+    return form(operator.gets("/settings")) | {name.replace("_", "-"): value for name, value in changes.items()}
+
+
+def saves(operator: Operator, **changes: str) -> Answer:
+    """Review and save; the answer to saving."""
+    reviewed = operator.posts("/settings/review", changed(operator, **changes))
+    assert reviewed.status == 200, reviewed.body
+    return operator.posts("/settings", form(reviewed) | {"do": "save"})
+
+
+def shown(operator: Operator, name: str) -> str:
+    return form(operator.gets("/settings"))[name]
+
+
+def test_a_change_is_reviewed_before_it_is_saved_and_holds_for_the_next_login(console: Server, admin: Operator) -> None:
+    reviewed = admin.posts("/settings/review", changed(admin, online_web_instances="4"))
+    assert re.findall(r'data-setting="([^"]+)"', reviewed.body) == ["online-web-instances"]
+    before = shown(admin, "online-web-instances")
+    assert before != "4", "nothing is saved yet"
+    saved = admin.posts("/settings", form(reviewed) | {"do": "save"})
+    assert (saved.status, saved.location) == (303, "/console/settings?done=saved")
+    page = admin.gets("/settings?done=saved")
+    assert shown(admin, "online-web-instances") == "4"
+    assert "saved by console admin" in text(page, "saved-by")
+    assert "1 of 4" in log_in(console, "alice").gets().body
+
+
+def test_from_the_review_one_goes_back_with_what_was_typed(admin: Operator) -> None:
+    reviewed = admin.posts("/settings/review", changed(admin, failures_per_account="17", webhook_token=TOKEN))
+    back = admin.posts("/settings", form(reviewed) | {"do": "edit"})
+    assert (form(back)["failures-per-account"], form(back)["webhook-token"]) == ("17", TOKEN)
+    assert shown(admin, "failures-per-account") != "17"
+
+
+def test_the_second_of_two_operators_is_told_and_loses_nothing(console: Server) -> None:
+    first, second = sign_in(console), sign_in(console)
+    mine = first.posts("/settings/review", changed(first, failures_per_address="111"))
+    theirs = second.posts("/settings/review", changed(second, failures_per_address="222", failures_per_account="33"))
+    assert first.posts("/settings", form(mine) | {"do": "save"}).status == 303
+    refused = second.posts("/settings", form(theirs) | {"do": "save"})
+    assert refused.status == 409
+    assert "by console admin" in text(refused, "conflict")
+    kept = form(refused)
+    assert (kept["failures-per-address"], kept["failures-per-account"]) == ("222", "33")
+    assert text(refused, "failures-per-address-hint") == "Saved now: 111"
+    assert shown(first, "failures-per-address") == "111"
+    # A second look, and it is saved.
+    again = second.posts("/settings/review", kept)
+    assert second.posts("/settings", form(again) | {"do": "save"}).status == 303
+    assert shown(first, "failures-per-address") == "222"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("online-web-instances", "0"),
+        ("online-web-instances", "11"),
+        ("online-web-instances", "two"),
+        ("online-web-instances", "²"),
+        ("online-web-instances", "1" * 5000),
+        ("failures-per-account", ""),
+        ("failures-per-address", "1000001"),
+        ("webhook-url", "example.com"),
+        ("webhook-url", "javascript:alert(1)"),
+        ("webhook-token", "a b"),
+        ("policy", "reject"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/settings/review", "/settings"])
+def test_a_bad_value_is_refused_beside_its_field_and_kept(path: str, name: str, value: str, admin: Operator) -> None:
+    fields = changed(admin, webhook_url="https://example.com/", webhook_token=TOKEN)
+    answer = admin.posts(path, fields | {name: value, "do": "save"})
+    assert answer.status == 400
+    assert "must be" in answer.body
+    assert name == "policy" or (form(answer)[name] == value and text(answer, f"{name}-hint"))
+    assert shown(admin, "webhook-url") != "https://example.com/"
+
+
+def test_a_form_without_its_version_saves_nothing(admin: Operator) -> None:
+    fields = changed(admin, failures_per_account="44")
+    for version in ("", "x", "-1", "²", "9" * 400):
+        assert admin.posts("/settings", fields | {"version": version, "do": "save"}).status == 409
+    assert shown(admin, "failures-per-account") != "44"
+
+
+def test_the_token_of_the_webhook_is_never_shown_and_kept_where_none_is_typed(console: Server, admin: Operator) -> None:
+    assert saves(admin, webhook_url="https://example.com/a?b=<c>", webhook_token=TOKEN).status == 303
+    viewer = sign_in(console, VIEWER_TOKEN)
+    for operator in (admin, viewer):
+        page = operator.gets("/settings")
+        assert TOKEN not in page.body
+        assert "https://example.com/a?b=&lt;c&gt;" in page.body
+    assert saves(admin, webhook_url="https://example.com/b").status == 303
+    assert "keep the one that is saved" in text(admin.gets("/settings"), "webhook-token-hint")
+    assert saves(admin, webhook_url="").status == 303
+    assert "keep the one" not in text(admin.gets("/settings"), "webhook-token-hint")
+    refused = admin.posts("/settings/review", changed(admin, webhook_url="https://example.com/c"))
+    assert "is needed" in text(refused, "webhook-token-hint")
+    assert TOKEN not in console.log()
+
+
+def test_a_viewer_reads_the_settings_and_cannot_type(console: Server) -> None:
+    page = sign_in(console, VIEWER_TOKEN).gets("/settings")
+    assert page.body.count("<fieldset") == page.body.count("disabled>")
+    assert element(page.body, "review") is None
+
+
+def test_an_operator_saves_in_a_browser(console: Server, new_window: NewWindow) -> None:
+    page = open_console(new_window(), console, path="/settings")
+    page.fill("#online-web-instances", "3")
+    page.press("#online-web-instances", "Enter")
+    expect(page.locator("#changes")).to_contain_text("Online Web Instances")
+    page.click("#edit")
+    expect(page.locator("#online-web-instances")).to_have_value("3")
+    page.fill("#failures-per-account", "19")
+    page.click("#review")
+    expect(page.locator("[data-setting]")).to_have_count(2)
+    page.click("#save")
+    expect(page.locator("#done")).to_contain_text("Saved")
+    expect(page.locator("#online-web-instances")).to_have_value("3")

@@ -1,0 +1,143 @@
+"""The page of one account: its instances, its block, its UserSigs, its audit, and what an operator does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from babel.dates import LOCALTZ
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from tim.admin import Admin
+from tim.errors import BadParameter
+from tim.rules import check_user_id
+from tim.web.console.session import actor
+from tim.web.context import service
+from tim.web.responses import go
+
+blueprint = Blueprint("console_accounts", __name__, url_prefix="/console")
+
+UNTIL: Final = "until"
+"""The duration of a block that ends at a time of its own."""
+FOREVER: Final = "forever"
+DURATIONS: Final = ("3600", "86400", "604800", "2592000", FOREVER, UNTIL)
+"""Durations of a block to choose from, in seconds."""
+TYPED: Final = ("words", "reason", "duration", UNTIL)
+"""Fields of the page that a refusal keeps."""
+
+
+@blueprint.get("/accounts")
+def page() -> BaseResponse:
+    """The form that opens an account. An account whose UserID cannot stand in a path has its page here."""
+    if "userID" not in request.args:
+        return make_response(render_template("console/accounts.html", user_id=""))
+    user = request.args["userID"].strip()
+    try:
+        check_user_id(user)
+    except BadParameter as error:
+        return make_response(render_template("console/accounts.html", user_id=user, error=error), 400)
+    return go(address(user)) if _fits_a_path(user) else _account(user)
+
+
+@blueprint.get("/accounts/<path:user>")
+def account(user: str) -> Response:
+    try:
+        return _account(check_user_id(user))
+    except BadParameter as error:
+        return make_response(render_template("console/accounts.html", user_id=user, error=error), 400)
+
+
+@blueprint.get("/account-status")
+def status() -> Response:
+    """The live part of the page."""
+    try:
+        user = check_user_id(request.args.get("userID", ""))
+    except BadParameter as error:
+        return Response(f"{error.message}\n", 400, mimetype="text/plain")
+    return make_response(render_template("console/_account.html", **_values(user)))
+
+
+@blueprint.post("/accounts/kick")
+def kick() -> BaseResponse:
+    """Ends one instance of the account, or all."""
+    return _act("kicked", lambda admin, user: admin.end(user, _form("instance") or None, _form("words")))
+
+
+@blueprint.post("/accounts/revoke")
+def revoke() -> BaseResponse:
+    return _act("revoked", lambda admin, user: admin.revoke(user))
+
+
+@blueprint.post("/accounts/block")
+def block() -> BaseResponse:
+    return _act("blocked", lambda admin, user: admin.block(user, _until(), _form("reason")))
+
+
+@blueprint.post("/accounts/unblock")
+def unblock() -> BaseResponse:
+    return _act("unblocked", lambda admin, user: admin.unblock(user))
+
+
+def address(user: str) -> str:
+    """The address of the page of an account."""
+    if _fits_a_path(user):
+        return url_for("console_accounts.account", user=user)
+    return url_for("console_accounts.page", userID=user)
+
+
+def _fits_a_path(user: str) -> bool:
+    """Whether browsers and servers leave the UserID alone in a path; they resolve dots and join slashes."""
+    return not any(part in ("", ".", "..") for part in user.split("/"))
+
+
+def _act(done: str, act: Callable[[Admin, str], object]) -> BaseResponse:
+    """Does something to the account, and shows its page; a refusal keeps what was typed."""
+    user = request.form.get("userID", "")
+    try:
+        user = check_user_id(user)
+        act(service().backend.admin(actor()), user)
+    except BadParameter as error:
+        if error.name == "userID":
+            return make_response(render_template("console/accounts.html", user_id=user, error=error), 400)
+        return _account(user, error)
+    return go(f"{address(user)}{'&' if '?' in address(user) else '?'}done={done}")
+
+
+def _account(user: str, error: BadParameter | None = None) -> Response:
+    typed = {name: _form(name) for name in TYPED}
+    html = render_template("console/account.html", error=error, typed=typed, **_values(user))
+    return make_response(html, 200 if error is None else 400)
+
+
+def _values(user: str) -> dict[str, Any]:
+    backend = service().backend
+    admin = backend.admin(actor())
+    return {
+        "account": admin.account(user),
+        "instances": admin.instances(user),
+        "seats": backend.limits().online_web_instances,
+    }
+
+
+def _form(name: str) -> str:
+    return request.form.get(name, "").strip()
+
+
+def _until() -> float | None:
+    """When the block of the form ends, in unix seconds; None for no end.
+
+    Raises:
+        BadParameter: the form says nothing that is a time.
+    """
+    duration = _form("duration")
+    if duration not in DURATIONS:
+        raise BadParameter("duration", "choose how long the block lasts")
+    if duration != UNTIL:
+        return None if duration == FOREVER else service().backend.clock() + int(duration)
+    try:
+        # As the field shows it: in the time zone of the server.
+        return datetime.fromisoformat(_form(UNTIL)).replace(tzinfo=LOCALTZ).timestamp()
+    except (ValueError, OverflowError):
+        raise BadParameter(UNTIL, "the end of the block must be a date and a time, such as 2030-12-31T23:59") from None

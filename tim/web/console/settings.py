@@ -1,0 +1,138 @@
+"""The settings of the app: what they are, what a change would do, and saving it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from tim.errors import SettingError, SettingsChanged
+from tim.model import AppSettings, Limits
+from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
+from tim.web.console.session import actor
+from tim.web.context import service
+from tim.web.responses import go
+
+blueprint = Blueprint("console_settings", __name__, url_prefix="/console")
+
+FIELDS: Final = (
+    "online-web-instances",
+    "policy",
+    "failures-per-account",
+    "failures-per-address",
+    "webhook-url",
+    "webhook-token",
+)
+"""Names of the form's fields; those of `AppSettings` and `Limits` with dashes."""
+
+
+@blueprint.get("/settings")
+def page() -> Response:
+    settings = service().backend.settings.refresh()
+    return _form(_shown(settings), settings)
+
+
+@blueprint.post("/settings/review")
+def review() -> Response:
+    """Shows what the typed settings would change; nothing is saved."""
+    current, typed = service().backend.settings.refresh(), _typed()
+    try:
+        wanted = check_settings(_wanted(typed, current))
+    except SettingError as error:
+        return _form(typed, current, error)
+    return make_response(
+        render_template(
+            "console/settings_review.html",
+            typed=typed,
+            version=request.form.get("version", ""),
+            changes=_changes(current, wanted),
+            current=current,
+        )
+    )
+
+
+@blueprint.post("/settings")
+def save() -> BaseResponse:
+    """Saves the typed settings, or goes back to the form with them."""
+    settings, typed = service().backend.settings, _typed()
+    current = settings.refresh()
+    if request.form.get("do") == "edit":
+        return _form(typed, current)
+    try:
+        settings.save(replace(_wanted(typed, current), version=_version()), actor())
+    except SettingError as error:
+        return _form(typed, current, error)
+    except SettingsChanged as changed:
+        return _form(typed, changed.current, conflict=True)
+    return go(url_for("console_settings.page", done="saved"))
+
+
+def _typed() -> dict[str, str]:
+    return {name: request.form.get(name, "").strip() for name in FIELDS}
+
+
+def _version() -> int:
+    """The version on which the form is based; one that nothing has, where the form says none."""
+    text = request.form.get("version", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else -1
+
+
+def _shown(settings: AppSettings) -> dict[str, str]:
+    """The settings as the form shows them. The token is a secret, so it is never shown."""
+    return {
+        **{name: str(getattr(settings.limits, name.replace("-", "_"))) for name in FIELDS if _is_limit(name)},
+        "policy": settings.policy,
+        "webhook-url": settings.webhook_url,
+        "webhook-token": "",
+    }
+
+
+def _wanted(typed: dict[str, str], current: AppSettings) -> AppSettings:
+    """The typed settings. The webhook keeps its token where none is typed, and has none without an address."""
+    numbers = {name.replace("-", "_"): _number(text) for name, text in typed.items() if _is_limit(name)}
+    token = typed["webhook-token"] or current.webhook_token
+    return AppSettings(
+        limits=Limits(**numbers),
+        policy=typed["policy"],
+        webhook_url=typed["webhook-url"],
+        webhook_token=token if typed["webhook-url"] else "",
+        version=current.version,
+    )
+
+
+def _is_limit(name: str) -> bool:
+    return name.replace("-", "_") in Limits.__slots__
+
+
+def _number(text: str) -> int:
+    """The typed number; 0, which no limit may be, for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+def _changes(before: AppSettings, after: AppSettings) -> list[tuple[str, str, str]]:
+    """The name, the old and the new value of each setting that differs; without the values of a token."""
+    old, new = _shown(before), _shown(after)
+    found = [(name, old[name], new[name]) for name in FIELDS if old[name] != new[name]]
+    if before.webhook_token != after.webhook_token:
+        found.append(("webhook-token", "", ""))
+    return found
+
+
+def _form(
+    typed: dict[str, str], current: AppSettings, error: SettingError | None = None, *, conflict: bool = False
+) -> Response:
+    """The form with these values, based on the current settings."""
+    values: dict[str, Any] = {
+        "typed": typed,
+        "current": current,
+        "saved": _shown(current),
+        "conflict": conflict,
+        "errors": {} if error is None else {error.name.replace("_", "-"): {"message": str(error).partition(": ")[2]}},
+        "policies": POLICIES,
+        "most": {"online-web-instances": MAX_INSTANCES},
+        "most_failures": MOST_FAILURES,
+    }
+    status = 409 if conflict else 200 if error is None else 400
+    return make_response(render_template("console/settings.html", **values), status)
