@@ -17,8 +17,9 @@ LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
     {"tim.errors", "tim.log", "tim.state_change", "tim.audit"},
-    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file", "tim.receiver"},
+    {"tim.receiver"},
     {"tim.post"},
+    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file"},
     {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.

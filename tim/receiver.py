@@ -77,8 +77,10 @@ def receiver_at(url: str, token: str, *, local: bool = False) -> Receiver:
         raise SettingError("webhook_url", "must begin with https:// or http:// and name a host")
     if "@" in parts.netloc or "#" in url:
         raise SettingError("webhook_url", "must have neither a user nor a # in it")
+    if not token:
+        raise SettingError("webhook_token", "is needed with a webhook address, as it signs what is sent there")
     if not PRINTABLE.fullmatch(token):
-        raise SettingError("webhook_token", "must be ASCII without blanks, and not empty: it signs each request")
+        raise SettingError("webhook_token", "must be ASCII without blanks")
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     found = Receiver(secure, host, port or (443 if secure else 80), target, token, local)

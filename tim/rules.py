@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Final
-from urllib.parse import urlsplit
 
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import BadParameter, MessageTooLong, SettingError
 from tim.model import AppSettings, Instance, Limits, Message
+from tim.receiver import receiver_at
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
@@ -216,18 +216,6 @@ def check_settings(settings: AppSettings) -> AppSettings:
         text = getattr(settings, name)
         if not (isinstance(text, str) and re.fullmatch(rf"[!-~]{{0,{MAX_WEBHOOK}}}", text)):
             raise SettingError(name, f"must be at most {MAX_WEBHOOK} ASCII characters without blanks")
-    if settings.webhook_url and not _is_http(settings.webhook_url):
-        raise SettingError("webhook_url", "must be an address such as https://example.com/hook, without user or #")
-    if settings.webhook_url and not settings.webhook_token:
-        raise SettingError("webhook_token", "is needed with a webhook address, as it signs what is sent there")
+    if settings.webhook_url:
+        receiver_at(settings.webhook_url, settings.webhook_token, local=True)
     return settings
-
-
-def _is_http(url: str) -> bool:
-    """Whether `url` is an http address of a host, without credentials or a fragment."""
-    try:
-        parts = urlsplit(url)
-        valid_port = parts.port != 0
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and valid_port and not {"@", "#"} & set(url)

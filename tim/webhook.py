@@ -74,6 +74,11 @@ class Webhook:
             receiver = replace(found, local=self._local)
         self.configure(receiver)
 
+    def check(self, settings: AppSettings) -> None:
+        """Raise SettingError if these settings name a receiver to which nothing may be sent."""
+        if settings.webhook_url:
+            receiver_at(settings.webhook_url, settings.webhook_token, local=self._local)
+
     def configure(self, receiver: Receiver | None) -> None:
         """Send events to this receiver from now on; None sends and queues none. Raises StoreUnavailable."""
         poster = None if receiver is None else (receiver, Poster(receiver, self._timing.webhook_timeout))

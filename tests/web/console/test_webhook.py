@@ -81,3 +81,42 @@ def test_the_token_is_on_no_page(hooked: Server) -> None:
     operator = sign_in(hooked)
     assert all(TOKEN not in operator.gets(path).body for path in ("/webhook", "/webhook/live"))
     assert TOKEN not in Path(hooked.log_file).read_text()
+
+
+SETTINGS = {
+    "online-web-instances": "1",
+    "policy": "evict",
+    "failures-per-account": "20",
+    "failures-per-address": "100",
+}
+
+
+def test_a_receiver_that_is_saved_gets_the_next_login(hooked: Server, receiver: AReceiver) -> None:
+    operator = sign_in(hooked)
+    assert "TIM_WEBHOOK_URL holds" in operator.gets("/settings").body
+    with running_receiver() as other:
+        form = SETTINGS | {"webhook-url": other.url, "webhook-token": "another-token", "version": "0"}
+        assert operator.posts("/settings", form).status == 303
+        log_in(hooked, "carol-hook")
+        until(lambda: other.calls("carol-hook"), "it gets nothing")
+        assert other.calls("carol-hook")[0].is_signed("another-token")
+        assert not receiver.calls("carol-hook")
+        page = operator.gets("/webhook").body
+        assert shown(page, "receiver") == f"http://127.0.0.1:{other.port}"
+    # Without a saved address the one of the start holds again.
+    assert operator.posts("/settings", SETTINGS | {"webhook-url": "", "version": "1"}).status == 303
+    log_in(hooked, "dave-hook")
+    until(lambda: receiver.calls("dave-hook"), "it gets nothing")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://localhost/", "http://169.254.169.254/"])
+def test_an_address_of_this_machine_is_refused_when_it_is_reviewed_and_when_it_is_saved(
+    server: Server, url: str
+) -> None:
+    form = SETTINGS | {"webhook-url": url, "webhook-token": "a-token", "version": "0"}
+    for path in ("/settings/review", "/settings"):
+        answer = sign_in(server).posts(path, form)
+        assert answer.status == 400
+        assert "TIM_WEBHOOK_ALLOW_LOCAL" in answer.body
+        typed = element(answer.body, "webhook-url")
+        assert typed and typed.attributes["value"] == url, "what was typed is kept"

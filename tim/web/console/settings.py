@@ -90,16 +90,22 @@ def _shown(settings: AppSettings) -> dict[str, str]:
 
 
 def _wanted(typed: dict[str, str], current: AppSettings) -> AppSettings:
-    """The typed settings. The webhook keeps its token where none is typed, and has none without an address."""
+    """The typed settings. The webhook keeps its token where none is typed, and has none without an address.
+
+    Raises:
+        SettingError: the webhook cannot be used.
+    """
     numbers = {name.replace("-", "_"): _number(text) for name, text in typed.items() if _is_limit(name)}
     token = typed["webhook-token"] or current.webhook_token
-    return AppSettings(
+    wanted = AppSettings(
         limits=Limits(**numbers),
         policy=typed["policy"],
         webhook_url=typed["webhook-url"],
         webhook_token=token if typed["webhook-url"] else "",
         version=current.version,
     )
+    service().backend.webhook.check(wanted)
+    return wanted
 
 
 def _is_limit(name: str) -> bool:
@@ -129,6 +135,7 @@ def _form(
         "current": current,
         "saved": _shown(current),
         "conflict": conflict,
+        "receiver": service().backend.webhook.receiver,
         "errors": {} if error is None else {error.name.replace("_", "-"): {"message": str(error).partition(": ")[2]}},
         "policies": POLICIES,
         "most": {"online-web-instances": MAX_INSTANCES},
