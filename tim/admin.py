@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection
 
+from tim.audit import AuditFilter, AuditPage
 from tim.ends import TYPES, Gone
 from tim.errors import AccountBlocked, BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
 from tim.model import Account, Instance, Message
@@ -85,6 +86,14 @@ class Admin:
             BadParameter, StoreUnavailable.
         """
         return self._store.account(self._app, check_user_id(user_id, "UserID"))
+
+    def audit(self, where: AuditFilter, before: str = "", limit: int = 50) -> AuditPage:
+        """Return at most `limit` entries that match, newest first, from before the entry with the id `before`.
+
+        Raises:
+            StoreUnavailable.
+        """
+        return self._store.audit(self._app, where, before, limit)
 
     def block(self, user_id: str, until: float | None, words: str) -> list[Instance]:
         """End every instance of the account, and refuse its logins until `until`, in unix seconds; None for no end.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from urllib.parse import urlsplit
 
 from tim.errors import SettingsChanged
 from tim.model import AppSettings, Limits
@@ -76,8 +77,10 @@ class SavedSettings:
             SettingsChanged: others were saved meanwhile; it carries them.
             StoreUnavailable.
         """
+        before = self._settings if self._settings.version == settings.version else self.refresh()
+        words = summary(before, check_settings(settings))
         try:
-            self._store.save_settings(self._app, check_settings(settings), actor)
+            self._store.save_settings(self._app, settings, actor, words)
         except SettingsChanged:
             raise SettingsChanged(self.refresh()) from None
         return self.refresh()
@@ -94,3 +97,34 @@ class SavedSettings:
                 return self.save(replace(make(newest), version=newest.version), actor)
             except SettingsChanged as error:
                 newest = error.current
+
+
+def differences(before: AppSettings, after: AppSettings) -> list[tuple[str, str, str]]:
+    """Return the name, the old and the new value of each setting that differs; without the values of a token."""
+    old, new = _values(before), _values(after)
+    found = [(name, old[name], new[name]) for name in old if old[name] != new[name]]
+    return [(name, "", "") if name == "webhook-token" else (name, was, now) for name, was, now in found]
+
+
+def summary(before: AppSettings, after: AppSettings) -> str:
+    """Return what differs in one line, for the audit: of an address its host alone, as the rest may be a secret."""
+    words = {"webhook-token": "another webhook-token"}
+    found = differences(before, after)
+    words |= {name: f"{name} {was} → {now}" for name, was, now in found if name not in ("webhook-token", "webhook-url")}
+    words |= {name: f"{name} {_host(was)} → {_host(now)}" for name, was, now in found if name == "webhook-url"}
+    return ", ".join(words[name] for name, _, _ in found) or "nothing"
+
+
+def _values(settings: AppSettings) -> dict[str, str]:
+    """What operators set, as text, by the names that `flask tim limits` and the console have for it."""
+    values = {
+        **asdict(settings.limits),
+        "policy": settings.policy,
+        "webhook_url": settings.webhook_url,
+        "webhook_token": settings.webhook_token,
+    }
+    return {name.replace("_", "-"): str(value) for name, value in values.items()}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc or "none"

@@ -12,6 +12,7 @@ from tests.support.actors import APP, Clock
 from tests.support.inside import store_of
 from tim import Backend
 from tim.app_settings import SavedSettings
+from tim.audit import SETTINGS, AuditFilter, Entry
 from tim.errors import SettingError, SettingsChanged
 from tim.model import AppSettings, Limits
 from tim.store.base import Store
@@ -29,6 +30,28 @@ def test_what_was_saved_is_read_with_its_version_time_and_actor(store: Store, cl
     clock.advance(5)
     store.save_settings(APP, AppSettings(version=1, saved_at=7, saved_by="somebody"), "REST administrator")
     assert store.settings(APP) == AppSettings(version=2, saved_at=clock(), saved_by="REST administrator")
+
+
+def test_each_save_is_in_the_audit_and_a_refused_one_is_not(store: Store, clock: Clock) -> None:
+    store.save_settings(APP, WANTED, "console admin", "policy a → b")
+    with pytest.raises(SettingsChanged):
+        store.save_settings(APP, WANTED, "API", "policy b → c")
+    (entry,) = store.audit(APP, AuditFilter()).entries
+    assert entry == Entry(entry.id, clock(), SETTINGS, words="policy a → b", actor="console admin")
+    assert store.counters(APP) == {"settings:": 1}
+
+
+def test_what_a_save_changes_is_in_words_without_secrets(make_backend: Callable[..., Backend]) -> None:
+    backend = make_backend(limit=2)
+    saved = backend.settings.save(
+        AppSettings(Limits(3), webhook_url="https://a.example/hook?key=s3cret", webhook_token="t0ken"), "API"
+    )
+    backend.settings.save(replace(saved, webhook_url="", webhook_token=""), "API")
+    words = [entry.words for entry in backend.admin().audit(AuditFilter()).entries]
+    assert words == [
+        "webhook-url a.example → none, another webhook-token",
+        "online-web-instances 2 → 3, webhook-url none → a.example, another webhook-token",
+    ]
 
 
 def test_each_app_has_its_own(store: Store) -> None:

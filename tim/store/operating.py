@@ -108,13 +108,14 @@ class Settings(Protocol):
     def settings(self, app: int) -> AppSettings | None:
         """The settings that were saved last; None where none were."""
 
-    def save_settings(self, app: int, new: AppSettings, actor: str) -> None:
+    def save_settings(self, app: int, new: AppSettings, actor: str, words: str = "") -> None:
         """Save the settings for every node, under the version that follows `new.version`.
 
         Args:
             new: `version` is that of the settings on which it is based, 0 where none were saved. `saved_at` and
                 `saved_by` of it are not used.
             actor: what saves them.
+            words: what changes, for the audit.
 
         Raises:
             SettingsChanged: the saved settings have another version than `new`; it carries them.

@@ -18,7 +18,7 @@ from tests.support.administrator import Administrator
 from tests.support.console import Operator, open_console, sign_in
 from tests.support.sdk_script import Script
 from tests.support.server import ADMINISTRATOR, VIEWER_TOKEN, Server
-from tests.support.wire import Answer, element, log_in, post_login
+from tests.support.wire import Answer, element, log_in, login_page_of, post_login
 from tests.web.conftest import MakePerson, NewWindow
 
 STRANGE = (
@@ -123,6 +123,27 @@ def test_an_operator_kicks_one_instance_and_then_all(
     assert listed(done(admin, "kick", alice)) == []
     assert [stream.is_closed() for stream in streams] == [4004] * 3
     assert log_in(roomy, alice).instance, "a kick revokes no UserSig"
+
+
+def test_the_page_has_the_audit_of_the_account_newest_first(
+    admin: Operator, roomy: Server, account: Callable[[str], str]
+) -> None:
+    alice = account("alice")
+    log_in(roomy, alice)
+    done(admin, "kick", alice, words="by mistake")
+    done(admin, "block", alice, duration="3600", reason="spam")
+    done(admin, "unblock", alice)
+    done(admin, "revoke", alice)
+    page = page_of(admin, alice)
+    assert re.findall(r'data-kind="([^"]+)"', page.body) == ["revoked", "unblocked", "blocked", "kicked", "login"]
+    assert page.body.count("<td>console admin</td>") == 4
+    assert "by mistake" in page.body
+
+
+def test_the_user_reads_the_reason_of_a_kick(admin: Operator, roomy: Server, account: Callable[[str], str]) -> None:
+    tab = log_in(roomy, account("alice"))
+    done(admin, "kick", tab.user_id, words="by mistake <3")
+    assert "by mistake &lt;3" in login_page_of(tab)
 
 
 def test_a_kick_ends_no_instance_of_another_account(

@@ -72,6 +72,7 @@ def test_a_change_is_reviewed_before_it_is_saved_and_holds_for_the_next_login(co
     page = admin.gets("/settings?done=saved")
     assert shown(admin, "online-web-instances") == "4"
     assert "saved by console admin" in text(page, "saved-by")
+    assert f"online-web-instances {before} → 4" in page.body
     assert "1 of 4" in log_in(console, "alice").gets().body
 
 

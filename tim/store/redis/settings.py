@@ -23,7 +23,7 @@ class Settings:
         saved = self._connection.command(0, "HGETALL", key(0, "settings", app))
         return settings_of(saved) if saved else None
 
-    def save(self, app: int, settings: AppSettings, actor: str) -> None:
+    def save(self, app: int, settings: AppSettings, actor: str, words: str = "") -> None:
         fields = {
             **asdict(settings.limits),
             "policy": settings.policy,
@@ -32,4 +32,4 @@ class Settings:
             "saved_by": actor,
         }
         flat = (word for pair in fields.items() for word in pair)
-        self._scripts.call(0, "save_settings", app, secrets.token_hex(8), settings.version, *flat)
+        self._scripts.call(0, "save_settings", app, secrets.token_hex(8), settings.version, words, *flat)

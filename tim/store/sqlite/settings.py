@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from tim.audit import SETTINGS, Entry
 from tim.errors import SettingsChanged
 from tim.model import AppSettings, Limits
+from tim.store.sqlite import audit
 
 
 class Settings:
@@ -25,7 +27,7 @@ class Settings:
         with self._transaction():
             return self._saved(app)
 
-    def save(self, app: int, new: AppSettings, actor: str) -> None:
+    def save(self, app: int, new: AppSettings, actor: str, words: str = "") -> None:
         with self._transaction() as now:
             current = self._saved(app) or AppSettings()
             if current.version != new.version:
@@ -37,6 +39,7 @@ class Settings:
                 (app, limits.online_web_instances, limits.failures_per_account, limits.failures_per_address, new.policy,
                  new.webhook_url, new.webhook_token, new.version + 1, now, actor),
             )  # fmt: skip
+            audit.write(self._db, app, Entry("", now, SETTINGS, words=words, actor=actor), now)
 
     def _saved(self, app: int) -> AppSettings | None:
         row = self._db.execute("SELECT * FROM settings WHERE app = ?", (app,)).fetchone()

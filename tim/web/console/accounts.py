@@ -11,6 +11,7 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.admin import Admin
+from tim.audit import AuditFilter
 from tim.errors import BadParameter
 from tim.rules import check_user_id
 from tim.web.console.session import actor
@@ -24,6 +25,8 @@ UNTIL: Final = "until"
 FOREVER: Final = "forever"
 DURATIONS: Final = ("3600", "86400", "604800", "2592000", FOREVER, UNTIL)
 """Durations of a block to choose from, in seconds."""
+ENTRIES: Final = 30
+"""Entries of the account's audit that its page shows, the newest."""
 TYPED: Final = ("words", "reason", "duration", UNTIL)
 """Fields of the page that a refusal keeps."""
 
@@ -117,6 +120,7 @@ def _values(user: str) -> dict[str, Any]:
     return {
         "account": admin.account(user),
         "instances": admin.instances(user),
+        "entries": admin.audit(AuditFilter(user=user), limit=ENTRIES).entries,
         "seats": backend.limits().online_web_instances,
     }
 

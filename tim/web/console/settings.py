@@ -8,6 +8,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from tim.app_settings import differences
+from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
@@ -26,6 +28,8 @@ FIELDS: Final = (
     "webhook-token",
 )
 """Names of the form's fields; those of `AppSettings` and `Limits` with dashes."""
+
+SAVES: Final = AuditFilter(kinds=frozenset({SETTINGS}))
 
 
 @blueprint.get("/settings")
@@ -47,7 +51,7 @@ def review() -> Response:
             "console/settings_review.html",
             typed=typed,
             version=request.form.get("version", ""),
-            changes=_changes(current, wanted),
+            changes=differences(current, wanted),
             current=current,
         )
     )
@@ -117,15 +121,6 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
-def _changes(before: AppSettings, after: AppSettings) -> list[tuple[str, str, str]]:
-    """The name, the old and the new value of each setting that differs; without the values of a token."""
-    old, new = _shown(before), _shown(after)
-    found = [(name, old[name], new[name]) for name in FIELDS if old[name] != new[name]]
-    if before.webhook_token != after.webhook_token:
-        found.append(("webhook-token", "", ""))
-    return found
-
-
 def _form(
     typed: dict[str, str], current: AppSettings, error: SettingError | None = None, *, conflict: bool = False
 ) -> Response:
@@ -140,6 +135,7 @@ def _form(
         "policies": POLICIES,
         "most": {"online-web-instances": MAX_INSTANCES},
         "most_failures": MOST_FAILURES,
+        "entries": service().backend.admin().audit(SAVES, limit=20).entries,
     }
     status = 409 if conflict else 200 if error is None else 400
     return make_response(render_template("console/settings.html", **values), status)
