@@ -15,7 +15,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.server import Server
 from tests.support.site import Site
 from tests.support.wire import Door, ScriptTab, log_in
-from tests.web.conftest import NewWindow, chromium, new_window, playwright  # noqa: F401 - fixtures
+from tests.web.conftest import NewWindow, new_window, windows  # noqa: F401 - fixtures
 
 MakeGunicorn = Callable[..., Gunicorn]
 Opens = Callable[[Door, str | ScriptTab], LiveTab]

@@ -11,7 +11,7 @@ from tests.support.fleet import Fleet, running_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.team import Team
 from tests.tencent.conftest import account  # noqa: F401 - a fixture
-from tests.web.conftest import chromium, new_window, playwright  # noqa: F401 - fixtures
+from tests.web.conftest import new_window, windows  # noqa: F401 - fixtures
 from tim.store import open_store
 from tim.store.base import Store
 from tim.timing import DETACH_GRACE

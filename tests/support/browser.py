@@ -27,6 +27,8 @@ FLAGS: Final = [
     "--disable-sync",
     "--no-first-run",
 ]
+FRUGAL: Final = ["--process-per-site", "--disable-features=SpareRendererForSitePerProcess"]
+"""Flags for a browser whose processes no test stops: the pages of a site share one, and none is started in advance."""
 MILLISECONDS: Final = PATIENCE * 1000
 
 RECORDER: Final = """(() => {

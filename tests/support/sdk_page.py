@@ -118,12 +118,17 @@ class SDKPage:
 
     def heard(self, name: str = "") -> list[dict[str, Any]]:
         """The events of this name, or all."""
-        found: list[dict[str, Any]] = self.page.evaluate("heard")
-        return [event for event in found if not name or event["name"] == name]
+        found: list[dict[str, Any]] = self.page.evaluate("name => heard.filter(it => !name || it.name === name)", name)
+        return found
 
     def hears(self, name: str, times: int = 1, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait for the event; the `times`-th one."""
-        until(lambda: len(self.heard(name)) >= times, lambda: f"{self} waited for {name}: {self.names()}", patience)
+        number = "name => heard.filter(it => it.name === name).length"
+        until(
+            lambda: self.page.evaluate(number, name) >= times,
+            lambda: f"{self} waited for {name}: {self.names()}",
+            patience,
+        )
         return self.heard(name)[times - 1]
 
     def names(self) -> list[str]:
@@ -135,6 +140,13 @@ class SDKPage:
         self.hears(NOT_READY)
         assert len(self.heard(KICKED_OUT)) == 1
 
+    def told(self) -> int:
+        """The number of messages it has been told of."""
+        number: int = self.page.evaluate(
+            "name => heard.filter(it => it.name === name).flatMap(it => it.data).length", RECEIVED
+        )
+        return number
+
     def messages(self) -> list[dict[str, Any]]:
         return [message for event in self.heard(RECEIVED) for message in event["data"]]
 
@@ -143,7 +155,7 @@ class SDKPage:
 
     def reads(self, *texts: str) -> None:
         """Wait until it has been told of exactly these texts, in this order."""
-        until(lambda: len(self.texts()) >= len(texts), lambda: f"{self} reads {self.texts()}")
+        until(lambda: self.told() >= len(texts), lambda: f"{self} reads {self.texts()}")
         assert self.texts() == list(texts)
 
     def sent(self, command: str = "") -> list[Frame]:

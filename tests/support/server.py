@@ -43,7 +43,9 @@ def copy_of_the_tree(to: Path) -> Path:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without what could set up a server by accident."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIM_", "FLASK_", "WERKZEUG_"))}
+    # With PYTHONDONTWRITEBYTECODE each start would compile it all again.
+    foreign = ("TIM_", "FLASK_", "WERKZEUG_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {"PYTHONUNBUFFERED": "1"} | more
 
 

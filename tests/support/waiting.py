@@ -21,7 +21,7 @@ def until(what: Callable[[], object], why: str | Callable[[], str], patience: fl
         if time.monotonic() > deadline:
             raise AssertionError(why() if callable(why) else why)
         time.sleep(pause)
-        pause = min(2 * pause, 0.02)
+        pause = min(2 * pause, 0.05)
 
 
 def always(what: Callable[[], object], why: str | Callable[[], str], seconds: float) -> None:

@@ -14,14 +14,13 @@ from tests.support.sdk_site import NODE_MODULES, SDK, SDKS, Site
 from tests.support.server import Server
 from tests.web.conftest import (  # noqa: F401 - fixtures
     NewWindow,
-    chromium,
     make_proxy,
     make_server,
     new_window,
-    playwright,
     roomy,
     server,
     shared_server,
+    windows,
 )
 
 OpenPage = Callable[..., SDKPage]

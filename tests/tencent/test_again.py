@@ -15,8 +15,10 @@ AGAIN = """async ([userID, userSig]) => {
 }"""
 
 
-def test_a_page_that_logs_in_again_at_once_becomes_ready(sdk: SDK, open_page: OpenPage, account: Account) -> None:
-    for _ in range(3):
+def test_a_page_that_logs_in_again_at_once_becomes_ready(
+    sdk: SDK, open_page: OpenPage, account: Account, rounds: int
+) -> None:
+    for _ in range(rounds):
         page, alice = open_page(sdk), account("alice")
         page.page.evaluate(AGAIN, [alice, page.server.user_sig(alice)])
         until(lambda page=page, alice=alice: page.sends(alice, "ready")["code"] == 0, "it is never ready")  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from tests.support.administrator import Administrator
 from tests.support.browser import Person
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import KICKED_OUT
+from tests.support.sdk_script import Script
 from tests.support.sdk_site import SDK, SDKS
 from tests.support.server import Server
 from tests.tencent.conftest import Account, OpenPage
@@ -57,14 +57,17 @@ def test_a_tab_of_ours_signs_a_page_of_the_sdk_out(
 
 
 def test_a_usersig_that_runs_out_is_told_within_seconds(
-    sdk: SDK, open_page: OpenPage, account: Account, admin: Administrator
+    open_page: OpenPage, account: Account, admin: Administrator
 ) -> None:
-    page, alice = open_page(sdk), account("alice")
-    page.logs_in(alice, expire=4)
-    page.is_kicked_out("userSigExpired", patience=4 + 12)
-    assert page.sends(alice, "too late")["code"] == 3004
-    assert admin.seats(alice) == []
-    page.logs_in(alice)
+    # Both SDKs at the same time: each finds out with its next ping.
+    pages = [open_page(sdk) for sdk in SDKS]
+    for page in pages:
+        page.logs_in(account("alice"), expire=4)
+    for page in pages:
+        page.is_kicked_out("userSigExpired", patience=4 + 12)
+        assert page.sends(page.user_id, "too late")["code"] == 3004
+        assert admin.seats(page.user_id) == []
+        page.logs_in(page.user_id)
 
 
 def test_an_administrators_kick_is_told_and_revokes_the_usersigs_made_before(
@@ -87,23 +90,26 @@ def test_an_administrators_kick_is_told_and_revokes_the_usersigs_made_before(
 
 
 def test_a_page_that_was_kicked_while_its_line_was_cut_hears_why(
-    sdk: SDK, open_page: OpenPage, server: Server, make_proxy: MakeProxy, admin: Administrator
+    open_page: OpenPage, account: Account, server: Server, make_proxy: MakeProxy, admin: Administrator
 ) -> None:
-    lines = [make_proxy(server) for _ in range(3)]
-    evicted, kicked, expired = (open_page(sdk, through=line) for line in lines)
-    alice, bob, carol = (f"{name}-{secrets.token_hex(4)}" for name in ("alice", "bob", "carol"))
-    evicted.logs_in(alice)
-    kicked.logs_in(bob)
-    expired.logs_in(carol, expire=3)
-    for line in lines:
-        line.cuts()
-    open_page(sdk).logs_in(alice)
-    admin.kicks(bob)
+    line = make_proxy(server)
+    # Both SDKs at the same time: each comes back with its next hello.
+    evicted, kicked, expired = ([open_page(sdk, through=line) for sdk in SDKS] for _ in range(3))
+    for page in (*evicted, *kicked):
+        page.logs_in(account("alice"))
+    for page in expired:
+        page.logs_in(account("carol"), expire=3)
+    line.cuts()
+    newer = [Script(server) for _ in evicted]
+    for script, page in zip(newer, evicted, strict=True):
+        script.logs_in(page.user_id)
+    for page in kicked:
+        admin.kicks(page.user_id)
     time.sleep(3)
-    assert evicted.heard(KICKED_OUT) == kicked.heard(KICKED_OUT) == expired.heard(KICKED_OUT) == []
-    for line in lines:
-        line.passes()
-    evicted.is_kicked_out("multipleAccount", patience=30)
-    kicked.is_kicked_out("REST_API_Kick", patience=30)
-    expired.is_kicked_out("userSigExpired", patience=30)
-    assert admin.seats(alice) == ["Online"], "the page that evicted it was to stay"
+    assert [page.heard(KICKED_OUT) for page in (*evicted, *kicked, *expired)] == [[]] * 6
+    line.passes()
+    for pages, why in ((evicted, "multipleAccount"), (kicked, "REST_API_Kick"), (expired, "userSigExpired")):
+        for page in pages:
+            page.is_kicked_out(why, patience=30)
+    for page in evicted:
+        assert admin.seats(page.user_id) == ["Online"], "who evicted it was to stay"

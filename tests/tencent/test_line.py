@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.support.administrator import Administrator
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import NET_STATE, NOT_READY, SDKPage
-from tests.support.sdk_site import SDK
+from tests.support.sdk_site import SDK, SDKS
 from tests.support.server import Server
 from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
@@ -47,55 +46,63 @@ def test_a_page_whose_line_was_cut_comes_back_and_keeps_its_seat(
 
 
 def test_what_a_dead_line_swallowed_is_told_once_after_it(
-    sdk: SDK, open_page: OpenPage, account: Account, server: Server, make_proxy: MakeProxy
+    open_page: OpenPage, account: Account, server: Server, make_proxy: MakeProxy
 ) -> None:
-    line, alice = make_proxy(server), account("alice")
-    page, other = open_page(sdk, through=line), open_page(sdk)
-    page.logs_in(alice)
-    other.logs_in(account("bob"))
-    other.sends(alice, "before")
-    page.reads("before")
-    before = logins(page)
-    line.swallows()
-    other.sends(alice, "into the hole 1")
-    other.sends(alice, "into the hole 2")
-    page.starts_to_send(other.user_id, "out of the hole")
-    # The SDK finds out by a ping that is not answered, after 14 seconds; it then asks for a new line.
-    page.hears(NET_STATE, patience=25)
-    line.passes()
-    comes_back(page, before)
-    page.reads("before", "into the hole 1", "into the hole 2")
-    assert other.sends(alice, "after")["code"] == 0
-    page.reads("before", "into the hole 1", "into the hole 2", "after")
-    until(lambda: page.late() is not None, "the message sent into the hole neither arrives nor fails")
-    late = page.late()
-    assert late is not None
-    assert other.texts() == (["out of the hole"] if late["code"] == 0 else [])
-    assert Administrator(server).seats(alice) == ["Online"]
+    # Both SDKs at the same time: each finds out by a ping that is not answered, after 14 seconds.
+    lines = [make_proxy(server) for _ in SDKS]
+    pages = [open_page(sdk, through=line) for sdk, line in zip(SDKS, lines, strict=True)]
+    friends = [open_page(sdk) for sdk in SDKS]
+    for page, friend in zip(pages, friends, strict=True):
+        page.logs_in(account("alice"))
+        friend.logs_in(account("bob"))
+        friend.sends(page.user_id, "before")
+        page.reads("before")
+    before = [logins(page) for page in pages]
+    for page, friend, line in zip(pages, friends, lines, strict=True):
+        line.swallows()
+        friend.sends(page.user_id, "into the hole 1")
+        friend.sends(page.user_id, "into the hole 2")
+        page.starts_to_send(friend.user_id, "out of the hole")
+    for page, line in zip(pages, lines, strict=True):
+        page.hears(NET_STATE, patience=25)
+        line.passes()  # it asks for a new one
+    for page, friend, count in zip(pages, friends, before, strict=True):
+        comes_back(page, count)
+        page.reads("before", "into the hole 1", "into the hole 2")
+        assert friend.sends(page.user_id, "after")["code"] == 0
+        page.reads("before", "into the hole 1", "into the hole 2", "after")
+        until(lambda page=page: page.late(), "the message sent into the hole neither arrives nor fails")  # type: ignore[misc]
+        late = page.late()
+        assert late is not None
+        assert friend.texts() == (["out of the hole"] if late["code"] == 0 else [])
+        assert Administrator(server).seats(page.user_id) == ["Online"]
 
 
 def test_a_restart_of_the_server_keeps_the_session(
-    sdk: SDK, open_page: OpenPage, account: Account, make_server: MakeServer
+    open_page: OpenPage, account: Account, make_server: MakeServer
 ) -> None:
-    server, alice = make_server(), account("alice")
-    page = open_page(sdk, on=server)
-    page.logs_in(alice)
-    before = logins(page)
+    server = make_server()
+    pages = [open_page(sdk, on=server) for sdk in SDKS]
+    for page in pages:
+        page.logs_in(account("alice"))
+    before = [logins(page) for page in pages]
     server.kill()
     server.start()
-    comes_back(page, before)
-    assert Administrator(server).seats(alice) == ["Online"]
-    assert page.sends(alice, "still me")["code"] == 0
-    assert page.heard(NOT_READY) == []
-    assert page.heard("kickedOut") == []
+    for page, count in zip(pages, before, strict=True):
+        comes_back(page, count)
+        assert Administrator(server).seats(page.user_id) == ["Online"]
+        assert page.sends(page.user_id, "still me")["code"] == 0
+        assert page.heard(NOT_READY) == []
+        assert page.heard("kickedOut") == []
 
 
 def test_a_page_that_waits_long_for_its_user_comes_back_by_itself_and_logs_in(
-    sdk: SDK, open_page: OpenPage, account: Account, make_server: MakeServer, tmp_path: Path
+    open_page: OpenPage, account: Account, make_server: MakeServer
 ) -> None:
     server = make_server(timing=Timing(lobby=2))
-    page = open_page(sdk, on=server)
-    until(lambda: page.page.evaluate("1") and len(page.sockets) >= 3, "it does not come back", 40)
-    page.logs_in(account("alice"))
-    assert page.sends(page.user_id, "to myself")["code"] == 0
+    pages = [open_page(sdk, on=server) for sdk in SDKS]
+    for page in pages:
+        until(lambda page=page: page.page.evaluate("1") and len(page.sockets) >= 3, "it does not come back", 40)  # type: ignore[misc]
+        page.logs_in(account("alice"))
+        assert page.sends(page.user_id, "to myself")["code"] == 0
     server.has_no_traceback()

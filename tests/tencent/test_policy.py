@@ -47,7 +47,7 @@ def is_cut_off(page: SDKPage, line: Proxy, seconds: float) -> None:
 def test_without_a_policy_the_old_sdk_posts_statistics_while_it_is_cut_off(
     site: Site, server: Server, new_window: NewWindow, account: Account, make_proxy: Callable[[Server], Proxy]
 ) -> None:
-    window, line = new_window(), make_proxy(server)
+    window, line = new_window(own=True), make_proxy(server)
     abroad = requests_abroad(window)
     page = SDKPage(window, site, OLD, server, line.port)
     page.logs_in(account("alice"))
@@ -62,7 +62,7 @@ def test_the_policy_stops_them_and_nothing_else(
     line = make_proxy(server)
     # The page of these tests has its script in it, hence the 'unsafe-inline'; an application need not have it.
     policy = POLICY.replace(":5000", f":{line.port}") + "; script-src 'self' 'unsafe-inline'"
-    guarded, window = Site(policy), new_window()
+    guarded, window = Site(policy), new_window(own=True)
     window.add_init_script(NOTE_VIOLATIONS)
     abroad = requests_abroad(window)
     page = SDKPage(window, guarded, sdk, server, line.port)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from tests.support.administrator import Administrator
 from tests.support.sdk_page import NOT_READY, READY, SDKPage
+from tests.support.sdk_script import Script
 from tests.support.sdk_site import SDKS
 from tests.support.server import Server
 from tests.tencent.conftest import Account, OpenPage
 
-WATCHED = 25
+WATCHED = 12
 """Seconds."""
-PINGS = 6
+PINGS = 4
 """What an SDK may send in that time: a ping or a hello every ten seconds, and a report or two."""
 
 
@@ -23,7 +24,7 @@ def test_no_page_makes_a_storm_of_frames(open_page: OpenPage, account: Account, 
         ready[-1].logs_in(account("alice"))
         for end in ("logout", "kick", "REST kick", "expiry", "refused"):
             ended.append(open_page(sdk, on=roomy))
-            finish(ended[-1], end, account("alice"), open_page, roomy)
+            finish(ended[-1], end, account("alice"), roomy)
     pages = [*ended, *ready]
     for page in ended:
         if page.heard(READY):
@@ -41,7 +42,7 @@ def test_no_page_makes_a_storm_of_frames(open_page: OpenPage, account: Account, 
     roomy.has_no_traceback()
 
 
-def finish(page: SDKPage, end: str, alice: str, open_page: OpenPage, server: Server) -> None:
+def finish(page: SDKPage, end: str, alice: str, server: Server) -> None:
     """Bring the session of the page to this end."""
     if end == "refused":
         assert page.tries_to_log_in(alice, "nonsense")["code"] == 70003
@@ -51,7 +52,7 @@ def finish(page: SDKPage, end: str, alice: str, open_page: OpenPage, server: Ser
         page.logs_out()
     elif end == "kick":
         for _ in range(3):
-            open_page(page.sdk, on=server).logs_in(alice)
+            Script(server).logs_in(alice)
         page.is_kicked_out("multipleAccount")
     elif end == "REST kick":
         Administrator(server).kicks(alice)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from tests.support.browser import CHROMIUM, FLAGS, RECORDER, Person
+from tests.support.browser import CHROMIUM, FLAGS, FRUGAL, Person
 from tests.support.proxy import Proxy
 from tests.support.server import Server, copy_of_the_tree
+from tests.support.windows import Windows
 from tests.web.starts import Starts
 
 MakeServer = Callable[..., Server]
@@ -92,26 +93,35 @@ def playwright(not_quick: None) -> Playwright:
     return running_playwright()
 
 
+@functools.cache
+def running_windows() -> Windows:
+    """Of the one Chromium for all tests of a process that need none of their own."""
+    return Windows(running_playwright().chromium.launch(executable_path=CHROMIUM, args=FLAGS + FRUGAL))
+
+
 @pytest.fixture(scope="session")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
+def windows(not_quick: None) -> Windows:
+    return running_windows()
 
 
 @pytest.fixture
-def new_window(chromium: Browser) -> Iterator[NewWindow]:
-    """`new_window(user_agent=...)`: a browser whose cookies no other has."""
+def new_window(windows: Windows) -> Iterator[NewWindow]:
+    """`new_window()`: a browser whose cookies no other has.
+
+    One with options is the test's own, as is `new_window(own=True)`: that may get listeners, routes and scripts.
+    """
     made: list[BrowserContext] = []
 
-    def make(**options: Any) -> BrowserContext:
-        made.append(chromium.new_context(**options))
-        made[-1].add_init_script(RECORDER)
+    def make(*, own: bool = False, **options: Any) -> BrowserContext:
+        if not (own or options):
+            return windows.take()
+        made.append(windows.make(**options))
         return made[-1]
 
     yield make
     for window in made:
         window.close()
+    windows.take_back()
 
 
 @pytest.fixture

@@ -282,11 +282,13 @@ def test_in_threads_and_in_greenlets_the_second_login_ends_the_first(
     server.has_no_traceback()
 
 
-def test_two_tabs_that_evict_each_other_leave_no_trace_in_their_browser(server: Server, person: MakePerson) -> None:
+def test_two_tabs_that_evict_each_other_leave_no_trace_in_their_browser(
+    server: Server, person: MakePerson, rounds: int
+) -> None:
     alice = person("alice")
     tabs = [alice.opens(f"/login?userID={alice.user_id}", name) for name in "AB"]
     sig = server.user_sig(alice.user_id)
-    for n in range(40):
+    for n in range(4 * rounds):
         tab, other = tabs[n % 2], tabs[1 - n % 2]
         tab.page.fill("#userSig", sig)
         tab.page.click("#login")

@@ -258,8 +258,8 @@ def _path(response: Response) -> str:
     return "/" + response.url.split("/", 3)[3]
 
 
-def test_a_tab_whose_socket_does_not_open_says_what_to_do(person: MakePerson) -> None:
-    alice = person("alice")
+def test_a_tab_whose_socket_does_not_open_says_what_to_do(person: MakePerson, new_window: NewWindow) -> None:
+    alice = person("alice", window=new_window(own=True))
     alice.window.route_web_socket("**/events", lambda socket: None)
     tab = alice.fills_in()
     tab.page.click("#login")

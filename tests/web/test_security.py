@@ -36,7 +36,7 @@ from tests.support.wire import (
     post,
     post_login,
 )
-from tests.web.conftest import MakePerson, MakeServer
+from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.rules import instance_id
 from tim.web.identity import Identity, login_number
 
@@ -152,9 +152,11 @@ def test_the_stream_s_address_without_an_upgrade_is_a_plain_refusal(server: Serv
 # No secret in a URL or a log line
 
 
-def test_no_secret_stands_in_a_log_or_an_address(make_server: MakeServer, person: MakePerson) -> None:
+def test_no_secret_stands_in_a_log_or_an_address(
+    make_server: MakeServer, person: MakePerson, new_window: NewWindow
+) -> None:
     server = make_server(ONLINE_WEB_INSTANCES="2")
-    alice = person("alice", on=server)
+    alice = person("alice", on=server, window=new_window(own=True))
     addresses: list[str] = []
     alice.window.on("request", lambda request: addresses.append(request.url))
     private = {"the app's key": SDK_KEY, "the cookie key": SECRET_KEY}

@@ -103,6 +103,7 @@ def test_each_writer_is_a_script_or_the_one_verb_without() -> None:
         assert row.writers <= SCRIPTS.keys() | {"import_account"}, row.name
 
 
+@pytest.mark.parametrize("servers", ["redis"], indirect=True)  # a cluster has the same keys
 def test_each_key_has_one_row_with_its_type_and_its_writers_and_each_row_has_keys(
     servers: Servers,
     open_redis: Callable[..., RedisStore],

@@ -282,7 +282,7 @@ def test_the_demo_app_prints_the_address_that_signs_in_and_keeps_its_token(
 
 def test_no_token_stands_in_a_log_or_an_address(make_server: MakeServer, new_window: NewWindow) -> None:
     server = make_server()
-    window = new_window()
+    window = new_window(own=True)
     addresses: list[str] = []
     window.on("request", lambda request: addresses.append(request.url))
     page = open_console(window, server)
