@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"tim.errors", "tim.log", "tim.state_change", "tim.audit"},
     {"tim.receiver"},
     {"tim.post"},
-    {"tim.rules", "tim.search", "tim.usersig", "tim.secret_file"},
+    {"tim.rules", "tim.search", "tim.activity", "tim.usersig", "tim.secret_file"},
     {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
@@ -42,7 +42,7 @@ LAYERS: list[set[str]] = [
     {"tim.store"},
     {"tim.attempts", "tim.app_settings", "tim.webhook"},
     {"tim.node", "tim.tab"},
-    {"tim.sdk", "tim.admin", "tim.operators", "tim.usersigs", "tim.faults"},
+    {"tim.sdk", "tim.admin", "tim.operators", "tim.overview", "tim.usersigs", "tim.faults"},
     {"tim.backend"},
     {"tim"},
     # Flask from here on.
@@ -53,7 +53,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.sockets", "tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
-    {"tim.web.console", "tim.web.console.session"},
+    {"tim.web.console", "tim.web.console.chart", "tim.web.console.session"},
     {
         "tim.web.console.accounts",
         "tim.web.console.api",

@@ -18,6 +18,7 @@ from tim.log import log_instance
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, unknown_instance
 from tim.node import Node
 from tim.operators import Operators, Role
+from tim.overview import Overview
 from tim.receiver import Receiver
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
@@ -46,7 +47,7 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
-        usersigs: of the app.
+        usersigs, overview: of the app.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -78,6 +79,7 @@ class Backend:
         self._attempts = Attempts(self._store, self.limits)
         try:
             key = secret_key or secret_beside(url)
+            self.overview = Overview(sdk_app_id, self._store)
             self.usersigs = UserSigs(sdk_app_id, key, self._store, self._attempts)
             if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)

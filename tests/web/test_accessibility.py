@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ViewportSize, expect
 
+from tests.support import accessible
 from tests.support.browser import Tab
 from tests.support.server import Server
 from tests.support.waiting import until
 from tests.web.conftest import MakePerson, NewWindow
 
 DESK, TELEPHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
-SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
-WIDTHS: Final = (320, 390, 768, 1024, 1920)
 
 SHIFTS = """() => {
     window.shifts = [];
@@ -34,26 +31,11 @@ def roomy_person(roomy: Server, person: MakePerson) -> MakePerson:
 
 def passes_axe(tab: Tab, where: str) -> None:
     """Axe finds nothing on the page as it is now: on a desk in the light, and on a telephone in the dark."""
-    # No rule of our style sheet depends on both.
-    for size, scheme in zip((DESK, TELEPHONE), SCHEMES, strict=True):
-        tab.page.set_viewport_size(size)
-        tab.page.emulate_media(color_scheme=scheme)
-        fits(tab)
-        # Nothing is waived; what axe cannot decide by itself it lists elsewhere.
-        found = Axe().run(tab.page)
-        assert found.violations_count == 0, f"{where}, {size}, {scheme}\n{found.generate_report()}"
-
-
-def fits(tab: Tab) -> None:
-    """Nothing makes the page wider than its window."""
-    width, window = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width <= window, f"{width} pixels in a window of {window}"
+    accessible.passes_axe(tab.page, where, DESK, TELEPHONE)
 
 
 def fits_everywhere(tab: Tab) -> None:
-    for width in WIDTHS:
-        tab.page.set_viewport_size({"width": width, "height": 640})
-        fits(tab)
+    accessible.fits_everywhere(tab.page, tab.name)
 
 
 def test_axe_finds_nothing_on_any_page(roomy_person: MakePerson, new_window: NewWindow) -> None:

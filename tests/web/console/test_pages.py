@@ -1,0 +1,148 @@
+"""The pages of the console for everybody: by keyboard, by screen reader, on a telephone, in the dark.
+
+The pages are read from the product, so one that is added tomorrow is looked at tomorrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.support.accessible import fits_everywhere, passes_axe
+from tests.support.console import open_console, sign_in
+from tests.support.routes import console_routes
+from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server
+from tests.support.waiting import until
+from tests.support.wire import log_in, post_login
+from tests.web.conftest import NewWindow
+
+pytestmark = pytest.mark.usefixtures("not_quick")
+
+LARGE, TELEPHONE = ViewportSize(width=1920, height=1080), ViewportSize(width=360, height=740)
+LONGEST: Final = "W" * 31
+PAGES: Final = sorted(
+    route.path("0" * 34) for route in console_routes() if "GET" in route.methods and "/api/" not in route.rule
+)
+"""The addresses that may be read; an account is "x"."""
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which something has happened: logins, refusals, evictions, and accounts with the longest names."""
+    server = Server(tmp_path_factory.mktemp("busy"), ONLINE_WEB_INSTANCES="2").start()
+    tabs = [log_in(server, user) for user in ("x", "x", "x", *(f"{LONGEST}{n}" for n in range(9)))]
+    streams = [tab.goes_online() for tab in tabs[1:]]
+    for user_sig in ("nonsense", "", server.user_sig("busy-other")):
+        assert post_login(server, "x", user_sig).status == 401
+    assert streams[0].code is None
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(busy: Server, new_window: NewWindow) -> Page:
+    """A tab of an admin."""
+    return open_console(new_window(), busy)
+
+
+def is_page(page: Page) -> bool:
+    return page.locator("main").count() == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(path: str, busy: Server, page: Page) -> None:
+    answer = sign_in(busy).gets(path.removeprefix("/console"))
+    if "<html" not in answer.body or answer.status != 200:
+        pytest.skip("a fragment, a file, or nothing that is there")
+    page.goto(busy.address + path)
+    passes_axe(page, path, LARGE, TELEPHONE)
+    fits_everywhere(page, path)
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("sessionStorage.getItem('seen violations')") is None, "what the policy had to stop"
+
+
+def test_axe_finds_nothing_in_the_states_in_between(busy: Server, new_window: NewWindow) -> None:
+    window = new_window()
+    page = window.new_page()
+    page.goto(f"{busy.address}/console")
+    passes_axe(page, "sign-in", None, TELEPHONE)
+    page.fill("#token", "not a token of this console")
+    page.click("#sign-in")
+    expect(page.locator("#sign-in-error")).to_be_visible()
+    passes_axe(page, "sign-in refused", None, TELEPHONE)
+    page.goto(f"{busy.address}/console/sign-in?signed=1")
+    passes_axe(page, "no cookie", None, TELEPHONE)
+    page = open_console(window, busy, path="/usersig")
+    page.fill("#userSig", "x" * 300)
+    page.click("#inspect")
+    passes_axe(page, "a refused UserSig", None, TELEPHONE)
+    page.fill("#for", LONGEST)
+    page.click("#make")
+    made = page.input_value("#made")
+    passes_axe(page, "a test UserSig", None, TELEPHONE)
+    page.fill("#userSig", made)
+    page.click("#inspect")
+    expect(page.locator("#verdict")).to_have_attribute("data-code", "0")
+    passes_axe(page, "a valid UserSig", None, TELEPHONE)
+    fits_everywhere(page, "a valid UserSig")
+    window.clear_cookies()
+    page.click("#inspect")
+    expect(page.locator("h1")).to_have_text("Not done")
+    passes_axe(page, "a session that is over", None, TELEPHONE)
+
+
+def test_axe_finds_nothing_for_a_viewer_and_in_forced_colours(busy: Server, new_window: NewWindow) -> None:
+    page = open_console(new_window(forced_colors="active"), busy, VIEWER_TOKEN)
+    passes_axe(page, "overview", LARGE, None)
+    page.goto(f"{busy.address}/console/usersig")
+    passes_axe(page, "usersig", None, TELEPHONE)
+
+
+def test_it_is_read_and_left_by_keyboard(page: Page, busy: Server) -> None:
+    keys = page.keyboard
+    keys.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    expect(page.locator(".skip")).to_be_in_viewport()
+    keys.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.goto(f"{busy.address}/console")
+    for _ in range(20):
+        keys.press("Tab")
+        if page.evaluate("document.activeElement.textContent").strip() == "UserSig":
+            break
+    style = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert style != "none", "what has the focus shows it"
+    keys.press("Enter")
+    expect(page.locator("h1")).to_have_text("UserSig")
+    expect(page.locator("nav [aria-current=page]")).to_have_text("UserSig")
+    for _ in range(20):
+        keys.press("Tab")
+        if page.evaluate("document.activeElement.id") == "sign-out":
+            break
+    keys.press("Enter")
+    expect(page.locator("#sign-in-form")).to_be_visible()
+
+
+def test_the_overview_is_live_and_leaves_the_focus_where_it_is(page: Page, busy: Server) -> None:
+    before = int(page.inner_text("#online"))
+    page.focus(".table-scroll")
+    tab = log_in(busy, "live-in-console")
+    stream = tab.goes_online()
+    expect(page.locator("#online")).to_have_text(str(before + 1))
+    assert "table-scroll" in page.evaluate("document.activeElement.className")
+    stream.leaves()
+    until(lambda: page.inner_text("#online") == str(before), "a closed stream is counted as online")
+
+
+def test_a_page_whose_session_is_over_goes_to_the_form_by_itself(page: Page, busy: Server) -> None:
+    cookies = {str(c["name"]): str(c["value"]) for c in page.context.cookies(f"{busy.address}/console")}
+    assert post_login(busy, "y", "nonsense").status == 401, "the control: the server answers"
+    page.context.clear_cookies()
+    expect(page.locator("#sign-in-form")).to_be_visible()
+    assert "console" in cookies
+    page.fill("#token", ADMIN_TOKEN)
+    page.click("#sign-in")
+    expect(page).to_have_url(f"{busy.address}/console")

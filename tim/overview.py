@@ -1,0 +1,74 @@
+"""What the whole service does now and did in the last hour, from any node."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from tim.activity import MINUTE, SHOWN, Activity, last_hour
+from tim.search import Search
+from tim.store.base import Store
+
+FRESH: Final = 1.0
+"""Seconds for which a snapshot is shown again, whoever looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The service at one moment.
+
+    Attributes:
+        at: unix seconds.
+        nodes: number of online instances by node; nodes without any are left out.
+        instances: number of live instances, online or detached.
+        activity: the last hour.
+    """
+
+    at: float
+    nodes: dict[str, int]
+    instances: int
+    activity: Activity
+
+    @property
+    def online(self) -> int:
+        return sum(self.nodes.values())
+
+    @property
+    def detached(self) -> int:
+        # The two numbers are read one after the other, and an instance may come in between.
+        return max(0, self.instances - self.online)
+
+
+class Overview:
+    """Takes snapshots of `app`.
+
+    Minutes that are over do not change. Only the last two are read again, as reading an hour takes a command for each
+    minute and shard.
+    """
+
+    def __init__(self, app: int, store: Store) -> None:
+        self._app = app
+        self._store = store
+        self._lock = threading.Lock()  # owns the two below
+        self._minutes: dict[int, dict[str, int]] = {}  # by the unix seconds of their begin
+        self._newest: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Return the service as it is, at most FRESH seconds old. Raises StoreUnavailable."""
+        with self._lock:
+            now = self._store.now()
+            if self._newest is None or not 0 <= now - self._newest.at < FRESH:
+                self._newest = self._read(now)
+            return self._newest
+
+    def _read(self, now: float) -> Snapshot:
+        oldest = now - MINUTE * SHOWN
+        known = self._newest is not None and oldest < self._newest.at <= now
+        since = self._newest.at - MINUTE if known and self._newest is not None else oldest
+        read = self._store.minutes(self._app, since)
+        kept = {begin: counts for begin, counts in self._minutes.items() if known and oldest - MINUTE < begin < since}
+        self._minutes = kept | read
+        nodes = self._store.online()
+        instances = self._store.number(self._app, Search())
+        return Snapshot(now, nodes, instances, last_hour(self._minutes, now))
