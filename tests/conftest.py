@@ -206,7 +206,7 @@ def open_stream() -> Iterator[Callable[[Backend, Instance], Stream]]:
     opened: list[tuple[Backend, Stream]] = []
 
     def open_stream(backend: Backend, instance: Instance) -> Stream:
-        _, stream, _ = backend.attach(instance.id, lambda: None)
+        _, stream = backend.attach(instance.id, lambda: None)
         opened.append((backend, stream))
         return stream
 

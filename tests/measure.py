@@ -30,8 +30,9 @@ from tim import Backend
 from tim.audit import LOGIN, Entry, start_of
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance
-from tim.rules import SHARDS, instance_id, shard_of
+from tim.rules import NEWEST, SHARDS, instance_id, shard_of
 from tim.store.redis.engine import RedisStore
+from tim.tab import HISTORY
 
 MANY: Final = 850
 """Things of a kind among which what they share is divided; such that Redis is never just enlarging a table."""
@@ -120,13 +121,15 @@ def microseconds() -> dict[str, float]:
             _enters(store, user)
         tabs = [_newcomer(user) for user in users]
         each("admit", lambda n: store.admit(tabs[n], 1))
-        each("attach", lambda n: store.attach(tabs[n].id, NODE, 1))
+        each("attach", lambda n: store.attach(tabs[n].id, NODE, 1, NEWEST, HISTORY))
         each("renewal", lambda n: (store.renew(NODE), store.sweep()), 100)
         each("append", lambda n: _says(store, tabs[n], 32))
         each("deliver", lambda n: store.deliver(APP, "x", users[n], "y" * 32, secrets.token_hex(16), copy=False))
         each("mark_read", lambda n: store.mark_read(APP, users[n], 1))
         each("history", lambda n: store.history(APP, users[n], 0, 100))
         each("get", lambda n: store.get(tabs[n].id))
+        each("account", lambda n: store.account(APP, users[n]))
+        each("view", lambda n: store.view(tabs[n].id, HISTORY))
         each("instances", lambda n: store.instances(APP, users[n]))
         each("detach", lambda n: store.detach(tabs[n].id, 1))
         each("remove", lambda n: store.remove(tabs[n].id, Gone(LOGGED_OUT, 0)))
@@ -134,8 +137,8 @@ def microseconds() -> dict[str, float]:
             _enters(store, user)
         each("kick_account", lambda n: store.kick_account(APP, users[n]))
         each("count_failure", lambda n: store.count_failure(users[n], 20))
-        each("HGET", lambda n: store.read_seq(APP, users[n]))
-        took |= dict.fromkeys(("HEXISTS", "ZREM"), took["HGET"])
+        each("HEXISTS", lambda n: store.accounts(APP, [users[n]]))
+        took["ZREM"] = took["HEXISTS"]
         took["append"] -= took["HEXISTS"]
         return took
 
@@ -188,7 +191,7 @@ def _newcomer(user: str) -> Instance:
 
 def _enters(store: RedisStore, user: str) -> Instance:
     tab, _ = store.admit(_newcomer(user), 1)
-    return store.attach(tab.id, NODE, 1)
+    return store.attach(tab.id, NODE, 1).instance
 
 
 def _says(store: RedisStore, tab: Instance, size: int) -> None:

@@ -107,7 +107,7 @@ def test_a_stream_whose_opening_was_not_answered_does_not_stay_open_in_the_store
 ) -> None:
     open_and_close(here)
     tab = log_in(here)
-    line.drops_replies(2, after=2)  # the instance and what it has been shown are read first
+    line.drops_replies(2)
     with pytest.raises(StoreUnavailable):
         here.attach(tab.id, lambda: None)
     assert line.dropped == 2
@@ -125,7 +125,7 @@ def test_nor_does_it_where_the_tab_was_open_before_and_closes_later(
     open_and_close(here)
     tab = log_in(here)
     older = open_stream(here, tab)
-    line.drops_replies(2, after=2)
+    line.drops_replies(2)
     with pytest.raises(StoreUnavailable):
         here.attach(tab.id, lambda: None)
     until(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,7 +23,7 @@ from tim.ends import (
     UNKNOWN,
     Gone,
 )
-from tim.hub import MAILBOX, End, Hub, InstancesChanged, Stream
+from tim.hub import MAILBOX, End, Hub, InstancesChanged, Missed, Stream
 from tim.model import Message
 
 GONE = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, 0)
@@ -38,7 +39,14 @@ def hub() -> Hub:
 
 
 def open_stream(hub: Hub, instance: str = "tab-1", user: str = "alice") -> Stream:
-    return hub.open(APP, user, instance, lambda: None)
+    return entered(hub, instance, lambda: None, user)
+
+
+def entered(hub: Hub, instance: str, wake: Callable[[], None], user: str = "alice", app: int = APP) -> Stream:
+    """A stream of an instance of this account."""
+    stream = hub.open(instance, wake)
+    hub.enter(stream, app, user)
+    return stream
 
 
 def attached(hub: Hub, number: int, instance: str = "tab-1") -> Stream:
@@ -58,7 +66,7 @@ def message(seq: int, text: str = "hello") -> Message:
 def test_every_stream_of_the_account_is_told_and_nobody_elses(hub: Hub) -> None:
     one, two = open_stream(hub, "tab-1"), open_stream(hub, "tab-2")
     other = open_stream(hub, "tab-3", "bob")
-    other_app = hub.open(APP + 1, "alice", "tab-4", lambda: None)
+    other_app = entered(hub, "tab-4", lambda: None, app=APP + 1)
     hub.post(APP, "alice", message(1))
     hub.post(APP, "nobody", message(2))
     assert one.take() == two.take() == [message(1)]
@@ -75,7 +83,7 @@ def test_what_was_taken_does_not_come_again(hub: Hub) -> None:
 
 def test_its_reader_is_woken_for_each_item_and_can_take_it_at_once(hub: Hub) -> None:
     taken: list[object] = []
-    stream = hub.open(APP, "alice", "tab-1", lambda: taken.extend(stream.take()))
+    stream = entered(hub, "tab-1", lambda: taken.extend(stream.take()))
     hub.post(APP, "alice", message(1))
     hub.post(APP, "alice", InstancesChanged())
     hub.end("tab-1", GONE)
@@ -85,7 +93,7 @@ def test_its_reader_is_woken_for_each_item_and_can_take_it_at_once(hub: Hub) -> 
 def test_a_reader_that_is_woken_may_ask_the_hub(hub: Hub) -> None:
     # A wake that is called under a lock of the hub would never return from here.
     seen: list[int] = []
-    stream = hub.open(APP, "alice", "tab-1", lambda: seen.append(len(hub)))
+    stream = entered(hub, "tab-1", lambda: seen.append(len(hub)))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(hub.post, APP, "alice", message(1)).result(PATIENCE)
         pool.submit(hub.close, stream).result(PATIENCE)
@@ -112,6 +120,30 @@ def test_a_cut_ends_the_stream_of_its_number_alone(hub: Hub) -> None:
     hub.cut("unknown", 7)
     assert one.take() == [End(CLOSE_CUT)]
     assert other.take() == opening.take() == []
+
+
+# A stream whose account is not known yet
+
+
+def test_a_stream_that_is_about_to_open_gets_the_end_of_its_instance(hub: Hub) -> None:
+    stream = hub.open("tab-1", lambda: None)
+    hub.end("tab-1", GONE)
+    hub.enter(stream, APP, "alice")
+    assert stream.take() == [KICKED]
+
+
+def test_a_stream_that_gets_its_account_knows_whether_it_has_missed_anything_of_it(hub: Hub) -> None:
+    hub.post(APP, "alice", message(1))
+    first = hub.open("tab-1", lambda: None)
+    hub.post(APP, "alice", message(2))
+    second, other, other_app = (hub.open(f"tab-{n}", lambda: None) for n in (2, 3, 4))
+    hub.enter(first, APP, "alice")
+    hub.enter(second, APP, "alice")
+    hub.enter(other, APP, "bob")
+    hub.enter(other_app, APP + 1, "alice")
+    assert [stream.take() for stream in (first, second, other, other_app)] == [[Missed()], [], [], []]
+    hub.post(APP, "alice", message(3))
+    assert first.take() == second.take() == [message(3)]
 
 
 # The bound
@@ -236,7 +268,7 @@ def test_a_process_that_stops_sends_everybody_away_to_come_back(hub: Hub) -> Non
 def test_who_comes_while_it_stops_is_sent_away_as_well(hub: Hub) -> None:
     woken = threading.Event()
     hub.drain()
-    stream = hub.open(APP, "alice", "tab-1", woken.set)
+    stream = entered(hub, "tab-1", woken.set)
     assert woken.is_set()
     assert stream.take() == [RESTART]
 
@@ -251,7 +283,11 @@ def test_closed_streams_leave_nothing_behind(hub: Hub) -> None:
         hub.close(stream)
         hub.close(stream)
     assert len(hub) == 0
-    assert vars(hub)["_by_instance"] == vars(hub)["_by_account"] == {}
+    opening = hub.open("tab-1", lambda: None)
+    hub.post(APP, "alice", message(1))
+    hub.close(opening)
+    hub.enter(opening, APP, "alice")
+    assert all(vars(hub)[name] == {} for name in ("_by_instance", "_by_account", "_opening", "_posted"))
 
 
 def test_a_closed_stream_is_told_nothing(hub: Hub) -> None:
@@ -279,7 +315,7 @@ def test_it_is_full_when_one_more_would_be_too_many(hub: Hub, monkeypatch: pytes
 def test_of_what_many_post_at_once_nothing_is_lost_doubled_or_torn(hub: Hub, rounds: int) -> None:
     posters, each = 8, 2000 * rounds
     woken = threading.Event()
-    stream = hub.open(APP, "alice", "tab-1", woken.set)
+    stream = entered(hub, "tab-1", woken.set)
     read: list[Message] = []
     room = threading.Semaphore(MAILBOX)  # posters do not outrun the reader, which is another test
 

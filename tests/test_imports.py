@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.instances"},
     {"tim.store.sqlite.blocks"},
     {"tim.store.sqlite.messages", "tim.store.sqlite.listing"},
+    {"tim.store.sqlite.streams"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
     {"tim.store.redis.connection"},
@@ -46,7 +47,7 @@ LAYERS: list[set[str]] = [
     {"tim.backend"},
     {"tim"},
     # Flask from here on.
-    {"tim.web", "tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.responses"},
+    {"tim.web", "tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.responses"},
     {"tim.web.transport", "tim.web.settings"},
     {"tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
     {"tim.web.context"},

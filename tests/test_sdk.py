@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, GRACE, ATab, Clock, Person, allows, messages
+from tests.support.actors import APP, GRACE, KEY, ATab, Clock, Person, allows, messages
+from tests.support.engines import PATIENT
 from tests.support.inside import hub_of, store_of
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import PATIENCE, until
-from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse, Instance
-from tim.ends import LOGGED_OUT, Gone
-from tim.errors import SettingError, StoreUnavailable
+from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse
+from tim.ends import LOGGED_OUT, UNKNOWN, Gone
+from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.hub import MAILBOX, End, News
-from tim.model import Message
+from tim.model import Message, View
 from tim.rules import ADMINISTRATOR, MESSAGES_A_MINUTE, MINUTE
 from tim.tab import HISTORY, Tab
 from tim.timing import Timing
@@ -237,11 +239,11 @@ def test_a_stream_whose_successor_has_come_and_gone_does_not_go_on_as_if_it_were
     instance = backend.login(APP, "alice", alice.user_sig(), Client("A", "203.0.113.7"))
     attach, first = store_of(backend).attach, threading.Event()
 
-    def slowly(id: str, node: str, limit: int) -> Instance:
-        attached = attach(id, node, limit)
+    def slowly(*words: Any) -> View:
+        attached = attach(*words)
         if not first.is_set():
             first.set()
-            Tab(backend, id, lambda: None).close()
+            Tab(backend, words[0], lambda: None).close()
         return attached
 
     monkeypatch.setattr(store_of(backend), "attach", slowly)
@@ -266,7 +268,7 @@ def test_who_comes_in_the_very_moment_in_which_the_seat_is_given_up_has_it(
 ) -> None:
     attach = store_of(backend).attach
 
-    def given_up_before(*words: Any) -> Instance:
+    def given_up_before(*words: Any) -> View:
         clock.advance(GRACE)
         backend.renew()
         return attach(*words)
@@ -526,6 +528,45 @@ def test_what_comes_while_a_tab_is_opening_is_not_lost(person: Persons, backend:
     told += [item.text for item in tab.read() if isinstance(item, Message)]
     tab.close()
     assert told == ["before", "meanwhile", "after"]
+
+
+def test_what_comes_before_the_hub_knows_the_account_of_an_opening_stream_is_not_lost(
+    person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The store has opened the stream, and its reply is under way when a message is written. It is in no view.
+    alice, bob = person("alice"), person("bob")
+    bob.logs_in("B").sdk.logout()
+    here = alice.logs_in("A")
+    instance = backend.login(APP, "bob", bob.user_sig(), Client("C", "203.0.113.7"))
+    attach = store_of(backend).attach
+
+    def slowly(*words: Any) -> View:
+        view = attach(*words)
+        here.says("bob", "meanwhile")
+        return view
+
+    monkeypatch.setattr(store_of(backend), "attach", slowly)
+    tab = Tab(backend, instance.id, lambda: None)
+    assert tab.waiting()[1] == []
+    assert [item.text for item in tab.read() if isinstance(item, Message)] == ["meanwhile"]
+    tab.close()
+
+
+def test_of_one_store_for_two_apps_each_shows_and_opens_its_own_instances(
+    make_backend: Callable[..., Backend], server: RedisServer
+) -> None:
+    ours = make_backend(server.url)
+    theirs = Backend(server.url, sdk_app_id=APP + 1, secret_key=KEY, timing=PATIENT)
+    alice = ours.login(APP, "alice", ours.user_sig("alice"), Client("A", "203.0.113.7"))
+    tab = Tab(ours, alice.id, lambda: None)
+    for refused in (lambda: theirs.view(alice.id, 0), lambda: theirs.attach(alice.id, lambda: None)):
+        with pytest.raises(InstanceGone) as error:
+            refused()
+        assert error.value.gone.reason == UNKNOWN
+    assert theirs.streams == 0
+    theirs.close()
+    assert ours.view(alice.id, 0).instance.id == alice.id
+    tab.close()
 
 
 @pytest.mark.parametrize("moment", ["before reading the log", "before being ready"])
@@ -822,18 +863,18 @@ def test_a_page_that_does_not_keep_up_is_told_that_it_is_not_ready(person: Perso
 def test_a_store_that_fails_for_a_moment_makes_the_tab_wait_and_no_more(
     person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The login is done; then the store does not answer when the tab reads what waits for it.
+    # The login is done; then the store does not answer when the tab opens its stream.
     alice = person("alice")
     tab = alice.opens("A")
-    history, failed = store_of(backend).history, threading.Event()
+    attach, failed = store_of(backend).attach, threading.Event()
 
-    def fails_once(*words: Any, **more: Any) -> list[Message]:
+    def fails_once(*words: Any) -> View:
         if not failed.is_set():
             failed.set()
             raise StoreUnavailable("it is restarting")
-        return history(*words, **more)
+        return attach(*words)
 
-    monkeypatch.setattr(store_of(backend), "history", fails_once)
+    monkeypatch.setattr(store_of(backend), "attach", fails_once)
     tab.sdk.login("alice", alice.user_sig())
     tab.is_ready()
     assert failed.is_set()
@@ -846,14 +887,14 @@ def test_a_store_that_stays_away_is_told_once_and_not_with_every_attempt(
 ) -> None:
     alice = person("alice")
     tab = alice.opens("A")
-    history, attempts = store_of(backend).history, count(1)
+    attach, attempts = store_of(backend).attach, count(1)
 
-    def fails_ten_times(app: int, user: str, after: int, limit: int, up_to: int) -> list[Message]:
+    def fails_ten_times(*words: Any) -> View:
         if next(attempts) <= 10:
             raise StoreUnavailable("it is restarting")
-        return history(app, user, after, limit, up_to)
+        return attach(*words)
 
-    monkeypatch.setattr(store_of(backend), "history", fails_ten_times)
+    monkeypatch.setattr(store_of(backend), "attach", fails_ten_times)
     tab.sdk.login("alice", alice.user_sig())
     tab.is_ready()
     assert next(attempts) > 10

@@ -65,7 +65,7 @@ def is_unavailable(store: RedisStore, what: str) -> str:
 
 def log_in(store: RedisStore, user: str) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + DAY), 10)
-    return store.attach(admitted.id, "node-1", 10)
+    return store.attach(admitted.id, "node-1", 10).instance
 
 
 # Away

@@ -97,8 +97,8 @@ def test_logins_and_ends_arrive_signed_and_in_order(url: str, make: MakeBackend,
 def test_the_page_of_an_sdk_that_was_closed_is_disconnected(make: MakeBackend, receiver: AReceiver) -> None:
     backend = make()
     id = log_in(backend, "alice")
-    attached, stream, _ = backend.attach(id, lambda: None)
-    backend.logout(id, attached.stream)
+    view, stream = backend.attach(id, lambda: None)
+    backend.logout(id, view.instance.stream)
     flows(receiver, "alice", LOGIN, DISCONNECT)
     backend.detach(stream)
 

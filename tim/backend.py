@@ -11,11 +11,11 @@ from tim.admin import Admin
 from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
-from tim.errors import IMError, InstanceGone, SettingError, StoreUnavailable
+from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.log import log_instance
-from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, unknown_instance
+from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, unknown_instance
 from tim.node import Node
 from tim.operators import Operators, Role
 from tim.overview import Overview
@@ -151,64 +151,58 @@ class Backend:
         self._node.notify(app, ended=evicted, changed=user)
         return instance
 
-    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
+    def attach(self, id: str, wake: Callable[[], None], after: int = NEWEST, most: int = 0) -> tuple[View, Stream]:
         """Open a stream of an instance. An older stream of the same instance ends with CLOSE_MOVED.
 
-        Returns the instance, its stream, and the account's read cursor before: later messages count as read.
+        Returns the view of that moment, and the stream, which gets all that happens later. Messages that arrive from
+        now on count as read.
 
         Args:
             wake: called, from any thread, when the stream has an item.
+            after, most: which messages the view has, as `tim.store.base` describes them.
 
         Raises InstanceGone, StoreUnavailable.
         """
-        before = self.get(id, or_away=True)
-        # Into the hub before the store, so that a notification of the end of the instance finds the stream.
-        stream = self._hub.open(before.app, before.user, id, wake)
+        view, stream = self._node.attach(id, wake, after, most)
         try:
-            read_before = self._store.read_seq(before.app, before.user)
-            instance = self._store.attach(id, self._node.name, self.settings.seats())
-        except IMError as error:
-            self._hub.close(stream)
-            if isinstance(error, StoreUnavailable):
-                # The store may have it open though the reply was lost; or this node has to join again.
-                self._node.mark_stale()
+            self._own(view.instance)
+        except InstanceGone:
+            self.detach(stream)
             raise
-        self._hub.attach(stream, instance.stream)
-        if before.gone is not None:
-            log_instance("returned", instance)
-        self._node.notify(instance.app, changed=instance.user, but=stream)  # its reader begins with the list
-        return instance, stream, read_before
+        return view, stream
 
     def open_anonymous(self, wake: Callable[[], None]) -> Stream:
         """Return a stream for a connection without a login: it counts as a stream, and ends when the node stops."""
-        return self._hub.open(0, "", f"anonymous-{secrets.token_hex(8)}", wake)
+        stream = self._hub.open(f"anonymous-{secrets.token_hex(8)}", wake)
+        self._hub.enter(stream, 0, "")
+        return stream
 
     def detach(self, stream: Stream) -> None:
         """Close a stream. Its instance keeps the seat for the grace time."""
-        self._hub.close(stream)
-        try:
-            if stream.number is not None:
-                # Also where the store had it closed already: the reply to an earlier attempt may have been lost.
-                self._store.detach(stream.instance, stream.number)
-                self._node.notify(stream.app, changed=stream.user)
-        except StoreUnavailable:
-            self._node.mark_stale()  # the renewal detaches it once the store is back
+        self._node.detach(stream)
 
     def find(self, id: str) -> Instance:
         """Return the instance, live or ended; UNKNOWN where the store does not have it. Raises StoreUnavailable."""
         return self._store.get(id)
 
-    def get(self, id: str, *, or_away: bool = False) -> Instance:
-        """Return the live instance with this id; with `or_away` also one that may still come back.
-
-        Raises InstanceGone, StoreUnavailable.
-        """
+    def get(self, id: str) -> Instance:
+        """Return the instance with this id, live or AWAY. Raises InstanceGone, StoreUnavailable."""
         instance = self.find(id)
-        if instance.app != self.sdk_app_id and instance.gone is None:
-            raise InstanceGone(unknown_instance(id, self.clock()))
-        if instance.gone is None or (or_away and instance.gone.reason == AWAY):
-            return instance
-        raise InstanceGone(instance)
+        if instance.gone is not None and instance.gone.reason != AWAY:
+            raise InstanceGone(instance)
+        return self._own(instance)
+
+    def view(self, id: str, most: int) -> View:
+        """Return what the page of an instance, live or AWAY, shows. Raises InstanceGone, StoreUnavailable."""
+        view = self._store.view(id, most)
+        self._own(view.instance)
+        return view
+
+    def _own(self, instance: Instance) -> Instance:
+        """Return the instance if it is one of this app; otherwise raise InstanceGone, as if there were none."""
+        if instance.app != self.sdk_app_id:
+            raise InstanceGone(unknown_instance(instance.id, self.clock()))
+        return instance
 
     def instances(self, user_id: str) -> list[Instance]:
         """Return all live instances of an account, oldest first."""

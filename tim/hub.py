@@ -54,10 +54,9 @@ K = TypeVar("K")
 class Stream:
     """One open stream of one instance."""
 
-    def __init__(self, app: int, user: str, instance: str, wake: Callable[[], None]) -> None:
-        self.app = app
-        self.user = user
+    def __init__(self, instance: str, wake: Callable[[], None]) -> None:
         self.instance = instance
+        self._account: tuple[int, str] | None = None  # set by the hub alone
         self._number: int | None = None  # set by the hub alone
         self._wake = wake
         self._lock = threading.Lock()  # owns the three below
@@ -66,9 +65,18 @@ class Stream:
         self._ended = False
 
     @property
+    def account(self) -> tuple[int, str] | None:
+        """The app and the UserID of its instance; None until `Hub.enter`."""
+        return self._account
+
+    @property
     def number(self) -> int | None:
         """Its number in the store; None until the store has attached it."""
         return self._number
+
+    def set_account(self, app: int, user: str) -> None:
+        """Set `account`. Only `Hub.enter` calls this."""
+        self._account = app, user
 
     def set_number(self, number: int) -> None:
         """Set `number`. Only `Hub.attach` calls this."""
@@ -105,28 +113,59 @@ class Hub:
     """All streams of this node, indexed by instance and by account."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # owns the four below
+        self._lock = threading.Lock()  # owns the seven below
         self._by_instance: dict[str, set[Stream]] = {}
         self._newest: dict[str, int] = {}  # largest stream number of each instance that has a stream here
         self._by_account: dict[tuple[int, str], set[Stream]] = {}
         self._draining = False
+        self._posts = 0  # how often something was posted to an account
+        self._opening: dict[Stream, int] = {}  # streams without an account yet, with `_posts` when they were opened
+        self._posted: dict[tuple[int, str], int] = {}  # `_posts` after the newest post to each account, while any opens
 
-    def open(self, app: int, user: str, instance: str, wake: Callable[[], None]) -> Stream:
-        """Return a new stream. It gets all notifications from now on; `wake` is called after each of them."""
-        stream = Stream(app, user, instance, wake)
+    def open(self, instance: str, wake: Callable[[], None]) -> Stream:
+        """Return a new stream. It gets the notifications for its instance from now on; `enter` adds the account's.
+
+        Args:
+            wake: called after each notification.
+        """
+        stream = Stream(instance, wake)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
-            self._by_account.setdefault((app, user), set()).add(stream)
+            self._opening[stream] = self._posts
             draining = self._draining
         if draining:
             stream.put(End(CLOSE_RESTART))
         return stream
 
+    def enter(self, stream: Stream, app: int, user: str) -> None:
+        """Give the stream the account of its instance, whose notifications it gets from now on.
+
+        Where the account had one since the stream was opened, the stream gets Missed.
+        """
+        account = app, user
+        stream.set_account(app, user)
+        with self._lock:
+            if stream not in self._opening:
+                return  # it was closed meanwhile
+            missed = self._posted.get(account, 0) > self._opening[stream]
+            self._opened(stream)
+            self._by_account.setdefault(account, set()).add(stream)
+        if missed:
+            stream.put(Missed())
+
+    def _opened(self, stream: Stream) -> None:
+        """Forget that the stream is about to open, and what nobody needs then; with the lock held."""
+        self._opening.pop(stream, None)
+        if not self._opening:
+            self._posted.clear()
+
     def close(self, stream: Stream) -> None:
         """Remove the stream. Closing it again has no effect."""
         with self._lock:
             _discard(self._by_instance, stream.instance, stream)
-            _discard(self._by_account, (stream.app, stream.user), stream)
+            self._opened(stream)
+            if stream.account is not None:
+                _discard(self._by_account, stream.account, stream)
             if stream.instance not in self._by_instance:
                 self._newest.pop(stream.instance, None)
 
@@ -166,6 +205,9 @@ class Hub:
     def post(self, app: int, user: str, item: Message | InstancesChanged, *, but: Stream | None = None) -> None:
         """Put `item` into every stream of the account except `but`."""
         with self._lock:
+            self._posts += 1
+            if self._opening:
+                self._posted[app, user] = self._posts
             streams = list(self._by_account.get((app, user), ()))
         for stream in streams:
             if stream is not but:

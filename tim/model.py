@@ -1,4 +1,4 @@
-"""The values that the service keeps: instances, messages, and the settings of an app."""
+"""The values of the service: instances, messages, what a tab shows of both, and the settings of an app."""
 
 from __future__ import annotations
 
@@ -133,6 +133,27 @@ class Message:
     text: str
     time: float
     instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a tab shows of its account at one moment.
+
+    Attributes:
+        instance: the instance of the tab.
+        instances: the live instances of its account, oldest generation first.
+        newest: number of the newest message in the account's log; 0 before the first.
+        read_seq: number of the newest message that the account has read.
+        messages: of the log, as many as the caller requests, oldest first.
+        returned: whether the instance was AWAY until its stream was opened.
+    """
+
+    instance: Instance
+    instances: list[Instance]
+    newest: int
+    read_seq: int
+    messages: list[Message]
+    returned: bool = False
 
 
 def unknown_instance(id: str, at: float) -> Instance:

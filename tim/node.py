@@ -12,8 +12,8 @@ from tim.app_settings import SavedSettings
 from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
-from tim.log import log_end, log_event, log_problem
-from tim.model import Instance, Message
+from tim.log import log_end, log_event, log_instance, log_problem
+from tim.model import Instance, Message, View
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 from tim.timing import Timing
@@ -49,6 +49,39 @@ class Node:
         store.listen(self.name, self._receive, self.mark_stale)
         log_event("start", node=self.name, version=VERSION)
         threading.Thread(target=self._run, name="tim-renewal", daemon=True).start()
+
+    def attach(self, id: str, wake: Callable[[], None], after: int, most: int) -> tuple[View, Stream]:
+        """Open a stream of an instance here; see `Backend.attach`. Raises InstanceGone, StoreUnavailable."""
+        # Into the hub before the store, so that a notification of the end of the instance finds the stream.
+        stream = self._hub.open(id, wake)
+        try:
+            view = self._store.attach(id, self.name, self._settings.seats(), after, most)
+        except IMError as error:
+            self._hub.close(stream)
+            if isinstance(error, StoreUnavailable):
+                # The store may have it open though the reply was lost; or this node has to join again.
+                self.mark_stale()
+            raise
+        instance = view.instance
+        self._hub.enter(stream, instance.app, instance.user)
+        self._hub.attach(stream, instance.stream)
+        if view.returned:
+            log_instance("returned", instance)
+        self.notify(instance.app, changed=instance.user, but=stream)  # the view has the list
+        return view, stream
+
+    def detach(self, stream: Stream) -> None:
+        """Close a stream. Its instance keeps the seat for the grace time."""
+        self._hub.close(stream)
+        if stream.account is None or stream.number is None:
+            return
+        app, user = stream.account
+        try:
+            # Also where the store had it closed already: the reply to an earlier attempt may have been lost.
+            self._store.detach(stream.instance, stream.number)
+            self.notify(app, changed=user)
+        except StoreUnavailable:
+            self.mark_stale()  # the renewal detaches it once the store is back
 
     def renew(self) -> None:
         """Renew the lease, and apply everything that notifications have not brought.

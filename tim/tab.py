@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from tim.ends import KICKS
 from tim.events import EVENT, Event
 from tim.hub import End, InstancesChanged, Missed, News, Stream
-from tim.model import Instance, Message
+from tim.model import Instance, Message, View
 from tim.rules import NEWEST
 
 HISTORY: Final = 100
@@ -22,8 +22,8 @@ PAGE: Final = 50
 class Streams(Protocol):
     """What a tab needs of the backend. Each method raises StoreUnavailable."""
 
-    def attach(self, id: str, wake: Callable[[], None]) -> tuple[Instance, Stream, int]:
-        """Open a stream; return the instance, its stream and the account's read cursor before."""
+    def attach(self, id: str, wake: Callable[[], None], after: int, most: int) -> tuple[View, Stream]:
+        """Open a stream; return it after the view of that moment, with the newest messages above `after`."""
 
     def detach(self, stream: Stream) -> None:
         """Close the stream."""
@@ -42,38 +42,49 @@ class Tab:
         wake: called, from any thread, when `read` has something to return.
         since: number of the newest message that a returning reader has got. A new reader gets the unread messages
             of the account instead.
+        after, most: which messages its view has, as `tim.store.base` describes them. By default, the unread ones.
+
+    Attributes:
+        read_before: the account's read cursor before the stream was opened.
 
     Raises:
         InstanceGone: the instance has ended.
     """
 
-    def __init__(self, backend: Streams, id: str, wake: Callable[[], None], since: int | None = None) -> None:
+    def __init__(
+        self,
+        backend: Streams,
+        id: str,
+        wake: Callable[[], None],
+        since: int | None = None,
+        *,
+        after: int = NEWEST,
+        most: int = HISTORY,
+    ) -> None:
         self._backend = backend
-        self.instance, self._stream, read_before = backend.attach(id, wake)
-        self._read_before = read_before if since is None else since
-        self._returns = since is not None
-        self._seen = 0  # number of the newest message given to the reader; written by the reader's thread
+        view, self._stream = backend.attach(id, wake, after if since is None else since, most)
+        self._view: View | None = view  # until `waiting` returns it
+        self.instance = view.instance
+        self.read_before = view.read_seq
+        self._since = since
+        self._seen = view.newest  # number of the newest message given to the reader; written by the reader's thread
         self.ready = False
 
-    def waiting(self) -> tuple[list[Message], list[Message]]:
-        """Return the newest messages of the account, and the unread ones among them or before them.
+    def waiting(self) -> tuple[View, list[Message]]:
+        """Return the view of the moment at which the stream was opened, and the unread messages of then; once.
 
         A new reader gets the unread messages without those that its own account sent. A returning reader gets
         everything that other instances sent. Deliver them before calling `become_ready`.
         """
-        messages = self._backend.history(self.instance, 0, HISTORY)
-        self._seen = messages[-1].seq if messages else 0
-        new = [m for m in messages if m.seq > self._read_before]
+        if self._view is None:
+            raise RuntimeError("the reader has it already")
+        view, self._view = self._view, None
+        after = self.read_before if self._since is None else self._since
+        new = [message for message in view.messages if message.seq > after]
         if len(new) == HISTORY:
-            new = [m for m in self._backend.history(self.instance, self._read_before, MISSED) if m.seq <= self._seen]
-        own = self.instance.id if self._returns else self.instance.user
-        return messages, [m for m in new if own not in (m.instance, m.sender)]
-
-    def skip_waiting(self) -> int:
-        """Start after the newest message, instead of calling `waiting`. Returns the account's read cursor."""
-        newest = self._backend.history(self.instance, 0, 1)
-        self._seen = newest[-1].seq if newest else 0
-        return min(self._read_before, self._seen)
+            new = self._backend.history(self.instance, after, MISSED, view.newest)
+        own = self.instance.user if self._since is None else self.instance.id
+        return view, [message for message in new if own not in (message.instance, message.sender)]
 
     def before_login(self) -> int:
         """Return the number after which the instance may lack messages: those written since its login."""
@@ -85,7 +96,7 @@ class Tab:
                 high = middle
             else:
                 low = middle + 1
-        return min(self._read_before, high)
+        return min(self.read_before, high)
 
     def page_after(self, number: int) -> tuple[int, list[Message]]:
         """Return some messages of the log after `number`, oldest first, and the number up to which they reach.
@@ -101,7 +112,8 @@ class Tab:
 
     def become_ready(self) -> None:
         """Mark as read what was delivered. From now on the tab is ready."""
-        self._backend.mark_read(self.instance, self._seen)
+        if self._seen > self.read_before:
+            self._backend.mark_read(self.instance, self._seen)
         self.ready = True
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
+from tests.support.actors import APP, DAY, GRACE, Clock, newcomer, read_seq
 from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import USERSIG_REVOKED, InstanceGone, NoSuchAccount, UserSigRevoked
 from tim.model import Instance
@@ -17,7 +17,7 @@ KICKED = TYPES.KICKED_OUT_REST_API
 
 def log_in(store: Store, clock: Clock, user: str = "alice", *, made: float | None = None) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=clock() + DAY), 10, clock() if made is None else made)
-    return store.attach(admitted.id, NODE, 10)
+    return store.attach(admitted.id, NODE, 10).instance
 
 
 def reason(store: Store, instance: Instance) -> str | None:
@@ -199,7 +199,7 @@ def test_a_message_from_nobody_online_is_in_both_logs(store: Store, clock: Clock
     assert (sent.sender, sent.to, sent.text, sent.time, sent.instance) == ("alice", "bob", "hi", clock(), "")
     assert store.history(APP, "alice", 0, 10) == [sent]
     assert store.history(APP, "bob", 0, 10) == [received]
-    assert store.read_seq(APP, "bob") == 0
+    assert read_seq(store, "bob") == 0
 
 
 def test_without_a_copy_only_the_receiver_has_it(store: Store) -> None:

@@ -59,7 +59,7 @@ def keep(engine: Engine, tmp_path: Path, clock: Clock) -> Iterator[Keep]:
 
 def log_in(store: Store, clock: Clock, user: str = "alice", *, limit: int = 10, life: float = 9 * DAY) -> Instance:
     admitted, _ = store.admit(newcomer(user, browser=f"{user}'s", expires=clock() + life), limit)
-    return store.attach(admitted.id, NODE, limit)
+    return store.attach(admitted.id, NODE, limit).instance
 
 
 def everything(store: Store, where: AuditFilter = ALL, limit: int = 50) -> list[Entry]:
@@ -193,7 +193,7 @@ def test_an_instance_that_was_away_returns_or_is_displaced(store: Store, clock: 
     for _ in range(2):
         store.detach(alice.id, alice.stream)
         clock.advance(GRACE)
-        alice = store.attach(alice.id, NODE, 1)
+        alice = store.attach(alice.id, NODE, 1).instance
         assert last(store) == about(alice, RETURNED, clock())
     store.detach(alice.id, alice.stream)
     clock.advance(GRACE)

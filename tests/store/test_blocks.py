@@ -17,7 +17,7 @@ OPERATOR = "console admin"
 
 def log_in(store: Store, clock: Clock, user: str = "alice", *, made: float | None = None) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=clock() + DAY), 10, clock() if made is None else made)
-    return store.attach(admitted.id, NODE, 10)
+    return store.attach(admitted.id, NODE, 10).instance
 
 
 def reason(store: Store, instance: Instance) -> str | None:

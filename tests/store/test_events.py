@@ -29,7 +29,7 @@ def log_in(store: Store, clock: Clock) -> LogIn:
 
     def log_in(user: str = "alice", *, limit: int = 10, life: float = 365 * DAY) -> Instance:
         admitted, _ = store.admit(newcomer(user, expires=clock() + life), limit)
-        return store.attach(admitted.id, NODE, limit)
+        return store.attach(admitted.id, NODE, limit).instance
 
     return log_in
 
@@ -136,7 +136,7 @@ def test_detached_for_the_grace_time_is_disconnected_and_a_return_within_it_is_n
     alice = log_in()
     store.detach(alice.id, alice.stream)
     clock.advance(GRACE - 1)
-    alice = store.attach(alice.id, NODE, 1)
+    alice = store.attach(alice.id, NODE, 1).instance
     store.sweep()
     assert actions(store) == [(LOGIN, 0)]
     store.detach(alice.id, alice.stream)

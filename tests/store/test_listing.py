@@ -58,7 +58,7 @@ class Crowd:
             client = Client(chance.choice(BROWSERS), chance.choice(ADDRESSES))
             tab = enters(store, clock, chance.choice(users), client)
             if chance.random() < 0.85:
-                tab = store.attach(tab.id, chance.choice([NODES[0], *NODES]), 1000)
+                tab = store.attach(tab.id, chance.choice([NODES[0], *NODES]), 1000).instance
             tabs.append(tab)
         enters(store, clock, "a1", app=APP + 1)
         for tab in tabs[::9]:
@@ -152,7 +152,7 @@ def test_paging_skips_nobody_and_shows_nobody_twice_while_others_come_and_go(sto
 
 
 def test_who_goes_away_leaves_the_list_and_who_comes_back_is_on_it_again(store: Store, clock: Clock) -> None:
-    tab = store.attach(enters(store, clock, "alice", Client("Firefox", "203.0.113.7")).id, NODES[0], 1)
+    tab = store.attach(enters(store, clock, "alice", Client("Firefox", "203.0.113.7")).id, NODES[0], 1).instance
     wheres: tuple[Search, ...] = (Search(), Search("al"), Search(address="203.0.113.7"), Search(browser="F"))
     wheres = (*wheres, Search(since=tab.since))
     store.detach(tab.id, tab.stream)
@@ -161,7 +161,7 @@ def test_who_goes_away_leaves_the_list_and_who_comes_back_is_on_it_again(store: 
         if swept:
             store.sweep()
         assert [(every(store, where), store.number(APP, where)) for where in wheres] == [([], 0)] * len(wheres)
-    back = store.attach(tab.id, NODES[1], 1)
+    back = store.attach(tab.id, NODES[1], 1).instance
     wheres = (*wheres, Search(node=NODES[1]), Search(state=ONLINE))
     assert [(every(store, where), store.number(APP, where)) for where in wheres] == [([back], 1)] * len(wheres)
     assert every(store, Search(node=NODES[0])) == []
@@ -173,7 +173,7 @@ def test_an_instance_tells_which_node_has_its_stream(store: Store, clock: Clock)
     tab = enters(store, clock, "alice")
     assert tab.node == ""
     for node in NODES:
-        tab = store.attach(tab.id, node, 1)
+        tab = store.attach(tab.id, node, 1).instance
         assert every(store, Search()) == [replace(tab, node=node)]
     store.detach(tab.id, tab.stream)
     assert every(store, Search()) == [replace(tab, node="", detached_at=clock())]

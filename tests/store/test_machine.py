@@ -31,8 +31,8 @@ from tests.support.engines import ENGINES, NODES, Engine
 from tim.audit import SEATED, UNSEATED, AuditFilter
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import AccountBlocked, InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
-from tim.model import Account, AppSettings, Block, Instance, Limits, Message
-from tim.rules import REMEMBERED, distinct_id, ended, leaving
+from tim.model import Account, AppSettings, Block, Instance, Limits, Message, View
+from tim.rules import NEWEST, REMEMBERED, distinct_id, ended, leaving
 from tim.state_change import LOGIN
 
 USERS = ("alice", "bob")
@@ -59,6 +59,7 @@ class Stories(RuleBasedStateMachine):
         self.exists: set[str] = set()
         self.logs: dict[str, list[Message]] = {user: [] for user in USERS}
         self.numbers: Counter[str] = Counter()
+        self.read: Counter[str] = Counter()  # up to which number each account has read
         self.final: set[str] = set()  # were away and have been refused since: they cannot return any more
         self.forgotten: set[str] = set()
         self.newest: Counter[str] = Counter()  # the largest generation of each account
@@ -185,8 +186,34 @@ class Stories(RuleBasedStateMachine):
             assert evicted == []
             assert (admitted.id, admitted.generation) == (id, self.model[id].generation)
 
-    @rule(id=tabs, node=st.sampled_from(NODES))
-    def opens_its_stream(self, id: str, node: str) -> None:
+    def shows_what_the_model_says(self, view: View, after: int) -> None:
+        """A view of an instance that has just been opened or read."""
+        user = view.instance.user
+        assert view.instances == self.live(user)
+        assert (view.newest, view.read_seq) == (self.numbers[user], self.read[user])
+        log = [each for each in self.logs[user] if each.seq > min(after, self.read[user])]
+        assert view.messages[-len(log) or 1000 :] == log
+
+    @rule(id=tabs, most=st.sampled_from([0, 2, 1000]))
+    def shows_its_page(self, id: str, most: int) -> None:
+        before = self.model.get(id)
+        if before is None or id in self.final or (before.gone is not None and before.gone.reason != AWAY):
+            with pytest.raises(InstanceGone) as refused:
+                self.store.view(id, most)
+            assert refused.value.instance == self.store.get(id)
+        else:
+            view = self.store.view(id, most)
+            assert view.instance == self.store.get(id)
+            assert view.messages == self.store.history(APP, before.user, 0, most)
+            self.shows_what_the_model_says(replace(view, messages=self.store.history(APP, before.user, 0, 1000)), 0)
+
+    @rule(user=st.sampled_from(USERS), seq=st.integers(0, 5))
+    def reads_its_messages(self, user: str, seq: int) -> None:
+        self.store.mark_read(APP, user, seq)
+        self.read[user] = max(self.read[user], min(seq, self.numbers[user]))
+
+    @rule(id=tabs, node=st.sampled_from(NODES), after=st.sampled_from([0, 0, 1, 3, NEWEST]))
+    def opens_its_stream(self, id: str, node: str, after: int) -> None:
         before = self.model.get(id)
         if before is None:
             self.is_refused(id, {UNKNOWN}, node)
@@ -195,7 +222,8 @@ class Stories(RuleBasedStateMachine):
         room = not expired and len(self.live(before.user)) < self.limit
         may_return = before.gone is not None and before.gone.reason == AWAY and id not in self.final
         if before.gone is None or (may_return and room):
-            attached = self.store.attach(id, node, self.limit)
+            view = self.store.attach(id, node, self.limit, after, 1000)
+            attached = view.instance
             assert attached.stream > before.stream
             if before.gone is None:
                 assert attached == replace(before, stream=attached.stream, detached_at=None, node=node)
@@ -206,6 +234,8 @@ class Stories(RuleBasedStateMachine):
                 self.count["returns"] += 1
             self.model[id] = attached
             self.node[id] = node
+            assert view.returned is (before.gone is not None)
+            self.shows_what_the_model_says(view, after)
         elif may_return:
             reasons = {TYPES.KICKED_OUT_MULT_ACCOUNT}
             if expired:
@@ -338,6 +368,14 @@ class Stories(RuleBasedStateMachine):
                 del self.model[id]
                 self.forgotten.add(id)
 
+    def is_written(self, user: str, message: Message | None, expected: Message) -> None:
+        """A message that the store has added to a log. It counts as read where its account is there to read it."""
+        self.numbers[user] += 1
+        assert message == replace(expected, seq=self.numbers[user])
+        self.logs[user].append(message)
+        if user == message.sender or any(each.online for each in self.live(user)):
+            self.read[user] = message.seq
+
     @rule(target=sent, id=tabs, to=st.sampled_from([*USERS, "nobody"]))
     def says_something(self, id: str, to: str) -> tuple[str, str, str]:
         message_id = new_id()
@@ -365,9 +403,7 @@ class Stories(RuleBasedStateMachine):
                 if user == sender.user and message is theirs:
                     assert message is None
                     continue
-                self.numbers[user] += 1
-                assert message == replace(expected, seq=self.numbers[user])
-                self.logs[user].append(message)
+                self.is_written(user, message, expected)
         return id, to, message_id
 
     @rule(message=sent)
@@ -398,9 +434,7 @@ class Stories(RuleBasedStateMachine):
             return
         for user, copy in ((sender.user, mine), (to, theirs)):
             if copy is not None:
-                self.numbers[user] += 1
-                assert copy == replace(asked, id=distinct_id(asked), seq=self.numbers[user])
-                self.logs[user].append(copy)
+                self.is_written(user, copy, replace(asked, id=distinct_id(asked)))
         assert (theirs is None) == (to == sender.user)
 
     @rule(seats=st.integers(1, 10), stale=st.sampled_from([0, 0, 1]))

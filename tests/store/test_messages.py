@@ -17,7 +17,7 @@ NODE = "node-1"
 
 def log_in(store: Store, user: str = "alice") -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + 365 * DAY), 10)
-    return store.attach(admitted.id, NODE, 10)
+    return store.attach(admitted.id, NODE, 10).instance
 
 
 def texts(store: Store, user: str) -> list[str]:

@@ -85,7 +85,7 @@ class Account:
                 assert evicted == []
             elif self.now_of(known[n]) is None:
                 if step == 1:
-                    known[n] = self.store.attach(known[n].id, "node-1", 100)
+                    known[n] = self.store.attach(known[n].id, "node-1", 100).instance
                 else:
                     assert self.store.detach(known[n].id, known[n].stream)
                     known[n] = replace(known[n], detached_at=self.clock(), node="")
@@ -142,7 +142,7 @@ def test_who_comes_back_and_who_hears_that_another_has_the_seat(
     for instance in account.known:
         fate = account.now_of(instance)
         try:
-            back = store.attach(instance.id, "node-2", limit)
+            back = store.attach(instance.id, "node-2", limit).instance
         except InstanceGone as refused:
             assert fate is not None
             if fate.reason != AWAY:

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer, read_seq
 from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, TooManyMessages
-from tim.model import Instance, Message
-from tim.rules import ENDS_KEPT, instance_id
+from tim.model import Instance, Message, View
+from tim.rules import ENDS_KEPT, NEWEST, REMEMBERED, instance_id
 from tim.store.base import Store
 
 NODE = "node-1"
@@ -40,7 +40,7 @@ def log_in(store: Store, clock: Clock) -> LogIn:
         browser: str = "Firefox",
     ) -> Instance:
         admitted, _ = store.admit(newcomer(user, browser=browser, expires=clock() + life), limit)
-        return store.attach(admitted.id, NODE, limit) if attached else admitted
+        return store.attach(admitted.id, NODE, limit).instance if attached else admitted
 
     return log_in
 
@@ -223,7 +223,7 @@ def test_many_who_come_at_once_are_all_admitted_and_never_more_than_fit(
 
 def test_an_attached_instance_is_online_with_its_first_stream(store: Store, log_in: LogIn, clock: Clock) -> None:
     admitted = log_in(attached=False)
-    attached = store.attach(admitted.id, NODE, 1)
+    attached = store.attach(admitted.id, NODE, 1).instance
     assert attached == replace(admitted, stream=attached.stream, detached_at=None, node=NODE)
     assert attached.stream > 0
     assert attached.online
@@ -235,9 +235,9 @@ def test_stream_numbers_grow_with_each_attach(store: Store, log_in: LogIn) -> No
     tab = log_in()
     numbers = [tab.stream]
     for _ in range(3):
-        numbers.append(store.attach(tab.id, NODE, 10).stream)
+        numbers.append(store.attach(tab.id, NODE, 10).instance.stream)
     store.detach(tab.id, numbers[-1])
-    numbers.append(store.attach(tab.id, NODE, 10).stream)
+    numbers.append(store.attach(tab.id, NODE, 10).instance.stream)
     assert numbers == sorted(set(numbers))
 
 
@@ -247,7 +247,7 @@ def test_a_reload_keeps_the_seat_and_its_age_and_evicts_nobody(store: Store, log
         clock.advance(1)
         assert store.detach(reloading.id, reloading.stream)
         clock.advance(1)
-        again = store.attach(reloading.id, NODE, 2)
+        again = store.attach(reloading.id, NODE, 2).instance
         assert (again.generation, again.since) == (reloading.generation, reloading.since)
         reloading = again
     assert live(store) == [reloading.id, other.id]
@@ -256,7 +256,7 @@ def test_a_reload_keeps_the_seat_and_its_age_and_evicts_nobody(store: Store, log
 def test_the_late_detach_of_an_older_stream_changes_nothing(store: Store, log_in: LogIn, clock: Clock) -> None:
     # A reload: the page's new socket is open before its old one has closed.
     old = log_in()
-    new = store.attach(old.id, NODE, 1)
+    new = store.attach(old.id, NODE, 1).instance
     assert store.detach(old.id, old.stream) is False
     assert store.get(old.id) == new
     clock.advance(GRACE * 2)
@@ -344,7 +344,7 @@ def test_who_was_away_comes_back_as_the_newest_where_there_is_room(
     store.detach(away.id, away.stream)
     pass_grace()
     assert reason(store, away) == AWAY
-    back = store.attach(away.id, NODE, 2)
+    back = store.attach(away.id, NODE, 2).instance
     assert back.generation > other.generation
     assert back.stream > away.stream
     assert back.online
@@ -582,7 +582,7 @@ def test_it_counts_who_is_online_by_node(store: Store, log_in: LogIn) -> None:
 def test_a_renewal_names_nobody_of_another_node(store: Store, log_in: LogIn) -> None:
     here = log_in()
     moved = log_in()
-    there = store.attach(moved.id, "node-2", 10)
+    there = store.attach(moved.id, "node-2", 10).instance
     unattached = log_in(attached=False)
     for tab in (here, moved, unattached):
         store.remove(tab.id, Gone(LOGGED_OUT, 0))
@@ -616,14 +616,14 @@ def test_a_stream_is_opened_again_only_where_no_later_one_was(store: Store, log_
     again = store.attach_again(tab.id, NODE, 10, tab.stream)
     assert again is not None
     assert again.stream == tab.stream + 1
-    later = store.attach(tab.id, NODE, 10)
+    later = store.attach(tab.id, NODE, 10).instance
     assert store.attach_again(tab.id, NODE, 10, again.stream) is None
     assert store.get(tab.id) == later, "nothing was done"
 
 
 def test_a_stream_of_one_that_has_ended_is_not_opened_again(store: Store, log_in: LogIn) -> None:
     tab = log_in()
-    later = store.attach(tab.id, NODE, 10)
+    later = store.attach(tab.id, NODE, 10).instance
     store.remove(tab.id, Gone(LOGGED_OUT, 0))
     for stream in (tab.stream, later.stream):
         reason = why_not(lambda stream=stream: store.attach_again(tab.id, NODE, 10, stream)).reason  # type: ignore[misc]
@@ -635,7 +635,7 @@ def test_a_stream_of_one_that_has_ended_is_not_opened_again(store: Store, log_in
 
 def test_one_whose_stream_was_opened_again_is_not_ended_by_the_stream_before(store: Store, log_in: LogIn) -> None:
     tab = log_in()
-    later = store.attach(tab.id, NODE, 10)
+    later = store.attach(tab.id, NODE, 10).instance
     assert store.remove(tab.id, Gone(LOGGED_OUT, 0), tab.stream) is None
     assert store.get(tab.id) == later, "nothing was done"
     assert store.remove(tab.id, Gone(LOGGED_OUT, 0), later.stream) is not None
@@ -690,7 +690,7 @@ def test_the_ends_of_others_do_not_push_out_one_that_may_come_back(store: Store,
         clock.advance(1)
         store.remove(log_in(attached=False).id, Gone(LOGGED_OUT, 0))
     assert reason(store, away) == AWAY
-    assert store.attach(away.id, NODE, 1).online
+    assert store.attach(away.id, NODE, 1).instance.online
 
 
 def test_of_those_that_are_away_the_newest_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
@@ -830,7 +830,7 @@ def test_who_is_detached_is_not_ready_to_send(store: Store, log_in: LogIn, clock
     fresh = log_in(attached=False)
     with pytest.raises(NotReady):
         store.append(APP, fresh.id, "alice", "too early", new_id())
-    tab = store.attach(fresh.id, NODE, 10)
+    tab = store.attach(fresh.id, NODE, 10).instance
     store.append(APP, tab.id, "alice", "in time", new_id())
     store.detach(tab.id, tab.stream)
     with pytest.raises(NotReady):
@@ -877,21 +877,94 @@ def test_what_comes_while_nobody_is_there_is_unread_until_it_is_marked(store: St
     store.remove(bob.id, Gone(LOGGED_OUT, 0))
     for n in range(3):
         store.append(APP, alice.id, "bob", str(n), new_id())
-    assert store.read_seq(APP, "bob") == 0
+    assert read_seq(store, "bob") == 0
     store.mark_read(APP, "bob", 2)
-    assert store.read_seq(APP, "bob") == 2
+    assert read_seq(store, "bob") == 2
     store.mark_read(APP, "bob", 1)
-    assert store.read_seq(APP, "bob") == 2, "what has been shown stays shown"
+    assert read_seq(store, "bob") == 2, "what has been shown stays shown"
     store.mark_read(APP, "bob", 99)
-    assert store.read_seq(APP, "bob") == 3, "nobody has been shown what does not exist yet"
+    assert read_seq(store, "bob") == 3, "nobody has been shown what does not exist yet"
     store.append(APP, alice.id, "bob", "more", new_id())
-    assert store.read_seq(APP, "bob") == 3
+    assert read_seq(store, "bob") == 3
 
 
 def test_an_account_nobody_knows_has_read_nothing(store: Store) -> None:
     store.mark_read(APP, "nobody", 5)
-    assert store.read_seq(APP, "nobody") == 0
     assert store.instances(APP, "nobody") == []
+    assert read_seq(store, "nobody") == 0
+
+
+# What a tab shows
+
+
+def test_a_view_is_what_get_instances_and_history_return(store: Store, log_in: LogIn, clock: Clock) -> None:
+    alice, closed, bob = log_in("alice"), log_in("alice"), log_in("bob")
+    store.detach(closed.id, closed.stream)
+    assert store.view(alice.id, 100) == View(alice, store.instances(APP, "alice"), 0, 0, [])
+    store.remove(bob.id, Gone(LOGGED_OUT, 0))
+    for n in range(5):
+        store.append(APP, alice.id, "bob", str(n), new_id())
+    store.mark_read(APP, "bob", 3)
+    back = log_in("bob", attached=False)
+    log = store.history(APP, "bob", 0, 100)
+    assert store.view(back.id, 100) == View(back, [back], 5, 3, log)
+    assert store.view(back.id, 2).messages == log[-2:]
+    assert store.view(back.id, 0).messages == []
+    clock.advance(REMEMBERED + 1)
+    later = log_in("bob", attached=False)
+    assert store.view(later.id, 100) == View(later, [later], 5, 3, []), "what is not remembered is not shown"
+
+
+def test_a_view_is_of_an_instance_that_is_live_or_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
+    out, away, expired, stays = log_in(), log_in(), log_in(life=50), log_in()
+    store.remove(out.id, Gone(LOGGED_OUT, 0))
+    store.detach(away.id, away.stream)
+    clock.advance(GRACE)
+    for swept in (False, True):
+        assert store.view(away.id, 0) == View(store.get(away.id), [stays], 0, 0, []), swept
+        for gone in (out, expired):
+            with pytest.raises(InstanceGone) as refused:
+                store.view(gone.id, 0)
+            assert refused.value.instance == store.get(gone.id)
+        store.sweep()
+
+
+def test_who_opens_a_stream_gets_the_view_after_it(store: Store, log_in: LogIn, clock: Clock) -> None:
+    alice, bob = log_in("alice", attached=False), log_in("bob")
+    view = store.attach(alice.id, NODE, 10)
+    assert view == View(store.get(alice.id), [view.instance], 0, 0, [])
+    assert view.instance.online
+    store.detach(alice.id, view.instance.stream)
+    clock.advance(GRACE)
+    store.append(APP, bob.id, "alice", "hello", new_id())
+    other = log_in("alice")
+    back = store.attach(alice.id, NODE, 2, 0, 10)
+    assert back.instance.generation > other.generation
+    log = store.history(APP, "alice", 0, 10)
+    assert back == View(store.get(alice.id), [other, back.instance], 1, 0, log, returned=True)
+
+
+def test_who_opens_a_stream_gets_the_messages_that_its_page_lacks_and_the_unread_ones(
+    store: Store, log_in: LogIn
+) -> None:
+    alice, bob = log_in("alice"), log_in("bob", attached=False)
+    for n in range(5):
+        store.append(APP, alice.id, "bob", str(n), new_id())
+    store.mark_read(APP, "bob", 3)
+
+    def numbers(after: int, most: int) -> list[int]:
+        view = store.attach(bob.id, NODE, 10, after, most)
+        assert (view.newest, view.read_seq) == (5, 3), "opening a stream does not mark anything as read"
+        return [message.seq for message in view.messages]
+
+    assert numbers(0, 100) == [1, 2, 3, 4, 5]
+    assert numbers(2, 100) == [3, 4, 5]
+    assert numbers(2, 2) == [4, 5]
+    assert numbers(3, 100) == numbers(4, 100) == numbers(5, 100) == numbers(NEWEST, 100) == [4, 5]
+    assert numbers(0, 0) == []
+    store.append(APP, alice.id, "bob", "arrives", new_id())  # read, as a stream is open
+    view = store.attach(bob.id, NODE, 10, NEWEST, 100)
+    assert (view.newest, view.read_seq, view.messages) == (6, 6, [])
 
 
 # Refusals carry the instance
@@ -906,6 +979,7 @@ def test_the_refusal_of_an_ended_instance_carries_it_as_get_returns_it(store: St
     assert ended.gone.by is not None
     for call in (
         lambda: store.attach(tab.id, NODE, 1),
+        lambda: store.view(tab.id, 1),
         lambda: store.append(APP, tab.id, "bob", "too late", new_id()),
         lambda: store.sign_out(tab.id, other.id),
     ):
@@ -931,6 +1005,7 @@ def test_the_refusal_of_an_unknown_instance_carries_its_id(store: Store) -> None
     unknown = newcomer(expires=DAY).id
     for call in (
         lambda: store.attach(unknown, NODE, 1),
+        lambda: store.view(unknown, 1),
         lambda: store.append(APP, unknown, "bob", "hello", new_id()),
         lambda: store.sign_out(unknown, unknown),
     ):

@@ -16,6 +16,7 @@ from tests.support.inside import store_of
 from tests.support.waiting import PATIENCE, until
 from tim import EVENT, Backend, Client, Event, Instance, Message
 from tim.rules import instance_id
+from tim.store.base import Store
 
 APP: Final = 1400000000
 KEY: Final = "signs-the-usersigs-of-tests"
@@ -71,6 +72,12 @@ _ids = count(1)
 def new_id() -> str:
     """An instance id that no other test has."""
     return f"{next(_ids):032x}"
+
+
+def read_seq(store: Store, user: str) -> int:
+    """The number of the newest message that the account has read, as an instance that has just logged in sees it."""
+    tab, _ = store.admit(newcomer(user, expires=store.now() + DAY), 10)
+    return store.view(tab.id, 0).read_seq
 
 
 def newcomer(user: str = "alice", *, browser: str = "Firefox", expires: float, since: float = 0) -> Instance:

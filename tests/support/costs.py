@@ -35,9 +35,9 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         watch.asked()
         alice = log_in(here, "alice")
         yield "A login", watch.cost()
-        alice.gets()
+        page = alice.gets().body
         yield "Its page opens", watch.cost()
-        stream = opened(alice)
+        stream = opened(alice, page)
         yield "Its stream opens", watch.cost()
         while stream.pings < 3:
             stream.hears_more(1)
@@ -54,8 +54,8 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         stream.leaves()
         closing = watch.cost("detach")
         yield "A tab is closed", closing
-        alice.gets()
-        stream = opened(alice)
+        page = alice.gets().body
+        stream = opened(alice, page)
         yield "A reload", closing + watch.cost()
 
         newer = log_in(there, "alice")
@@ -85,6 +85,6 @@ def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Co
     yield "A REST kick", watch.cost("detach")
 
 
-def opened(tab: ScriptTab) -> Socket:
-    """The tab's stream, once it is ready: nothing follows that its opening causes."""
-    return tab.goes_online()
+def opened(tab: ScriptTab, page: str = "") -> Socket:
+    """The stream of the tab, or of this page of it, once it is ready: nothing follows that its opening causes."""
+    return tab.goes_online(page)

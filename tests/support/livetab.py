@@ -165,7 +165,7 @@ class LiveTab:
     def _shows(self, frame: str) -> None:
         """Put a frame into place, as htmx does."""
         texts = [found.text for found in elements(frame) if found.attributes.get("class") == "text"]
-        if 'hx-swap-oob="innerHTML target:#messages' in frame:
+        if 'hx-swap-oob="innerHTML target:#messages ' in frame:
             self.messages = texts
         else:
             self.messages = [*self.messages, *texts]

@@ -57,7 +57,7 @@ def world(servers: RedisServer | RedisCluster, store: RedisStore, clock: Clock) 
     store.join("node-1")
     closed, _ = store.admit(newcomer("closed"), 10)
     online, _ = store.admit(newcomer("online"), 10)
-    online = store.attach(online.id, "node-1", 10)
+    online = store.attach(online.id, "node-1", 10).instance
     for user in ("bob", "carol"):
         store.import_account(APP, user)
     store.deliver(APP, "alice", "carol", "hello", "m-0", copy=True)
@@ -78,7 +78,7 @@ def _take(at: World) -> StateChange:
 
 CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "admit": lambda at: at.store.admit(newcomer("new"), 2),
-    "attach": lambda at: at.store.attach(at.closed.id, "node-1", 10),
+    "attach": lambda at: at.store.attach(at.closed.id, "node-1", 10, 0, 10),
     "detach": lambda at: at.store.detach(at.online.id, at.online.stream),
     "renew": lambda at: at.store.renew("node-1"),
     "remove": lambda at: at.store.remove(at.online.id, Gone(LOGGED_OUT, 0, Client("Chrome", "198.51.100.1"))),
@@ -126,13 +126,13 @@ READING: Final[dict[str, Callable[[World], object]]] = {
     "search": lambda at: at.store.search(APP, Search()),
     "number": lambda at: at.store.number(APP, Search()),
     "online": lambda at: at.store.online(),
+    "view": lambda at: [at.store.view(each.id, 10) for each in (at.online, at.closed, at.due)],
 }
 """Verbs that change nothing."""
 
 COMMANDS: Final[dict[str, Callable[[World], object]]] = {
     "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
     "import_account": lambda at: at.store.import_account(APP, "dave"),
-    "read_seq": lambda at: at.store.read_seq(APP, "carol"),
     "deliveries": lambda at: at.store.deliveries(APP),
     "settings": lambda at: at.store.settings(APP),
     "session": lambda at: at.store.session(APP, "handle-0"),

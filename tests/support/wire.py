@@ -154,10 +154,12 @@ def log_in(
 
 def login_page_of(tab: ScriptTab) -> str:
     """Where its server sends a tab that has ended, as its browser shows it."""
-    ended = tab.gets()
+    ended = get(tab.server, tab.path, cookie=f"{tab.browser}; {tab.cookie}")
     assert ended.status == 303, ended.status
-    assert ended.cookies() == {"tab": ""}
-    return get(tab.server, path_of(ended.location), cookie=tab.browser).body
+    cookies = ended.cookies()
+    assert cookies.keys() == {"tab", "notice"}
+    assert cookies["tab"] == ""
+    return get(tab.server, path_of(ended.location), cookie=f"{tab.browser}; notice={cookies['notice']}").body
 
 
 @dataclass
@@ -193,15 +195,16 @@ class ScriptTab:
         headers = {"HX-Request": "true"} if htmx else {}
         return post(self.server, self.path + path, form or {}, cookie=self.cookie, headers=headers)
 
-    def attaches(self) -> Socket:
-        """Open its stream; it is ready, or refused, a frame or two later."""
-        opened = Socket(self.server, self.path + "events", cookie=self.cookie)
+    def attaches(self, page: str = "") -> Socket:
+        """Open its stream, or that of this page of it; it is ready, or refused, a frame or two later."""
+        found = re.search(r'hx-ws:connect="([^"]+)"', page)
+        opened = Socket(self.server, found[1] if found else self.path + "events", cookie=self.cookie)
         self.opened.append(opened)
         return opened
 
-    def goes_online(self) -> Socket:
-        """Open its stream and wait until it is ready."""
-        opened = self.attaches()
+    def goes_online(self, page: str = "") -> Socket:
+        """Open its stream, or that of this page of it, and wait until it is ready."""
+        opened = self.attaches(page)
         opened.hears('data-state="ready"')
         return opened
 

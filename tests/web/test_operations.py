@@ -228,7 +228,7 @@ def test_a_redis_that_is_full_refuses_what_comes_and_loses_nothing(
     store = RedisStore(server.url, grace=60)
     store.join("node")
     alice, _ = store.admit(newcomer("alice", expires=EXPIRES), 2)
-    open_tab = store.attach(alice.id, "node", 2)
+    open_tab = store.attach(alice.id, "node", 2).instance
     waiting, _ = store.admit(newcomer("alice", expires=EXPIRES), 2)
     with server.client() as client:
         client.config_set("maxmemory", 1)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.ends import Gone
-from tim.model import Instance, Message
+from tim.model import Instance, Message, View
 from tim.rules import NEWEST
 from tim.store.audit import Audit, Counters
 from tim.store.hints import Hint
@@ -70,18 +70,24 @@ class Instances(Protocol):
             AccountBlocked: the account is blocked.
         """
 
-    def attach(self, id: str, node: str, limit: int) -> Instance:
+    def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
         """Open a stream of the instance at the node.
 
-        Returns the instance with a stream number above all it had; its older streams are no longer valid. An instance
-        that was AWAY takes a seat again if its account has one free, with a new generation; it never evicts.
+        Returns the view of the same moment. Its instance has a stream number above all it had; its older streams are
+        no longer valid. An instance that was AWAY takes a seat again if its account has one free, with a new
+        generation; it never evicts. The read cursor stays: the caller moves it when it has delivered the messages.
+
+        Args:
+            after: number of the newest message that the caller needs no more. The view has the unread ones anyway: its
+                messages are numbered above `after` or above the read cursor, whichever is lower.
+            most: number of messages in the view; the newest ones.
 
         Raises:
             InstanceGone: it has ended; its reason never changes.
         """
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        """`attach`, if stream `after` is still the newest one; otherwise None, and nothing changes.
+        """`attach` without messages, if stream `after` is still the newest one; otherwise None, and nothing changes.
 
         Raises:
             InstanceGone: it has ended, whichever stream is the newest.
@@ -115,6 +121,13 @@ class Instances(Protocol):
 
     def get(self, id: str) -> Instance:
         """The instance, live or ended; with reason UNKNOWN where the store does not have it."""
+
+    def view(self, id: str, most: int) -> View:
+        """The instance, live or AWAY, its account's live instances, and the newest `most` messages of the log.
+
+        Raises:
+            InstanceGone: it has ended for good, or the store does not have it.
+        """
 
     def instances(self, app: int, user: str) -> list[Instance]:
         """The live instances of an account, oldest generation first."""
@@ -161,9 +174,6 @@ class Messages(Protocol):
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         """The newest `limit` messages of an account's log numbered above `after` and at most `up_to`, oldest first."""
-
-    def read_seq(self, app: int, user: str) -> int:
-        """The number of the newest message that the account has read."""
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         """Note that the account has read its messages up to `seq`."""

@@ -17,12 +17,18 @@ from tim.latest import Latest
 from tim.model import Instance
 from tim.operators import Role, Session
 from tim.rules import REMEMBERED, SESSION_LIFE
+from tim.web.notice import Notice
 
 TAB: Final = "tab"
 BROWSER: Final = "browser"
 CONSOLE: Final = "console"
+NOTICE: Final = "notice"
 NOTICE_LIFE: Final = 600
 """Seconds for which the login page shows why a tab has ended."""
+ON_ITS_WAY: Final = 60
+"""Seconds for which the notice may be on its way from the tab to the login page."""
+LONGEST_NOTICE: Final = 2048
+"""Characters of a notice in a cookie. A longer one is read from the store: proxies limit the headers of a response."""
 MAX_LEAD: Final = 60
 """Seconds that the clock of the signing node may be ahead of the clock of this node."""
 
@@ -39,7 +45,8 @@ class Identity:
         latest = Latest(clock)
         self._tab = _Signer(keys, "tim.tab", clock, latest)
         self._browser = _Signer(keys, "tim.browser", clock, latest)
-        self._notice = _Signer(keys, "tim.notice", clock, latest)
+        self._ticket = _Signer(keys, "tim.notice", clock, latest)
+        self._end = _Signer(keys, "tim.end", clock, latest)
         self._session = _Signer(keys, "tim.session", clock, latest)
         self._console = _Signer(keys, "tim.console", clock, latest)
 
@@ -52,7 +59,7 @@ class Identity:
 
     def clear_tab(self, request: Request, response: Response, instance: str) -> None:
         """Deletes the cookie of that tab."""
-        _set(request, response, TAB, "", f"{request.script_root}/im/{instance}", expires=0)
+        _set(request, response, TAB, "", f"{request.script_root}/im/{instance}", life=0)
 
     def is_tab(self, request: Request, instance: str) -> bool:
         """Whether the request carries the valid cookie of the tab of `instance`."""
@@ -68,15 +75,31 @@ class Identity:
 
     def ticket(self, instance: str) -> str:
         """The token in the address of the login page that names `instance`; it grants no access by itself."""
-        return self._notice.sign(instance)
+        return self._ticket.sign(instance)
 
     def noticed(self, request: Request, ticket: str) -> str | None:
         """The instance whose end may be shown to the sender of the request; None without permission.
 
         The ticket must be at most NOTICE_LIFE seconds old, and the login must come from the same browser.
         """
-        instance = self._notice.read(ticket, life=NOTICE_LIFE)
+        instance = self._ticket.read(ticket, life=NOTICE_LIFE)
         return instance if instance is not None and self.is_own(request, instance) else None
+
+    def set_notice(self, request: Request, response: Response, notice: Notice) -> None:
+        """Sets the cookie that carries the notice to the login page, which thus need not read it from the store."""
+        value = self._end.sign(base64_encode(notice.dump()).decode())
+        if len(value) <= LONGEST_NOTICE:
+            _set(request, response, NOTICE, value, f"{request.script_root}/login", life=ON_ITS_WAY)
+
+    def notice(self, request: Request, instance: str) -> Notice | None:
+        """The notice of `instance` in the cookie of the request; None where it has none, or that of another tab."""
+        text = self._end.read(request.cookies.get(NOTICE), life=ON_ITS_WAY)
+        found = None if text is None else Notice.load(base64_decode(text).decode())
+        return found if found is not None and found.id == instance else None
+
+    def clear_notice(self, request: Request, response: Response) -> None:
+        """Deletes the cookie of the notice, which the response shows."""
+        _set(request, response, NOTICE, "", f"{request.script_root}/login", life=0)
 
     def is_own(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the browser that logged `instance` in."""
@@ -94,7 +117,7 @@ class Identity:
     def clear_console(self, request: Request, response: Response) -> None:
         """Deletes the cookie of the operator."""
         name, path = _console_cookie(request)
-        _set(request, response, name, "", path, expires=0)
+        _set(request, response, name, "", path, life=0)
 
     def console(self, request: Request) -> Session | None:
         """The session in the operator's cookie, open or not; None without a valid cookie."""
@@ -145,13 +168,16 @@ def _console_cookie(request: Request) -> tuple[str, str]:
     return (f"__Host-{CONSOLE}", "/") if request.is_secure else (CONSOLE, f"{request.script_root}/console")
 
 
-def _set(request: Request, response: Response, name: str, value: str, path: str, *, expires: int | None = None) -> None:
-    """Sets a cookie that scripts cannot read and other sites cannot send, for the paths below `path`."""
+def _set(request: Request, response: Response, name: str, value: str, path: str, *, life: int | None = None) -> None:
+    """Sets a cookie that scripts cannot read and other sites cannot send, for the paths below `path`.
+
+    It lasts `life` seconds, or until the browser is closed; 0 deletes it.
+    """
     response.set_cookie(
         name,
         value,
-        expires=expires,
-        max_age=expires,
+        expires=0 if life == 0 else None,
+        max_age=life,
         path=path,
         httponly=True,
         samesite="Strict",

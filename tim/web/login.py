@@ -24,6 +24,7 @@ from tim.rules import instance_id
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.identity import login_number
+from tim.web.notice import Notice
 from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("login", __name__)
@@ -52,11 +53,19 @@ def page() -> Response:
         # again: a new cookie would replace the one that the browser may have.
         again = url_for("login.page", userID=user_id or None, tab=request.args.get("tab"), again=1)
         return Response(headers={"Refresh": f"0; url={again}"})
+    identity = service().identity
+    id = identity.noticed(request, request.args.get("tab", ""))
+    if id is None:
+        return _page(user_id)
+    brought = identity.notice(request, id)
+    if brought is not None:
+        response = _page(user_id, notice=brought)
+        identity.clear_notice(request, response)
+        return response
     try:
-        notice, error = _notice(), None
+        return _page(user_id, notice=Notice.of(service().backend.find(id)))
     except StoreUnavailable as unavailable:
-        notice, error = None, unavailable  # the notice is shown when the store is back
-    return _page(user_id, error=error, notice=notice)
+        return _page(user_id, error=unavailable)  # the notice is shown when the store is back
 
 
 @blueprint.post("/login")
@@ -105,8 +114,11 @@ def make_usersig() -> Response:
 
 def redirect_ended(instance: Instance) -> Response:
     """Sends the tab of an ended instance to the login page, which shows the reason, and deletes its cookie."""
+    identity, notice = service().identity, Notice.of(instance)
     response = go(ended_address(instance.id, instance.user))
-    service().identity.clear_tab(request, response, instance.id)
+    identity.clear_tab(request, response, instance.id)
+    if notice is not None and identity.is_own(request, instance.id):
+        identity.set_notice(request, response, notice)
     return response
 
 
@@ -123,13 +135,6 @@ def _form() -> str:
 
 def _is_sent_by_another_site() -> bool:
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and "again" not in request.args
-
-
-def _notice() -> Instance | None:
-    """The ended instance whose notice this browser may see; None otherwise."""
-    id = service().identity.noticed(request, request.args.get("tab", ""))
-    instance = None if id is None else service().backend.find(id)
-    return None if instance is None or instance.gone is None else instance
 
 
 def _page(user_id: str, user_sig: str = "", *, form: str = "", error: IMError | None = None, **more: Any) -> Response:

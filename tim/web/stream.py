@@ -21,33 +21,46 @@ HEARTBEAT: Final = "{}"
 """A frame that htmx ignores. A page that receives nothing for two ping periods opens a new connection."""
 
 
-def run(ws: Server, backend: Backend, id: str, ping_period: float) -> None:
-    """Serves the stream of instance `id` on `ws` until either ends. Nothing else writes to this socket."""
+def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | None) -> None:
+    """Serves the stream of instance `id` on `ws` until either ends. Nothing else writes to this socket.
+
+    Args:
+        read: number of the newest message above `#new-messages` in the page; None for a page without this element.
+    """
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
-        with closing(Tab(backend, id, ws.event.set)) as tab:
-            hang_up(ws, _serve(ws, backend, tab, ping_period))
+        with closing(Tab(backend, id, ws.event.set, after=read or 0)) as tab:
+            hang_up(ws, _serve(ws, backend, tab, ping_period, read))
     except InstanceGone as error:
         with suppress(*DEAD_CONNECTION):
             ws.send(_ended(error.instance, error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
-def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
+def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float, read: int | None) -> int:
     """Writes until the stream or the connection ends. Returns the close code."""
     try:
+        _begin(ws, backend, tab, read)
         return _write(ws, backend, tab, ping_period)
     except ConnectionClosed:
         return CLOSE_LATER  # the connection is dead or too slow
 
 
-def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
-    messages, unread = tab.waiting()
+def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
+    """Writes the list of instances, and the messages after number `read`; those of an earlier stream are replaced."""
+    view, unread = tab.waiting()
+    # Where the page lacks messages between `read` and these, all messages in it are replaced.
+    follow_on = read is not None and (not view.messages or view.messages[0].seq == read + 1)
     events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
-    waiting = render_template("_waiting.html", this=tab.instance, messages=messages, unread=unread, events=events)
-    _send(ws, _list(backend, tab) + waiting)
+    waiting = render_template(
+        "_waiting.html", this=tab.instance, messages=view.messages, unread=unread, follow_on=follow_on, events=events
+    )
+    _send(ws, _list(backend, tab, view.instances) + waiting)
     tab.become_ready()
     _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
+
+
+def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
     while ws.connected:
         happened = wait(ws, ping_period)
         ws.input_buffer.clear()  # a page sends nothing on its stream
@@ -74,7 +87,7 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
     events = tab.events(item)
     match item:
         case InstancesChanged():
-            return _list(backend, tab)
+            return _list(backend, tab, backend.instances(tab.instance.user))
         case Message():
             return render_template("_arrived.html", this=tab.instance, message=item, events=events)
         case End():
@@ -85,11 +98,11 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
             assert_never(item)
 
 
-def _list(backend: Backend, tab: Tab) -> str:
+def _list(backend: Backend, tab: Tab, instances: list[Instance]) -> str:
     return render_template(
         "_instances.html",
         this=tab.instance,
-        instances=backend.instances(tab.instance.user),
+        instances=instances,
         seats=backend.limits().online_web_instances,
         oob=True,
     )

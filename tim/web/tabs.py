@@ -21,7 +21,7 @@ from tim.errors import (
     IMError,
     InstanceGone,
 )
-from tim.model import Instance
+from tim.model import View
 from tim.rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.web import stream
@@ -44,6 +44,8 @@ STATUS = {
 """HTTP status of a message that was not sent, by error code."""
 FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
 """The number in a form that identifies one message."""
+READ: Final = re.compile(r"[0-9]{1,15}")
+"""The number of a message in the address of a stream."""
 
 
 @blueprint.url_value_preprocessor
@@ -85,9 +87,9 @@ def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEnt
 
 @blueprint.get("/")
 def page() -> BaseResponse:
-    instance = service().backend.get(g.instance, or_away=True)
-    response = make_response(_render(instance))
-    if instance.gone is None:
+    view = service().backend.view(g.instance, HISTORY)
+    response = make_response(_render(view))
+    if view.instance.gone is None:
         # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
         # than the store remembers the end of the instance.
         service().identity.set_tab(request, response, g.instance)
@@ -96,7 +98,9 @@ def page() -> BaseResponse:
 
 @socket_route(blueprint, "/events")
 def events(ws: Server) -> None:
-    stream.run(ws, service().backend, g.instance, service().timing.ping_period)
+    read = request.args.get("read", "")
+    known = int(read) if READ.fullmatch(read) else None
+    stream.run(ws, service().backend, g.instance, service().timing.ping_period, known)
 
 
 @blueprint.post("/logout")
@@ -125,7 +129,8 @@ def send() -> BaseResponse:
         if "HX-Request" in request.headers:
             response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
         else:
-            response = make_response(_render(service().backend.get(g.instance), **typed), STATUS[error.code])
+            page = _render(service().backend.view(g.instance, HISTORY), **typed)
+            response = make_response(page, STATUS[error.code])
         response.headers.update(retry_after(error))
         return response
     if "HX-Request" in request.headers:
@@ -144,14 +149,14 @@ def sign_out(other: str) -> BaseResponse:
     return Response(status=204)
 
 
-def _render(instance: Instance, **composer: str | IMError) -> str:
-    backend = service().backend
+def _render(view: View, **composer: str | IMError) -> str:
     return render_template(
         "tab.html",
-        this=instance,
-        instances=backend.instances(instance.user),
-        seats=backend.limits().online_web_instances,
-        messages=backend.history(instance, 0, HISTORY),
+        this=view.instance,
+        instances=view.instances,
+        seats=service().backend.limits().online_web_instances,
+        messages=view.messages,
+        read=view.read_seq,
         state="not-ready",
         silence=service().timing.page_silence,
         **composer,

@@ -39,7 +39,7 @@ def cluster(make_redis_cluster: Callable[..., RedisCluster], clock: Clock) -> Re
 
 def log_in(store: RedisStore, node: str = "node-1", user: str = "alice") -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + DAY), 10)
-    return store.attach(admitted.id, node, 10)
+    return store.attach(admitted.id, node, 10).instance
 
 
 def user_in(shard: int) -> str:

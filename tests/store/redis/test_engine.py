@@ -59,7 +59,7 @@ Passes = Callable[..., list[Instance]]
 
 def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: int = 10) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + 365 * DAY), limit)
-    return store.attach(admitted.id, node, limit)
+    return store.attach(admitted.id, node, limit).instance
 
 
 # A node that is dead
@@ -102,7 +102,7 @@ def test_an_instance_of_a_dead_node_attaches_elsewhere_with_its_seat_and_age(
 ) -> None:
     tab = log_in(one)
     passes(DEFAULT.lease + GRACE - 1, two)
-    back = two.attach(tab.id, "node-2", 1)
+    back = two.attach(tab.id, "node-2", 1).instance
     assert (back.generation, back.since, back.online) == (tab.generation, tab.since, True)
     assert back.stream > tab.stream
     passes(GRACE * 2, two)
@@ -182,7 +182,7 @@ def test_a_removed_node_is_forgotten_until_it_joins_again(one: RedisStore, two: 
         assert refused.value.code == STORE_UNAVAILABLE
     one.join("node-1")
     assert one.renew("node-1") == []
-    assert one.attach(tab.id, "node-1", 10).online
+    assert one.attach(tab.id, "node-1", 10).instance.online
 
 
 def test_a_node_learns_that_it_is_forgotten_though_one_reply_is_lost(

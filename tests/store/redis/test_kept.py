@@ -30,7 +30,7 @@ def store(servers: Servers, open_redis: Open) -> RedisStore:
 
 def log_in(store: RedisStore, user: str = "alice", *, life: float = 365 * DAY, limit: int = 2) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + life), limit)
-    return store.attach(admitted.id, "node-1", limit)
+    return store.attach(admitted.id, "node-1", limit).instance
 
 
 def time_passes(store: RedisStore, clock: Clock, seconds: float) -> None:
@@ -51,7 +51,7 @@ def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
         tabs.append(log_in(store, user, life=chance.choice([100, DAY / 2, 30 * DAY])))
         tab = chance.choice(tabs)
         with suppress(IMError):  # it may have ended
-            tab = store.attach(tab.id, chance.choice(["node-1", "node-2"]), 2)
+            tab = store.attach(tab.id, chance.choice(["node-1", "node-2"]), 2).instance
             store.append(APP, tab.id, chance.choice(USERS[: len(tabs)]), "hello", new_id())
             store.deliver(APP, "administrator", tab.user, "hello", new_id(), copy=True)
             store.mark_read(APP, tab.user, 1000)
@@ -137,7 +137,7 @@ def test_a_log_written_every_day_holds_the_last_seven_days(store: RedisStore, se
         for n in range(3):
             store.append(APP, alice.id, "alice", f"{n}", new_id())
         time_passes(store, clock, DAY)
-        alice = store.attach(alice.id, "node-1", 2)
+        alice = store.attach(alice.id, "node-1", 2).instance
     prefix = PREFIXES[shard_of(APP, "alice")]
     with servers.client() as client:
         assert client.xlen(f"{prefix}:log:{APP}:alice") == client.hlen(f"{prefix}:ids:{APP}:alice") == 3 * 8

@@ -74,7 +74,7 @@ def store(servers: Servers, open_redis: Open) -> RedisStore:
 
 def log_in(store: RedisStore, node: str = "node-1", user: str = "alice", limit: int = 10) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + DAY), limit)
-    return store.attach(admitted.id, node, limit)
+    return store.attach(admitted.id, node, limit).instance
 
 
 CHANGED = AccountChanged(APP, "alice")
@@ -118,7 +118,7 @@ def test_the_hint_of_a_message_is_the_message_in_the_log(ears: Ears, store: Redi
 def test_a_stream_opened_elsewhere_is_sent_to_its_old_node(ears: Ears, store: RedisStore) -> None:
     tab = log_in(ears.store)
     ears.hears()
-    moved = store.attach(tab.id, "node-2", 10)
+    moved = store.attach(tab.id, "node-2", 10).instance
     ears.hears(Attached(APP, "alice", tab.id, moved.stream))
 
 

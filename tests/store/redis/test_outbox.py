@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, DAY, Clock, new_id, newcomer
+from tests.support.actors import APP, DAY, Clock, new_id, newcomer, read_seq
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.waiting import until
 from tim.model import Instance, Message
@@ -39,7 +39,7 @@ def other(servers: Servers, open_redis: Open) -> RedisStore:
 
 def log_in(store: RedisStore, user: str, node: str) -> Instance:
     admitted, _ = store.admit(newcomer(user, expires=store.now() + 365 * DAY), 10)
-    return store.attach(admitted.id, node, 10)
+    return store.attach(admitted.id, node, 10).instance
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_every_node_with_a_tab_of_the_receiver_is_notified_of_the_second_copy(
     [message] = other.history(APP, "bob", 0, 10)
     for hints in heard.values():
         until(lambda hints=hints: Written(APP, "bob", message) in hints, "it should be notified")  # type: ignore[misc]
-    assert other.read_seq(APP, "bob") == message.seq, "a stream of the receiver is open"
+    assert read_seq(other, "bob") == message.seq, "a stream of the receiver is open"
 
 
 def test_many_sweeps_at_once_write_the_second_copy_once(

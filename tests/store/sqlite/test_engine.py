@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer, read_seq
 from tests.support.engines import with_nodes
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
@@ -86,7 +86,7 @@ def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> 
         old, _ = store.admit(newcomer(expires=clock() + DAY), 1)
         tab, _ = store.admit(newcomer(expires=clock() + DAY), 1)
         evicted = store.get(old.id)
-        tab = store.attach(tab.id, NODE, 1)
+        tab = store.attach(tab.id, NODE, 1).instance
         store.append(APP, tab.id, "alice", "hello", new_id())
         store.mark_read(APP, "alice", 1)
         log = store.history(APP, "alice", 0, 10)
@@ -94,14 +94,15 @@ def test_everything_is_there_again_after_a_restart(file: Path, clock: Clock) -> 
         assert store.get(old.id) == evicted
         assert [each.id for each in store.instances(APP, "alice")] == [tab.id]
         assert store.history(APP, "alice", 0, 10) == log
-        assert store.read_seq(APP, "alice") == 1
-        back = store.attach(tab.id, NODE, 1)
+        view = store.attach(tab.id, NODE, 1)
+        assert (view.newest, view.read_seq) == (1, 1)
+        back = view.instance
         assert (back.generation, back.since) == (tab.generation, tab.since)
         assert back.stream > tab.stream
         assert store.detach(tab.id, tab.stream) is False, "the stream of the process before is void"
         later, _ = store.admit(newcomer(expires=clock() + DAY), 1)
         assert later.generation > back.generation
-        assert store.append(APP, store.attach(later.id, NODE, 1).id, "alice", "again", new_id())[0].seq == 2
+        assert store.append(APP, store.attach(later.id, NODE, 1).instance.id, "alice", "again", new_id())[0].seq == 2
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(file: Path, clock: Clock, rounds: int) -> None:
@@ -124,7 +125,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(file: Path, clock: Clock, r
             assert [each.text for each in log] == [str(n) for n in range(len(log))]
             # The line of the last one may have been lost with the process that was to print it.
             assert len(log) > acknowledged
-            assert store.attach(alice.id, NODE, 1).online
+            assert store.attach(alice.id, NODE, 1).instance.online
 
 
 def test_whoever_was_logged_in_has_a_whole_grace_time_to_come_back(file: Path, clock: Clock) -> None:
@@ -204,7 +205,7 @@ def test_many_logins_and_messages_leave_one_row_for_each_account(file: Path, clo
     with opened(file, clock) as store:
         for n in range(100 * rounds):
             tab, _ = store.admit(newcomer(users[n % 3], expires=clock() + 100), 2)
-            tab = store.attach(tab.id, NODE, 2)
+            tab = store.attach(tab.id, NODE, 2).instance
             store.append(APP, tab.id, users[n % 3], "hello", new_id())
             store.detach(tab.id, tab.stream)
             clock.advance(20)
@@ -509,7 +510,7 @@ def test_what_a_file_of_version_5_says_is_there_under_the_names_of_now(file: Pat
     with sqlite3.connect(file) as db:
         db.executescript(f"{VERSION_5} PRAGMA user_version = 5")
     with opened(file, clock) as store:
-        assert store.read_seq(APP, "alice") == 1
+        assert read_seq(store, "alice") == 1
         assert store.account(APP, "alice").revoked_before == before > 0
         with pytest.raises(UserSigRevoked):
             store.admit(newcomer(expires=clock() + DAY), 1, made=clock() + 60)

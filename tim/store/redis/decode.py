@@ -19,7 +19,7 @@ from tim.errors import (
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import AppSettings, Block, Instance, Limits, Message, unknown_instance
+from tim.model import AppSettings, Block, Instance, Limits, Message, View, unknown_instance
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 
@@ -151,6 +151,19 @@ def message_of(of: dict[str, str], seq: str) -> Message:
         time=seconds(of["time"]),
         instance=of["instance"],
     )
+
+
+def messages_of(since: str, entries: list[tuple[str, list[str]]]) -> list[Message]:
+    """The messages in the entries of a log, which come newest first, oldest first; without those before `since`."""
+    newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
+    return [message for message in newest_first if message.time >= seconds(since)][::-1]
+
+
+def view_of(found: list[Any], *, returned: bool = False) -> View:
+    """The view that the scripts' function `view` has returned."""
+    instance, instances, newest, read_seq, since, entries = found
+    messages = messages_of(since, entries)
+    return View(instance_of(instance), instances_of(instances), int(newest), int(read_seq), messages, returned)
 
 
 def gone_of(fields: dict[str, str]) -> Gone:

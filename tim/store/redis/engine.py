@@ -15,13 +15,13 @@ from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import Gone
-from tim.model import Instance, Message, unknown_instance
+from tim.model import Instance, Message, View, unknown_instance
 from tim.rules import NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.audit import Audit
 from tim.store.redis.blocks import Blocks
 from tim.store.redis.connection import Connection
-from tim.store.redis.decode import instance_of, instances_of, seconds, us
+from tim.store.redis.decode import instance_of, instances_of, seconds, us, view_of
 from tim.store.redis.events import Events
 from tim.store.redis.listener import Listener
 from tim.store.redis.listing import Listing
@@ -130,12 +130,12 @@ class RedisStore:
         admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, limit, int(min(made, EXACT)))
         return instance_of(admitted), instances_of(evicted)
 
-    def attach(self, id: str, node: str, limit: int) -> Instance:
-        [attached] = self._scripts.call(shard_of_instance(id), "attach", id, node, limit)
-        return instance_of(attached)
+    def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
+        view, returned = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, after, most)
+        return view_of(view, returned=bool(returned))
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        [again] = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, after, _call_id())
+        [again] = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, 0, 0, after, _call_id())
         return instance_of(again) if again else None
 
     def detach(self, id: str, stream: int) -> bool:
@@ -163,6 +163,10 @@ class RedisStore:
             return unknown_instance(id, seconds(now))
         return instance_of(found)
 
+    def view(self, id: str, most: int) -> View:
+        [view] = self._scripts.call(shard_of_instance(id), "view", id, most)
+        return view_of(view)
+
     def instances(self, app: int, user: str) -> list[Instance]:
         [found] = self._scripts.call(shard_of(app, user), "instances", app, user)
         return instances_of(found)
@@ -178,9 +182,6 @@ class RedisStore:
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         return self._messages.history(app, user, after, limit, up_to)
-
-    def read_seq(self, app: int, user: str) -> int:
-        return self._number(app, user, "read_seq")
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         self._scripts.call(shard_of(app, user), "mark_read", app, user, seq)
@@ -223,9 +224,6 @@ class RedisStore:
         if self._listener is not None:
             self._listener.close()
         self._connection.close()
-
-    def _number(self, app: int, user: str, name: str) -> int:
-        return int(self._connection.command(shard_of(app, user), "HGET", account_key(app, user), name) or 0)
 
 
 def _call_id() -> str:

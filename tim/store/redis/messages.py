@@ -16,7 +16,7 @@ from tim.errors import NoSuchAccount, StoreUnavailable
 from tim.model import Message
 from tim.rules import shard_of
 from tim.store.redis.connection import Connection
-from tim.store.redis.decode import fields_of, message_of, seconds
+from tim.store.redis.decode import fields_of, message_of, messages_of
 from tim.store.redis.scripts import Scripts
 from tim.store.redis.shards import key, shard_of_instance
 from tim.timing import Timing
@@ -67,8 +67,7 @@ class Messages:
     def history(self, app: int, user: str, after: int, limit: int, up_to: int) -> list[Message]:
         """The verb `history`."""
         since, entries = self._scripts.call(shard_of(app, user), "history", app, user, after, limit, up_to)
-        newest_first = (message_of(fields_of(entry), number.partition("-")[0]) for number, entry in entries)
-        return [message for message in newest_first if message.time >= seconds(since)][::-1]
+        return messages_of(since, entries)
 
     def finish(self, unfinished: list[tuple[int, list[Any]]]) -> None:
         """Write second copies that are still missing. Each has its shard and its entry in the reply of `sweep`.

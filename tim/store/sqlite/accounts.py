@@ -34,10 +34,10 @@ def delete(db: sqlite3.Connection, app: int, user: str) -> None:
     db.execute("DELETE FROM early_usersigs WHERE app = ? AND user = ? AND NOT revoked", (app, user))
 
 
-def read_seq(db: sqlite3.Connection, app: int, user: str) -> int:
-    """The number of the newest message that the account has read; 0 where it does not exist."""
-    row = db.execute("SELECT read_seq FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone()
-    return 0 if row is None else int(row["read_seq"])
+def cursors(db: sqlite3.Connection, app: int, user: str) -> tuple[int, int]:
+    """The numbers of the newest message of the account, and of the newest one that it has read."""
+    row = db.execute("SELECT seq, read_seq FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone()
+    return (0, 0) if row is None else (row["seq"], row["read_seq"])
 
 
 def mark_read(db: sqlite3.Connection, app: int, user: str, seq: int) -> None:

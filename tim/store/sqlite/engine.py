@@ -14,8 +14,8 @@ from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention, sta
 from tim.audit import LOGIN as LOGGED_IN
 from tim.ends import AWAY, TYPES, UNKNOWN, Gone
 from tim.errors import InstanceGone, UserSigRevoked
-from tim.model import Instance, Message, unknown_instance
-from tim.rules import NEWEST, REMEMBERED, ended, leaving
+from tim.model import Instance, Message, View
+from tim.rules import NEWEST, REMEMBERED, leaving
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
 from tim.store.sqlite import (
@@ -30,6 +30,7 @@ from tim.store.sqlite import (
     schema,
     sessions,
     settings,
+    streams,
 )
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
@@ -138,32 +139,25 @@ class SQLiteStore:
             events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
             return admitted, evicted
 
-    def attach(self, id: str, node: str, limit: int) -> Instance:
-        attached = self._attach(id, node, limit, None)
-        assert attached is not None, "without a fence, attach never declines"
-        return attached
+    def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
+        with self._transaction() as now:
+            found = instances.find(self._db, id)
+            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace)
+            if attached.gone is None:
+                returned = found is not None and found.generation != attached.generation
+                return streams.view(self._db, attached, after, most, now=now, grace=self._grace, returned=returned)
+        raise InstanceGone(attached)
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        return self._attach(id, node, limit, after)
-
-    def _attach(self, id: str, node: str, limit: int, after: int | None) -> Instance | None:
         with self._transaction() as now:
-            instance = instances.find(self._db, id)
-            if instance is None:
-                raise InstanceGone(unknown_instance(id, now))
-            gone = ended(instance, now=now, grace=self._grace)
+            before = instances.at(self._db, id, now, self._grace)
             # An instance that has ended for good is reported as such, whichever stream is the newest.
-            if after not in (None, instance.stream) and (gone is None or gone.reason == AWAY):
+            if before.stream != after and (before.gone is None or before.gone.reason == AWAY):
                 return None
-            if gone is None:
-                self._db.execute(
-                    "UPDATE instances SET stream = stream + 1, node = ?, detached_at = NULL WHERE id = ?", (node, id)
-                )
-                return replace(instance, stream=instance.stream + 1, detached_at=None, node=node)
-            back = instances.come_back(self._db, instance, node, limit, now, grace=self._grace)
-            if back.gone is None:
-                return back
-        raise InstanceGone(back)
+            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace)
+            if attached.gone is None:
+                return attached
+        raise InstanceGone(attached)
 
     def detach(self, id: str, stream: int) -> bool:
         with self._transaction() as now:
@@ -214,10 +208,14 @@ class SQLiteStore:
 
     def get(self, id: str) -> Instance:
         with self._transaction() as now:
-            instance = instances.find(self._db, id)
-            if instance is None:
-                return unknown_instance(id, now)
-            return replace(instance, gone=ended(instance, now=now, grace=self._grace))
+            return instances.at(self._db, id, now, self._grace)
+
+    def view(self, id: str, most: int) -> View:
+        with self._transaction() as now:
+            instance = instances.at(self._db, id, now, self._grace)
+            if instance.gone is not None and instance.gone.reason != AWAY:
+                raise InstanceGone(instance)
+            return streams.view(self._db, instance, 0, most, now=now, grace=self._grace)
 
     def instances(self, app: int, user: str) -> list[Instance]:
         with self._transaction() as now:
@@ -239,10 +237,6 @@ class SQLiteStore:
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         with self._transaction() as now:
             return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
-
-    def read_seq(self, app: int, user: str) -> int:
-        with self._transaction():
-            return accounts.read_seq(self._db, app, user)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
         with self._transaction():

@@ -30,14 +30,17 @@ def find(db: sqlite3.Connection, id: str) -> Instance | None:
     return next(iter(select(db, "id = ?", id)), None)
 
 
+def at(db: sqlite3.Connection, id: str, now: float, grace: float) -> Instance:
+    """The instance as it is at `now`, also where its end is not yet written down; UNKNOWN where there is none."""
+    found = find(db, id)
+    return unknown_instance(id, now) if found is None else replace(found, gone=ended(found, now=now, grace=grace))
+
+
 def seated(db: sqlite3.Connection, id: str, now: float, grace: float) -> Instance:
     """The instance, which must be live. Raises InstanceGone."""
-    instance = find(db, id)
-    if instance is None:
-        raise InstanceGone(unknown_instance(id, now))
-    gone = ended(instance, now=now, grace=grace)
-    if gone is not None:
-        raise InstanceGone(replace(instance, gone=gone))
+    instance = at(db, id, now, grace)
+    if instance.gone is not None:
+        raise InstanceGone(instance)
     return instance
 
 

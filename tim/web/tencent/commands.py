@@ -221,7 +221,7 @@ class Commands:
 
     def _live(self, id: str) -> Instance:
         """The instance, if it is live or AWAY; raises InstanceGone otherwise."""
-        return self._page.serves(id) or self._backend.get(id, or_away=True)
+        return self._page.serves(id) or self._backend.get(id)
 
 
 def _dead(request: Request, gone: Gone) -> str:

@@ -82,9 +82,9 @@ class Page:
         """
         if self.serves(id):
             return
-        tab = Tab(self._backend, id, self._wake)
+        tab = Tab(self._backend, id, self._wake, most=0)
         self._switch_to(tab)
-        self._from = self._reached = tab.skip_waiting()
+        self._from = self._reached = tab.read_before
         self._hold()
 
     def let_go(self, id: str | None = None) -> None:

@@ -1,16 +1,18 @@
 #!lua
 -- Opens a stream of an instance at a node; an instance that was away takes a seat again if one is free.
 -- KEYS: the shard of the account
--- ARGV: id, node, limit, [after, call]
---   With `after`, only if that is still the number of the newest stream. `call` is the id of the call; a repeated call
---   has the same.
+-- ARGV: id, node, limit, after, most, [newest, call]
+--   `after` and `most` say which messages the reply has; see `view` in log.lua. With `newest`, only if that is still the
+--   number of the newest stream. `call` is the id of the call; a repeated call has the same.
 -- Replies:
---   {'ok', instance}  attached
---   {'ok', false}     stream `after` is not the newest one
+--   {'ok', view, returned}  attached; see `view` in log.lua. `returned` is 1 where the instance was away, else 0
+--   {'ok', instance}  attached, where the call has an id
+--   {'ok', false}     stream `newest` is not the newest one any more
 --   {'gone', instance}  the instance has ended
 --   {'unknown', id, at}  there is no such instance
 --   {'forgotten'}     the node has not joined, or is dead; it has to join again
-local id, node, limit, after, call = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local id, node, limit, after, most = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local newest, call = ARGV[9], ARGV[10]
 
 local earlier = call and earlier_reply(call)
 if earlier then return earlier end
@@ -21,7 +23,7 @@ if not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 local app, user = instance.app, instance.user
 local reason, at = ended(instance)
 -- A final end is reported whichever stream is the newest.
-if after and instance.stream ~= after and (not reason or reason == 'away') then return {'ok', false} end
+if newest and instance.stream ~= newest and (not reason or reason == 'away') then return {'ok', false} end
 if reason == 'away' then
     -- Writes down that this one is away, if it was not yet; the event of that is its last.
     local seated = live(app, user, true)
@@ -59,6 +61,6 @@ if old and old ~= node then
     notify(old, 'attached', {app = app, user = user, instance = id, stream = instance.stream})
 end
 schedule(instance)
-notify_changed(app, user)
-local reply = {'ok', flat(instance)}
-return call and keep_reply(call, reply) or reply
+local instances = notify_changed(app, user)
+if call then return keep_reply(call, {'ok', flat(instance)}) end
+return {'ok', view(instance, instances, after, most), reason and 1 or 0}

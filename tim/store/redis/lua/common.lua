@@ -220,9 +220,11 @@ local function live(app, user, write)
     return found
 end
 
--- Notify the nodes of an account that its list of instances has changed.
+-- Notify the nodes of an account that its list of instances has changed; returns the list.
 local function notify_changed(app, user)
-    notify_nodes(live(app, user), 'account-changed', {app = app, user = user})
+    local instances = live(app, user)
+    notify_nodes(instances, 'account-changed', {app = app, user = user})
+    return instances
 end
 
 -- End the live instances of an account for `actor`, and those that are away and could come back; `words` is the reason.

@@ -6,5 +6,4 @@
 --   {'ok', since, entries}  the log's entries, newest first; those with a time before `since` are not remembered
 local app, user, after, limit, up_to = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
-local entries = redis.call('XREVRANGE', key('log', app, user), up_to, '(' .. after, 'COUNT', limit)
-return {'ok', us(now - remembered), entries or {}}
+return {'ok', us(now - remembered), newest_entries(app, user, after, limit, up_to)}

@@ -1,0 +1,44 @@
+"""What opens the stream of an instance, and what its tab shows.
+
+Runs inside a transaction of `tim.store.sqlite.engine`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from tim.model import Instance, View, unknown_instance
+from tim.rules import REMEMBERED, ended
+from tim.store.sqlite import accounts, instances, messages
+
+
+def attach(db: sqlite3.Connection, id: str, node: str, limit: int, *, now: float, grace: float) -> Instance:
+    """Open a stream of the instance at the node. Returns it as it is then: attached, or ended."""
+    instance = instances.find(db, id)
+    if instance is None:
+        return unknown_instance(id, now)
+    if ended(instance, now=now, grace=grace) is not None:
+        return instances.come_back(db, instance, node, limit, now, grace=grace)
+    attached = replace(instance, stream=instance.stream + 1, detached_at=None, node=node)
+    update = "UPDATE instances SET stream = ?, node = ?, detached_at = NULL WHERE id = ?"
+    db.execute(update, (attached.stream, node, id))
+    return attached
+
+
+def view(
+    db: sqlite3.Connection,
+    instance: Instance,
+    after: int,
+    most: int,
+    *,
+    now: float,
+    grace: float,
+    returned: bool = False,
+) -> View:
+    """What the tab of the instance shows, with the messages that `tim.store.base` describes for `attach`."""
+    app, user = instance.app, instance.user
+    newest, read_seq = accounts.cursors(db, app, user)
+    live = instances.live(db, app, user, now, grace)
+    found = messages.newest(db, app, user, min(after, read_seq), most, up_to=newest, since=now - REMEMBERED)
+    return View(instance, live, newest, read_seq, found, returned)
