@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -83,7 +84,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def test_logins_and_ends_arrive_signed_and_in_order(url: str, make: MakeBackend, receiver: AReceiver) -> None:
-    backend = make(url)
+    backend = make(url, timing=replace(QUICK, webhook_look=60.0))  # nothing waits for a look into the store
     log_in(backend, "alice")
     second = log_in(backend, "alice")
     backend.logout(second)
@@ -155,6 +156,22 @@ def test_each_other_answer_is_tried_again_under_the_same_delivery(
     until(lambda: backend.webhook.deliveries()[:1] and not backend.webhook.deliveries()[0].failure, "not logged")
     attempts = [each.attempt for each in backend.webhook.deliveries()]
     assert attempts == [*range(len(attempts), 0, -1)]
+
+
+def test_an_outage_is_two_lines_of_the_log_without_path_and_token(
+    make: MakeBackend, receiver: AReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.reply = lambda _: Reply(500)
+    with caplog.at_level(logging.INFO, "tim"):
+        backend = make()
+        for n in range(3):
+            log_in(backend, f"user-{n}")
+        until(lambda: len(receiver.calls()) >= 4, "nobody tries")
+        receiver.reply = lambda _: Reply()
+        is_empty(backend)
+        lines = [line for line in caplog.messages if line.startswith("webhook")]
+    where = f"receiver=http://127.0.0.1:{receiver.port}"
+    assert lines == [f'webhook-away {where} why="HTTP 500"', f"webhook-back {where}"]
 
 
 def test_an_event_that_is_refused_holds_up_its_account_alone(make: MakeBackend, receiver: AReceiver) -> None:

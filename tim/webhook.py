@@ -26,6 +26,8 @@ SENDERS: Final = 8
 """Accounts for which one node sends at the same time."""
 MOST_KNOWN: Final = 10_000
 """Accounts that a node remembers to send for. It finds others in the store with its next look."""
+FOUND: Final = 1000
+"""Accounts that one look into the store finds."""
 LONGEST_HOLD: Final = 60
 """Largest number of seconds between two attempts of a node while the receiver answers none."""
 
@@ -242,9 +244,9 @@ class Webhook:
                 self._held_until = self._held_since + min(pause, LONGEST_HOLD)
             self._changed.notify_all()
         if not answered and not before:
-            log_problem("webhook-down", receiver=receiver.name, failure=failure)
+            log_problem("webhook-away", receiver=receiver.name, why=failure)
         elif answered and before:
-            log_event("webhook-up", receiver=receiver.name)
+            log_event("webhook-back", receiver=receiver.name)
             self._store.retry_events(self._app)
             self._find()
 
@@ -269,7 +271,8 @@ class Webhook:
                     self._changed.wait_for(lambda: self._stopped, min(1.0, self._timing.webhook_look))
 
     def _find(self) -> None:
-        self.wake(self._store.due_events(self._app, MOST_KNOWN))
+        if len(self._ready) < FOUND:
+            self.wake(self._store.due_events(self._app, FOUND))
 
     def _write_log(self) -> None:
         with self._changed:

@@ -21,6 +21,7 @@ from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevo
 from tim.model import AppSettings, Limits
 from tim.rules import log_size
 from tim.search import Search
+from tim.state_change import LOGIN, EventQueue, event_id
 from tim.store import open_store
 from tim.store.base import Store
 from tim.store.sqlite.schema import VERSION
@@ -556,3 +557,19 @@ def test_the_messages_of_an_older_file_count_for_what_a_log_holds(file: Path, cl
     with sqlite3.connect(file) as db:
         counted = db.execute("SELECT bytes FROM accounts WHERE user = 'bob'").fetchone()
     assert counted == (sum(map(log_size, texts)),)
+
+
+def test_in_a_full_queue_of_events_the_oldest_of_the_same_account_makes_room(
+    file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tim.store.sqlite.events.EVENTS_KEPT", 2)
+    with opened(file, clock) as store:
+        store.queue_events(APP, True)
+        first, second = (store.admit(newcomer(expires=clock() + DAY), 2)[0] for _ in range(2))
+        store.remove(first.id, Gone(LOGGED_OUT, 0))
+        store.admit(newcomer("bob", expires=clock() + DAY), 1)
+        assert store.event_queue(APP) == EventQueue(2, 2)
+        assert store.take_event(APP, "bob", "sender", 10) is None
+        left = store.take_event(APP, "alice", "sender", 10)
+        assert left is not None
+        assert left.id == event_id(second, LOGIN)
