@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from tests.support.administrator import Administrator
+from tests.support.console import sign_in
 from tests.support.browser import Person
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import KICKED_OUT
@@ -87,6 +88,21 @@ def test_an_administrators_kick_is_told_and_revokes_the_usersigs_made_before(
     assert refused["code"] == 70052
     assert "revoked" in refused["message"]
     assert pages[0].tries_to_log_in(alice, new)["code"] == 0
+
+
+def test_a_blocked_account_is_kicked_out_and_its_login_is_refused_with_the_reason(
+    sdk: SDK, open_page: OpenPage, account: Account, roomy: Server
+) -> None:
+    alice, operator = account("alice"), sign_in(roomy)
+    page = open_page(sdk, on=roomy)
+    page.logs_in(alice)
+    operator.posts("/accounts/block", {"userID": alice, "duration": "3600", "reason": "spam"})
+    page.is_kicked_out("REST_API_Kick", patience=2)
+    refused = page.tries_to_log_in(alice, roomy.user_sig(alice))
+    assert refused["code"] == 70051
+    assert "UTC (spam)" in refused["message"]
+    operator.posts("/accounts/unblock", {"userID": alice})
+    page.logs_in(alice)
 
 
 def test_a_page_that_was_kicked_while_its_line_was_cut_hears_why(
