@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize
 
-LIGHT: Final = "light"
-DARK: Final = "dark"
+Scheme = Literal["light", "dark"]
 WIDTHS: Final = (320, 360, 390, 768, 1024, 1920)
 
 
@@ -17,7 +16,8 @@ def passes_axe(page: Page, where: str, light: ViewportSize | None, dark: Viewpor
 
     No rule of the style sheets depends on both.
     """
-    for size, scheme in ((light, LIGHT), (dark, DARK)):
+    looks: tuple[tuple[ViewportSize | None, Scheme], ...] = ((light, "light"), (dark, "dark"))
+    for size, scheme in looks:
         if size is not None:
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=scheme)
