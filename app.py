@@ -65,6 +65,7 @@ def _open(app: Flask, timing: Timing) -> None:
             secret_key=settings.sdk_secret_key,
             online_web_instances=settings.online_web_instances,
             detach_grace=settings.detach_grace,
+            audit_days=settings.audit_days,
             webhook=settings.webhook,
             webhook_local=settings.webhook_local,
             timing=timing,

@@ -25,11 +25,9 @@ LAYERS: list[set[str]] = [
     # Each engine, from its tables or its connection up.
     {"tim.store.sqlite", "tim.store.sqlite.schema", "tim.store.sqlite.watch", "tim.store.sqlite.filelock"},
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
-    {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.sessions"},
-    {"tim.store.sqlite.counters"},
+    {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.counters"},
     {"tim.store.sqlite.audit"},
-    {"tim.store.sqlite.settings"},
-    {"tim.store.sqlite.instances"},
+    {"tim.store.sqlite.instances", "tim.store.sqlite.settings", "tim.store.sqlite.sessions"},
     {"tim.store.sqlite.blocks"},
     {"tim.store.sqlite.messages", "tim.store.sqlite.listing"},
     {"tim.store.sqlite.streams"},

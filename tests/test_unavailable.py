@@ -165,6 +165,8 @@ NEEDS_ROOM = {
     "import_account",
     "save_settings",
     "open_session",
+    "note",
+    "count",
 }
 
 

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from tim.address import counted_as
-from tim.errors import IMError, TooManyFailures, UserSigRefused
+from tim.audit import REFUSED, Entry
+from tim.ends import Client
+from tim.errors import IMError, StoreUnavailable, TooManyFailures, UserSigRefused
 from tim.log import log_event
 from tim.model import Limits
 from tim.rules import PAUSE, SIGN_IN_FAILURES, USER_ID
@@ -38,8 +40,8 @@ class Attempts:
         self._pauses: dict[str, float] = {}  # end of the pause of each name, unix seconds of the store; oldest first
 
     @contextmanager
-    def counted(self, app: int, user: str, address: str) -> Iterator[None]:
-        """Count the UserSig that is refused inside as a failure, and log whatever refuses the login.
+    def counted(self, app: int, user: str, client: Client) -> Iterator[None]:
+        """Count the UserSig that is refused inside as a failure; log and audit whatever refuses the login.
 
         Raises:
             TooManyFailures, StoreUnavailable: in place of the refusal.
@@ -48,12 +50,15 @@ class Attempts:
             try:
                 yield
             except UserSigRefused:
-                self.failed(app, user, address)
+                self.failed(app, user, client.address)
                 raise
         except IMError as error:
             # Text that is no UserID may be anything, also a UserSig.
             shown = user if isinstance(user, str) and USER_ID.fullmatch(user) else ""
-            log_event("refused", code=error.code, user=shown, address=address)
+            log_event("refused", code=error.code, user=shown, address=client.address)
+            if not isinstance(error, StoreUnavailable):
+                refusal = Entry("", 0, REFUSED, shown, "", client.browser, client.address, str(error.code))
+                self._store.note(app, refusal)
             raise
 
     def failed(self, app: int, user: str, address: str) -> None:

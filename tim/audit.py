@@ -34,6 +34,8 @@ CONSOLE_REFUSED: Final = "console-refused"
 CONSOLE_SIGN_OUT: Final = "console-sign-out"
 JOB: Final = "job"
 
+REFUSALS: Final = frozenset({REFUSED, CONSOLE_REFUSED})
+"""Kinds that a stranger can cause as often as it likes; they are kept apart."""
 KINDS: Final = (
     LOGIN, RETURNED, REFUSED, LOGOUT, SIGNED_OUT, EVICTED, KICKED, EXPIRED, WENT_AWAY, BLOCKED, UNBLOCKED, REVOKED,
     DELETED, SETTINGS, CONSOLE_SIGN_IN, CONSOLE_REFUSED, CONSOLE_SIGN_OUT, JOB,
@@ -44,6 +46,8 @@ SEATED: Final = frozenset({LOGIN, RETURNED})
 UNSEATED: Final = frozenset({LOGOUT, SIGNED_OUT, EVICTED, KICKED, EXPIRED, WENT_AWAY})
 """Kinds with which it no longer has one."""
 
+AUDIT_DAYS: Final = 30
+"""Days for which entries are kept, by default."""
 SERVER: Final = "server"
 """The actor of what time alone has brought about."""
 
@@ -133,7 +137,7 @@ class Retention:
         refusals: number of refusals. They are counted apart, so that a flood of them pushes out nothing else.
     """
 
-    age: float = 30 * 86400.0
+    age: float = AUDIT_DAYS * 86400.0
     entries: int = 10_000_000
     refusals: int = 1_000_000
 

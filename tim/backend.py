@@ -10,6 +10,7 @@ from dataclasses import replace
 from tim.admin import Admin
 from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
+from tim.audit import AUDIT_DAYS, Retention
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
@@ -40,6 +41,7 @@ class Backend:
             made: beside the file of the store, or for the life of a store in memory.
         online_web_instances: how many instances one account may have, 1 to 10, until `save_limits` is called.
         detach_grace: seconds a detached instance keeps its seat.
+        audit_days: how long the audit is kept.
         webhook: where logins and ends are reported while no other receiver is saved.
         webhook_local: whether a saved one may be at a loopback or link-local address.
         clock: returns unix seconds; the only source of time, but for a store on Redis, which has its own.
@@ -61,6 +63,7 @@ class Backend:
         secret_key: str | None = None,
         online_web_instances: int = 1,
         detach_grace: float = DETACH_GRACE,
+        audit_days: float = AUDIT_DAYS,
         webhook: Receiver | None = None,
         webhook_local: bool = False,
         clock: Callable[[], float] = time.time,
@@ -73,7 +76,8 @@ class Backend:
         self.sdk_app_id = sdk_app_id
         self.detach_grace = detach_grace
         self._hub = Hub()
-        self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing)
+        kept = Retention(age=audit_days * 86400)
+        self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing, retention=kept)
         self.webhook = Webhook(self._store, sdk_app_id, webhook, timing, local=webhook_local)
         self.settings = SavedSettings(self._store, sdk_app_id, default, timing.settings_age, self._settings_changed)
         self._attempts = Attempts(self._store, self.limits)
@@ -145,7 +149,7 @@ class Backend:
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
         newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
-        with self._attempts.counted(app, user, client.address):
+        with self._attempts.counted(app, user, client):
             instance, evicted = self._store.admit(newcomer, self.settings.seats(), ticket.made)
         log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)

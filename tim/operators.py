@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tim.attempts import Attempts
+from tim.audit import CONSOLE_REFUSED, Entry
 from tim.errors import TokenRefused
 from tim.log import log_event
 from tim.store.base import Store
@@ -65,6 +66,7 @@ class Operators:
         right = [role for role, secret in self._tokens.items() if hmac.compare_digest(given, _digest(secret))]
         if not right:
             log_event("console-refused", address=address)
+            self._store.note(self._app, Entry("", 0, CONSOLE_REFUSED, address=address))
             self._attempts.failed_sign_in(address)
             raise TokenRefused
         return right[0]
@@ -72,7 +74,7 @@ class Operators:
     def sign_in(self, token: str, address: str) -> Session:
         """Open a session on every node, for SESSION_LIFE or until `sign_out`. Raises what `check` raises."""
         session = Session(self.check(token, address), secrets.token_hex(32))
-        self._store.open_session(self._app, self._handle(session), session.role)
+        self._store.open_session(self._app, self._handle(session), session.role, address)
         log_event("console-sign-in", role=session.role, address=address)
         return session
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tim import usersig
 from tim.attempts import Attempts
+from tim.ends import Client
 from tim.errors import AccountBlocked, IMError, UnknownApp, UserSigRefused, UserSigRevoked
 from tim.latest import Latest
 from tim.rules import check_user_id
@@ -47,7 +48,7 @@ class UserSigs:
         Raises:
             BadParameter, UnknownApp, UserSigRefused, TooManyFailures, StoreUnavailable.
         """
-        with self._attempts.counted(sdk_app_id, user_id, address):
+        with self._attempts.counted(self._app, user_id, Client("", address)):
             check_user_id(user_id)
             if sdk_app_id != self._app:
                 raise UnknownApp(sdk_app_id)

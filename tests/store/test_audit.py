@@ -13,7 +13,10 @@ import pytest
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
 from tests.support.engines import PATIENT, Engine, with_nodes
 from tim.audit import (
+    BLOCKED,
+    CONSOLE_REFUSED,
     CONSOLE_SIGN_IN,
+    CONSOLE_SIGN_OUT,
     DELETED,
     EVICTED,
     EXPIRED,
@@ -25,6 +28,7 @@ from tim.audit import (
     REVOKED,
     SERVER,
     SIGNED_OUT,
+    UNBLOCKED,
     WENT_AWAY,
     AuditFilter,
     Entry,
@@ -205,11 +209,36 @@ def test_an_instance_that_was_away_returns_or_is_displaced(store: Store, clock: 
     assert last(store) == expected
 
 
-@pytest.mark.parametrize("kind", [CONSOLE_SIGN_IN, REFUSED])
+@pytest.mark.parametrize("kind", [CONSOLE_SIGN_IN, REFUSED, CONSOLE_REFUSED])
 def test_an_entry_of_no_change_is_noted_as_it_is_but_for_its_time(store: Store, clock: Clock, kind: str) -> None:
     entry = Entry("", 1, kind, "alice", "an-id", 'a "browser"', "2001:db8::1", "70009", "wörds\n", "API", "other")
     store.note(APP, entry)
     assert last(store) == replace(entry, at=clock())
+
+
+def test_a_block_an_unblock_and_a_revocation_have_their_actor(store: Store, clock: Clock) -> None:
+    alice = log_in(store, clock)
+    store.block(APP, "alice", None, "spam", "console admin")
+    store.unblock(APP, "alice", "API")
+    assert store.unblock(APP, "alice", "API") is False
+    store.revoke(APP, "alice", "API")
+    found = [(entry.kind, entry.words, entry.actor) for entry in everything(store, AuditFilter("alice"))]
+    assert sorted(found[:-1]) == [
+        (BLOCKED, "spam", "console admin"),
+        (KICKED, "spam", "console admin"),
+        (REVOKED, "", "API"),
+        (UNBLOCKED, "", "API"),
+    ]
+    assert store.get(alice.id).gone == Gone(TYPES.KICKED_OUT_REST_API, clock(), words="spam")
+
+
+def test_a_session_of_the_console_is_told_when_it_opens_and_when_it_is_closed(store: Store, clock: Clock) -> None:
+    store.open_session(APP, "a handle", "viewer", "192.0.2.1")
+    assert last(store) == Entry("", clock(), CONSOLE_SIGN_IN, address="192.0.2.1", actor="console viewer")
+    for _ in range(2):
+        store.close_session(APP, "a handle")
+    assert last(store) == Entry("", clock(), CONSOLE_SIGN_OUT, actor="console viewer")
+    assert len(everything(store)) == 2
 
 
 # Finding them
@@ -258,6 +287,7 @@ def test_entries_are_found_by_account_kind_address_and_time(store: Store, clock:
     assert found(AuditFilter("Alice")) == []
     assert found(AuditFilter(kinds=frozenset({REFUSED}))) == [1, 4, 7, 10]
     assert found(AuditFilter(kinds=frozenset({REFUSED, LOGIN}))) == [1, 2, 4, 5, 7, 8, 10, 11]
+    assert found(AuditFilter(kinds=frozenset({REFUSED, CONSOLE_REFUSED}))) == [1, 4, 7, 10]
     assert found(AuditFilter(address="192.0.2.3")) == [3, 7, 11]
     assert found(AuditFilter(since=began + 30, until=began + 60)) == [3, 4, 5]
     assert found(AuditFilter("bob", since=began + 30, until=began + 60)) == [3, 5]

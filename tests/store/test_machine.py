@@ -98,7 +98,7 @@ class Stories(RuleBasedStateMachine):
                 if entry.kind in SEATED:
                     assert entry.instance not in seats
                     seats.add(entry.instance)
-                else:
+                elif entry.instance:
                     assert entry.kind in UNSEATED
                     seats.discard(entry.instance)
             assert seats == {instance.id for instance in self.live(user)}

@@ -56,6 +56,8 @@ BAD: list[tuple[str, str]] = [
     ("TIM_DETACH_GRACE", "inf"),
     ("TIM_DETACH_GRACE", "a minute"),
     ("TIM_DETACH_GRACE", "1e9"),
+    ("TIM_AUDIT_DAYS", "0"),
+    ("TIM_AUDIT_DAYS", "for ever"),
     ("TIM_TEST_USERSIG", "maybe"),
     ("TIM_TEST_USERSIG", ""),
     ("TIM_TRUSTED_PROXIES", "-1"),

@@ -134,7 +134,7 @@ class Sessions(Protocol):
     A handle is a keyed hash of what the operator's browser has. So the content of the store signs nobody in.
     """
 
-    def open_session(self, app: int, handle: str, role: str) -> None:
+    def open_session(self, app: int, handle: str, role: str, address: str = "") -> None:
         """Keep the session for SESSION_LIFE."""
 
     def session(self, app: int, handle: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from flask import Config
 
+from tim.audit import AUDIT_DAYS
 from tim.errors import SettingError
 from tim.model import DEMO_APP
 from tim.operators import Role
@@ -23,6 +24,7 @@ from tim.timing import DETACH_GRACE
 KNOWN: Final = frozenset(
     {
         "ADMIN_TOKEN",
+        "AUDIT_DAYS",
         "DETACH_GRACE",
         "HOSTS",
         "LOG",
@@ -58,6 +60,7 @@ class Settings:
 
     Attributes:
         secret_keys: itsdangerous keys, oldest first; the last one signs.
+        audit_days: how long the audit is kept.
         test_usersig: whether the login page makes UserSigs on request.
         trusted_proxies: number of proxies in front of this node that set X-Forwarded-…
         hosts: host names that this node answers to, besides those of this machine; None for all names.
@@ -73,6 +76,7 @@ class Settings:
     secret_keys: list[str]
     online_web_instances: int
     detach_grace: float
+    audit_days: int
     test_usersig: bool
     trusted_proxies: int
     hosts: frozenset[str] | None
@@ -137,6 +141,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         secret_keys=[*_read(config, "SECRET_KEY_FALLBACKS", list[str](), _secrets), newest],
         online_web_instances=_read(config, "ONLINE_WEB_INSTANCES", 1, _whole(1, MAX_INSTANCES)),
         detach_grace=_read(config, "DETACH_GRACE", DETACH_GRACE, _seconds),
+        audit_days=_read(config, "AUDIT_DAYS", AUDIT_DAYS, _whole(1, 3650)),
         test_usersig=_read(config, "TEST_USERSIG", not configured, _yes_or_no),
         trusted_proxies=_read(config, "TRUSTED_PROXIES", 0, _whole(0, 10)),
         hosts=_read(config, "HOSTS", everywhere if configured else frozenset[str](), _names),

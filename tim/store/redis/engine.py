@@ -205,8 +205,8 @@ class RedisStore:
         [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, _call_id())
         return math.ceil(int(left) / 1000)
 
-    def open_session(self, app: int, handle: str, role: str) -> None:
-        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role)
+    def open_session(self, app: int, handle: str, role: str, address: str = "") -> None:
+        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role, address)
 
     def session(self, app: int, handle: str) -> str | None:
         shard = shard_of(app, handle)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
-from tim.audit import REFUSED, AuditFilter, AuditPage, Entry, Lane, Retention, first_page, merge, order
+from tim.audit import REFUSALS, AuditFilter, AuditPage, Entry, Lane, Retention, first_page, merge, order
 from tim.store.sqlite import counters
 
 TABLES: Final = ("audit", "refusals")
@@ -41,7 +41,7 @@ class Audit:
 
 def write(db: sqlite3.Connection, app: int, entry: Entry, now: float) -> None:
     """Append the entry, and count it. `now` is in unix seconds."""
-    table = TABLES[entry.kind == REFUSED]
+    table = TABLES[entry.kind in REFUSALS]
     # A clock that was set back does not change the order.
     last = f"SELECT written FROM {table} ORDER BY id DESC LIMIT 1"
     db.execute(

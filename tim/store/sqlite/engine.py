@@ -83,6 +83,10 @@ class SQLiteStore:
         self.event_queue = queue.queue
         self.log_deliveries = queue.log
         self.deliveries = queue.deliveries
+        console = sessions.Sessions(self._db, self._transaction)
+        self.open_session = console.open
+        self.session = console.role
+        self.close_session = console.close
         trail, tally = audit.Audit(self._db, self._transaction), counters.Counters(self._db, self._transaction)
         self.note = trail.note
         self.audit = trail.page
@@ -268,18 +272,6 @@ class SQLiteStore:
     def count_failure(self, name: str, most: int) -> int:
         with self._lock:
             return self._failures.count(name, most)
-
-    def open_session(self, app: int, handle: str, role: str) -> None:
-        with self._transaction() as now:
-            sessions.insert(self._db, app, handle, role, now)
-
-    def session(self, app: int, handle: str) -> str | None:
-        with self._transaction() as now:
-            return sessions.role(self._db, app, handle, now)
-
-    def close_session(self, app: int, handle: str) -> None:
-        with self._transaction():
-            sessions.delete(self._db, app, handle)
 
     def forget(self) -> list[Instance] | None:
         if not self._in_memory:

@@ -69,6 +69,7 @@ local function entries_of_account()
 end
 
 local found, reached, refusals, reached_refusals = {}, '', {}, ''
-if ARGV[6] ~= 'refused' then found, reached = search(user ~= '' and entries_of_account() or entries_of('audit')) end
-if any('refused') then refusals, reached_refusals = search(entries_of('refusals')) end
+local others = kinds:gsub(' console%-refused', ''):gsub(' refused', '')
+if kinds == '  ' or others ~= ' ' then found, reached = search(user ~= '' and entries_of_account() or entries_of('audit')) end
+if any('refused') or any('console-refused') then refusals, reached_refusals = search(entries_of('refusals')) end
 return {'ok', found, reached, refusals, reached_refusals}

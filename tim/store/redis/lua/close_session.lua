@@ -6,5 +6,10 @@
 --   {'ok'}
 local app, handle = ARGV[4], ARGV[5]
 
-redis.call('DEL', key('session', app, handle))
+local session = key('session', app, handle)
+local role = redis.call('GET', session)
+if role then
+    redis.call('DEL', session)
+    record(app, {kind = 'console-sign-out', actor = 'console ' .. role})
+end
 return {'ok'}

@@ -17,7 +17,7 @@ end
 
 -- Append an entry to the audit, and count it. `at` is a number, now by default; fields that are absent are ''.
 function record(app, entry)
-    local refused = entry.kind == 'refused'
+    local refused = entry.kind == 'refused' or entry.kind == 'console-refused'
     local stream = key(refused and 'refusals' or 'audit')
     local values = {'app', app}
     local at = entry.at or now
@@ -36,7 +36,7 @@ function record(app, entry)
         values[4] = us(at)
         redis.call('XADD', stream, id, unpack(values))
     end
-    if not refused and entry.user ~= '' then
+    if not refused and (entry.user or '') ~= '' then
         local of_account = key('audited', app, entry.user)
         if redis.call('RPUSH', of_account, id) > audited_kept then redis.call('LPOP', of_account) end
     end
