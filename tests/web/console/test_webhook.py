@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import ViewportSize, expect
 
-from tests.support.console import sign_in
+from tests.support.accessible import fits_everywhere, passes_axe
+from tests.support.console import open_console, sign_in
 from tests.support.receiver import TOKEN, AReceiver, Reply, running_receiver
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.waiting import until
 from tests.support.wire import element, log_in
+from tests.web.conftest import NewWindow
+
+LARGE, TELEPHONE = ViewportSize(width=1920, height=1080), ViewportSize(width=360, height=740)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,19 @@ def test_the_newest_attempts_and_the_queue_are_shown_live(hooked: Server, receiv
     receiver.reply = lambda _: Reply()
     assert operator.posts("/webhook/retry").location == "/console/webhook?done=retry"
     until(lambda: shown(operator.gets("/webhook/live").body, "waiting") == "0", "it is not tried again")
+
+
+def test_the_page_with_attempts_is_for_everybody(hooked: Server, receiver: AReceiver, new_window: NewWindow) -> None:
+    longest = "W" * 32
+    receiver.reply = lambda call: Reply(body=b"no JSON") if call.user == longest else Reply()
+    log_in(hooked, longest)
+    page = open_console(new_window(), hooked, path="/webhook")
+    page.click("#send-test-event")
+    expect(page.locator("#tested")).to_contain_text("accepted")
+    expect(page.locator("#deliveries")).to_contain_text("the answer is no JSON object")
+    passes_axe(page, "webhook", LARGE, TELEPHONE)
+    fits_everywhere(page, "webhook")
+    receiver.reply = lambda _: Reply()
 
 
 def test_a_viewer_reads_and_has_no_buttons(hooked: Server) -> None:
