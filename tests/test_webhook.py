@@ -255,6 +255,15 @@ def test_a_store_that_is_away_loses_no_event(
     assert len({call.delivery for call in receiver.calls("alice")}) == 2 < len(receiver.calls("alice"))
 
 
+def test_a_store_that_was_emptied_reports_the_next_login(make: MakeBackend, receiver: AReceiver) -> None:
+    backend = make()
+    log_in(backend, "alice")
+    is_empty(backend)
+    assert backend.faults().forget()
+    log_in(backend, "bob")
+    flows(receiver, "bob", LOGIN)
+
+
 # What an operator sees and does
 
 

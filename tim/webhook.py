@@ -9,10 +9,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from tim.errors import IMError
+from tim.errors import IMError, StoreUnavailable
 from tim.log import log_event, log_problem
 from tim.model import AppSettings
 from tim.post import Poster, PostFailed
@@ -247,8 +248,9 @@ class Webhook:
             log_problem("webhook-away", receiver=receiver.name, why=failure)
         elif answered and before:
             log_event("webhook-back", receiver=receiver.name)
-            self._store.retry_events(self._app)
-            self._find()
+            with suppress(StoreUnavailable):  # then each waits for its own pause
+                self._store.retry_events(self._app)
+                self._find()
 
     # The look into the store
 

@@ -13,7 +13,7 @@ from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, UserSigRevoked
 from tim.model import Instance
 from tim.rules import ACCOUNT_EVENTS, DELIVERIES_KEPT, EVENT_LIFE
-from tim.state_change import DISCONNECT, LOGIN, LOGOUT, Delivery, EventQueue, StateChange
+from tim.state_change import DISCONNECT, LOGIN, LOGOUT, Delivery, EventQueue, StateChange, event_id
 from tim.store.base import Store
 
 NODE = "node-1"
@@ -72,7 +72,7 @@ def test_a_login_and_a_logout_are_one_event_each(store: Store, log_in: LogIn, cl
     login, logout = drained(store)
     assert (login.user, login.action, login.at, login.address) == ("alice", LOGIN, clock() - 5, "203.0.113.7")
     assert (logout.user, logout.action, logout.at, logout.address) == ("alice", LOGOUT, clock(), "203.0.113.7")
-    assert login.id != logout.id
+    assert (login.id, logout.id) == (event_id(alice, LOGIN), event_id(alice, LOGOUT))
     assert store.event_queue(APP) == EventQueue(0, 0)
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from tests.support.administrator import Administrator
-from tests.support.console import sign_in
 from tests.support.browser import Person
+from tests.support.console import sign_in
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import KICKED_OUT
 from tests.support.sdk_script import Script

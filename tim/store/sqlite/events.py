@@ -21,8 +21,11 @@ OLDEST: Final = "SELECT * FROM events WHERE app = ? AND user = ? ORDER BY seq LI
 def queue(db: sqlite3.Connection, instance: Instance, action: str, *, at: float, now: float, kicked: int = 0) -> None:
     """Queue an event of the instance, if its app has a webhook."""
     app, user = instance.app, instance.user
-    if not db.execute("UPDATE event_queues SET waiting = waiting + 1 WHERE app = ? AND is_on", (app,)).rowcount:
+    if db.execute("SELECT 1 FROM temp.webhooks WHERE app = ?", (app,)).fetchone() is None:
         return
+    db.execute(
+        "INSERT INTO event_queues (app, waiting) VALUES (?, 1) ON CONFLICT DO UPDATE SET waiting = waiting + 1", (app,)
+    )
     db.execute(
         "INSERT INTO events (id, app, user, action, at, address, kicked, queued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (event_id(instance, action), app, user, action, at, instance.client.address, kicked, now),
@@ -54,6 +57,7 @@ class Events:
     """
 
     def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
+        db.execute("CREATE TEMP TABLE webhooks (app INTEGER PRIMARY KEY)")  # of this process: whose events are queued
         self._db = db
         self._transaction = transaction  # guards the two below as well
         self._leases: dict[tuple[int, str], tuple[str, float]] = {}  # sender and end of each lease
@@ -62,10 +66,10 @@ class Events:
     def switch(self, app: int, on: bool) -> None:
         """The verb `queue_events`."""
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO event_queues (app, is_on) VALUES (?, ?) ON CONFLICT DO UPDATE SET is_on = excluded.is_on",
-                (app, on),
+            change = (
+                "INSERT OR IGNORE INTO temp.webhooks VALUES (?)" if on else "DELETE FROM temp.webhooks WHERE app = ?"
             )
+            self._db.execute(change, (app,))
 
     def due(self, app: int, many: int) -> list[str]:
         """The verb `due_events`."""

@@ -27,7 +27,6 @@ CREATE INDEX event_accounts_due ON event_accounts (app, due);
 -- The queue of an app; see state_change.EventQueue.
 CREATE TABLE event_queues (
     app     INTEGER PRIMARY KEY,
-    is_on   INTEGER NOT NULL,                       -- whether a login or an end queues an event
     waiting INTEGER NOT NULL DEFAULT 0,
     dropped INTEGER NOT NULL DEFAULT 0
 );
