@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"tim.errors", "tim.log", "tim.state_change", "tim.audit"},
     {"tim.receiver"},
     {"tim.post"},
-    {"tim.rules", "tim.search", "tim.activity", "tim.usersig", "tim.secret_file"},
+    {"tim.rules", "tim.search", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
     {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     # Each engine, from its tables or its connection up.
@@ -56,6 +56,7 @@ LAYERS: list[set[str]] = [
     {
         "tim.web.console.accounts",
         "tim.web.console.api",
+        "tim.web.console.audit",
         "tim.web.console.overview",
         "tim.web.console.settings",
         "tim.web.console.usersig",

@@ -67,7 +67,7 @@ class Audit:
         if where.user:
             return _lanes(self._scripts.call(shard_of(app, where.user), "audit", *which, limit + 1, SCANNED_ALONE))
         # Each shard has a few of the newest; rounds get the rest where one has most of them.
-        few = max(8, limit // 8)
+        few = max(8, limit // 32)
         replies = self._scripts.everywhere_or_fail("audit", *which, few, SCANNED)
         return [lane for reply in replies for lane in _lanes(reply)]
 

@@ -1,0 +1,110 @@
+"""The audit: found by account, kind, address and time, watched live, and exported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from babel.dates import LOCALTZ
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+
+from tim.audit import KINDS, AuditFilter, AuditPage, Entry
+from tim.audit_export import all_entries, csv_lines, json_lines
+from tim.errors import BadParameter
+from tim.rules import check_user_id
+from tim.web.console.session import actor
+from tim.web.context import service
+
+blueprint = Blueprint("console_audit", __name__, url_prefix="/console")
+
+ENTRIES: Final = 50
+"""Entries of a page."""
+EXPORTED: Final = 1000
+"""Entries that an export has in memory at a time."""
+FILTER: Final = ("userID", "kind", "address", "since", "until")
+ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
+FORMS: Final[dict[str, tuple[Callable[[Iterator[Entry]], Iterator[str]], str]]] = {
+    "csv": (csv_lines, "text/csv"),
+    "jsonl": (json_lines, "application/jsonl"),
+}
+"""Forms of an export: what writes its lines, and its media type."""
+
+
+@blueprint.get("/audit")
+def page() -> Response:
+    typed = {name: request.args.get(name, "").strip() for name in FILTER}
+    kinds = [(kind, kind) for kind in KINDS]
+    try:
+        values = _values() | {"more": _given(), "watch": "watch" in request.args}
+    except BadParameter as error:
+        return make_response(render_template("console/audit.html", typed=typed, kinds=kinds, error=error), 400)
+    return make_response(render_template("console/audit.html", typed=typed, kinds=kinds, **values))
+
+
+@blueprint.get("/audit/entries")
+def fragment() -> Response:
+    """The live part of the page: the newest entries."""
+    try:
+        return make_response(render_template("console/_audit.html", **_values()))
+    except BadParameter as error:
+        return Response(f"{error.message}\n", 400, mimetype="text/plain")
+
+
+@blueprint.get("/audit/export")
+def export() -> Response:
+    """All entries that match, newest first, in the form `form`: csv or jsonl.
+
+    They are sent while they are read. If the store goes away meanwhile, the connection breaks: the file is not whole.
+    """
+    form = request.args.get("form", "csv")
+    try:
+        if form not in FORMS:
+            raise BadParameter("form", f"form must be one of {', '.join(FORMS)}")
+        where = _filter()
+    except BadParameter as error:
+        return Response(f"{error.message}\n", 400, mimetype="text/plain")
+    admin = service().backend.admin(actor())
+    lines, media_type = FORMS[form]
+    first = admin.audit(where, "", EXPORTED)  # now, while a store that does not answer can still be reported
+    entries = all_entries(lambda before: admin.audit(where, before, EXPORTED) if before else first)
+    name = f"audit-{service().settings.sdk_app_id}.{form}"
+    head = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(lines(entries), mimetype=media_type, headers=head)
+
+
+def _values() -> dict[str, Any]:
+    """The page that the address names. Raises BadParameter, StoreUnavailable."""
+    before = request.args.get("before", "")
+    if before and not ID.fullmatch(before):
+        raise BadParameter("before", "this address names no page; begin again with the newest entries")
+    found: AuditPage = service().backend.admin(actor()).audit(_filter(), before, ENTRIES)
+    newest = url_for("console_audit.page", **_given())
+    following = url_for("console_audit.page", before=found.next, **_given()) if found.next else ""
+    return {"entries": found.entries, "before": before, "newest": newest, "following": following}
+
+
+def _given() -> dict[str, Any]:
+    """The fields of the filter that the address has."""
+    return {name: request.args.getlist(name) for name in FILTER if request.args.get(name)}
+
+
+def _filter() -> AuditFilter:
+    """What the address asks for. Raises BadParameter."""
+    user, address = (request.args.get(name, "").strip() for name in ("userID", "address"))
+    kinds = frozenset(kind for kind in request.args.getlist("kind") if kind)
+    if not kinds <= set(KINDS):
+        raise BadParameter("kind", f"kind must be one of {', '.join(KINDS)}")
+    return AuditFilter(check_user_id(user) if user else "", kinds, address, _time("since"), _time("until"))
+
+
+def _time(name: str) -> float | None:
+    """A time of the form, in unix seconds; as the field shows it, in the time zone of the server."""
+    typed = request.args.get(name, "").strip()
+    if not typed:
+        return None
+    try:
+        return datetime.fromisoformat(typed).replace(tzinfo=LOCALTZ).timestamp()
+    except (ValueError, OverflowError):
+        raise BadParameter(name, f"{name} must be a date and a time, such as 2030-12-31T23:59") from None
