@@ -14,10 +14,16 @@ import pytest
 from tests.support.documents import ROOT, block, blocks
 
 
-def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TIM_"))}
     return subprocess.run(
-        ["bash", "-uc", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-uc", command],
+        cwd=folder,
+        env=environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -45,5 +51,5 @@ def test_its_commands_run(tmp_path: Path) -> None:
     rules = (tmp_path / "tim" / "rules.py").read_text(encoding="utf-8")
     assert run(tmp_path, change).returncode == 0
     assert (tmp_path / "tim" / "rules.py").read_text(encoding="utf-8") != rules
-    assert re.search(r"^1 failed", run(tmp_path, test).stdout, re.MULTILINE)
+    assert re.search(r"^1 failed", run(tmp_path, test, PATIENCE="3").stdout, re.MULTILINE)
     assert undo == "git checkout tim/rules.py"

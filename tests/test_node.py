@@ -25,6 +25,8 @@ from tim.tab import Tab
 from tim.web.lobby import Lobby
 from tim.web.tencent.connection import Page
 
+# What a verb does on one server and on a cluster is told in `tests/store`.
+pytestmark = pytest.mark.parametrize("servers", ["redis-cluster"], indirect=True)
 Servers = RedisServer | RedisCluster
 Open = Callable[[Backend, Instance], Stream]
 Silence = Callable[..., None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = float(os.environ.get("PATIENCE", "20"))
 """Seconds of real time after which a test gives up waiting. A busy machine is no failure."""
 
 

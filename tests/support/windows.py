@@ -77,7 +77,6 @@ class _Window:
         for page in self.context.pages:
             if page is not self._keeper:
                 page.close()
-        self.context.clear_cookies()
         self._line.send("Network.clearBrowserCache")
         for origin in self._origins:
             self._line.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
