@@ -6,16 +6,19 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.documents import ROOT
 from tests.support.ports import free_port
 from tests.support.receiver import TOKEN, AReceiver, Reply, running_receiver
+from tests.support.waiting import PATIENCE
 from tim.post import MAX_ANSWER, Poster, PostFailed
 from tim.receiver import Receiver, Request, receiver_at
 
@@ -206,3 +209,40 @@ def test_a_certificate_of_a_trusted_authority_for_this_name_is_accepted(
 
 def test_a_server_without_tls_is_no_answer(receiver: AReceiver) -> None:
     assert failure(f"https://127.0.0.1:{receiver.port}/", seconds=5) == "no TLS connection"
+
+
+GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import sys
+from tests.support.waiting import PATIENCE
+from tim.post import Poster, PostFailed
+from tim.receiver import Request, receiver_at
+try:
+    Poster(receiver_at(f"https://127.0.0.1:{sys.argv[1]}/", "t", local=True), 0.5).post(Request("/", {}, b""))
+except PostFailed as failed:
+    print(failed)
+"""
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_with_greenlets_a_tls_record_that_comes_byte_by_byte_takes_no_more_time() -> None:
+    half = b"\x16\x03\x03\x3e\x80\x02\x00\x3e\x7c"  # of 16 KiB, the beginning of a ServerHello
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def drip() -> None:
+            line, _ = listening.accept()
+            with line, suppress(OSError):
+                line.recv(65536)
+                line.sendall(half)
+                while not over.wait(0.05):
+                    line.sendall(b"x")
+
+        threading.Thread(target=drip, daemon=True).start()
+        try:
+            port = str(listening.getsockname()[1])
+            command = [sys.executable, "-c", GREENLETS, port]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=True)
+        finally:
+            over.set()
+    assert run.stdout == "no answer within 0.5 s\n"

@@ -9,6 +9,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tim.receiver import REFUSED, Receiver, Request, is_local
@@ -43,24 +45,32 @@ class Poster:
         """
         deadline = _Deadline(self._seconds)
         try:
-            with self._connect(deadline) as connection:
+            with (
+                self._connect(deadline) as plain,
+                deadline.cutting(plain),
+                self._secured(plain, deadline) as connection,
+            ):
                 deadline.bound(connection)
                 connection.sendall(self._written(request))
                 return _answer(connection, deadline)
-        except TimeoutError:
-            raise PostFailed(f"no answer within {self._seconds:g} s") from None
-        except ssl.SSLCertVerificationError as error:
-            raise PostFailed(f"its certificate is not valid: {error.verify_message}") from None
-        except ssl.SSLError:
-            raise PostFailed("no TLS connection") from None
-        except socket.gaierror:
-            raise PostFailed(f"there is no host {self._receiver.host}") from None
-        except http.client.RemoteDisconnected:
-            raise PostFailed("it closed the connection without an answer") from None
-        except OSError as error:
-            raise PostFailed(error.strerror or "the connection broke") from None
-        except (http.client.HTTPException, ValueError):
-            raise PostFailed("the answer is not HTTP") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            late = isinstance(error, TimeoutError) or deadline.is_over()
+            raise PostFailed(f"no answer within {self._seconds:g} s" if late else self._words(error)) from None
+
+    def _words(self, error: Exception) -> str:
+        """What an operator reads about this error."""
+        match error:
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not valid: {error.verify_message}"
+            case ssl.SSLError():
+                return "no TLS connection"
+            case socket.gaierror():
+                return f"there is no host {self._receiver.host}"
+            case http.client.RemoteDisconnected():
+                return "it closed the connection without an answer"
+            case OSError():
+                return error.strerror or "the connection broke"
+        return "the answer is not HTTP"
 
     def _connect(self, deadline: _Deadline) -> socket.socket:
         """Connect to one of the addresses that were checked: a name could lead elsewhere a moment later."""
@@ -74,14 +84,17 @@ class Poster:
             try:
                 deadline.bound(connection)
                 connection.connect(address)
-                if self._tls is None:
-                    return connection
-                deadline.bound(connection)
-                return self._tls.wrap_socket(connection, server_hostname=self._receiver.host)
+                return connection
             except OSError as error:
                 connection.close()
                 failure = error
         raise failure
+
+    def _secured(self, raw: socket.socket, deadline: _Deadline) -> socket.socket:
+        if self._tls is None:
+            return raw
+        deadline.bound(raw)
+        return self._tls.wrap_socket(raw, server_hostname=self._receiver.host)
 
     def _written(self, request: Request) -> bytes:
         usual = 443 if self._receiver.secure else 80
@@ -109,6 +122,30 @@ class _Deadline:
         if left <= 0:
             raise TimeoutError
         return left
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @contextmanager
+    def cutting(self, connection: socket.socket) -> Iterator[None]:
+        """End the connection at the deadline.
+
+        A timeout of a socket bounds one wait. With greenlets, one TLS record that arrives byte by byte takes many.
+        """
+        twin = connection.dup()  # TLS takes over the other one
+
+        def cut() -> None:
+            with suppress(OSError):
+                twin.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self.left(), cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            twin.close()
 
     def bound(self, connection: socket.socket) -> None:
         """Let the next call on the connection wait no longer. Raises TimeoutError."""
