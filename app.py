@@ -25,6 +25,7 @@ from tim.web.console import usersig as usersig_page
 from tim.web.console import webhook as webhook_page
 from tim.web.context import Service
 from tim.web.identity import Identity
+from tim.web.metrics import Metrics
 from tim.web.responses import store_unavailable
 from tim.web.settings import check_names, log_form, read_settings
 from tim.web.sockets import options
@@ -74,7 +75,7 @@ def _open(app: Flask, timing: Timing) -> None:
     lifetime.refuse_forks()
     lifetime.stop_on_signals(backend, timing)
     identity, operators = Identity(settings.secret_keys, backend.clock), backend.operators(settings.tokens)
-    app.extensions["tim"] = Service(settings, backend, identity, timing, operators)
+    app.extensions["tim"] = Service(settings, backend, identity, timing, operators, Metrics(backend))
     lifetime.announce_console(settings)
     if settings.trusted_proxies:
         n = settings.trusted_proxies

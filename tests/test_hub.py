@@ -159,6 +159,16 @@ def test_a_mailbox_holds_so_many_items_and_no_more(hub: Hub) -> None:
     assert stream.take() == [BEHIND], "who is too slow is to come back for the whole state, not to read half of it"
 
 
+def test_a_mailbox_that_overflows_is_counted_once() -> None:
+    overflows: list[None] = []
+    hub = Hub(lambda: overflows.append(None))
+    stream = open_stream(hub)
+    for seq in range(MAILBOX + 5):
+        hub.post(APP, "alice", message(seq))
+    hub.end("tab-1", GONE)
+    assert (len(overflows), stream.take()) == (1, [BEHIND])
+
+
 def test_a_slow_reader_does_not_spoil_it_for_the_others(hub: Hub) -> None:
     slow, quick = open_stream(hub, "tab-1"), open_stream(hub, "tab-2")
     read = []

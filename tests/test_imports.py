@@ -22,6 +22,8 @@ LAYERS: list[set[str]] = [
     {"tim.rules", "tim.search", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
     {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
+    {"tim.measures"},
+    {"tim.status"},
     # Each engine, from its tables or its connection up.
     {"tim.store.sqlite", "tim.store.sqlite.schema", "tim.store.sqlite.watch", "tim.store.sqlite.filelock"},
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
@@ -47,7 +49,7 @@ LAYERS: list[set[str]] = [
     # Flask from here on.
     {"tim.web", "tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.responses"},
     {"tim.web.transport", "tim.web.settings"},
-    {"tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
+    {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
     {"tim.web.context"},
     {"tim.web.sockets", "tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},

@@ -79,6 +79,15 @@ def end_of(stream: Stream) -> End:
 # Held to be dead, and not dead
 
 
+def test_streams_that_are_attached_again_are_counted(here: Backend, alice: Person, silence: Silence) -> None:
+    alice.logs_in("A")
+    here.renew()
+    assert "reconciled:" not in here.status().counts
+    silence()
+    here.renew()
+    assert here.status().counts["reconciled:"] == 1
+
+
 def test_its_streams_are_attached_again_and_nobody_has_noticed(here: Backend, alice: Person, silence: Silence) -> None:
     tabs = [alice.logs_in("A"), alice.logs_in("B")]
     before = alice.instances()

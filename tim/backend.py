@@ -16,6 +16,7 @@ from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.log import log_instance
+from tim.measures import OVERFLOWED, Measures, timed
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, unknown_instance
 from tim.node import Node
 from tim.operators import Operators, Role
@@ -24,6 +25,7 @@ from tim.receiver import Receiver
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
+from tim.status import Status, read_status
 from tim.store import open_store
 from tim.timing import DEFAULT, DETACH_GRACE, Timing
 from tim.usersig import Ticket
@@ -49,7 +51,7 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
-        usersigs, overview: of the app.
+        usersigs, overview, measures: of the app; what this node counts and times.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -75,9 +77,11 @@ class Backend:
             raise SettingError("secret_key", "must not be empty; leave it out to have one made")
         self.sdk_app_id = sdk_app_id
         self.detach_grace = detach_grace
-        self._hub = Hub()
+        self.measures = Measures(sdk_app_id)
+        self._hub = Hub(lambda: self.measures.count(OVERFLOWED))
         kept = Retention(age=audit_days * 86400)
-        self._store = open_store(url, grace=detach_grace, clock=clock, timing=timing, retention=kept)
+        store = open_store(url, grace=detach_grace, clock=clock, timing=timing, retention=kept)
+        self._store = timed(store, self.measures)
         self.webhook = Webhook(self._store, sdk_app_id, webhook, timing, local=webhook_local)
         self.settings = SavedSettings(self._store, sdk_app_id, default, timing.settings_age, self._settings_changed)
         self._attempts = Attempts(self._store, self.limits)
@@ -88,7 +92,7 @@ class Backend:
             if not self._store.accounts(sdk_app_id, [ADMINISTRATOR]):  # a full store could not write
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
             self.webhook.follow(self.settings.now())
-            self._node = Node(self._store, self._hub, self.settings, self.webhook.wake, timing)
+            self._node = Node(self._store, self._hub, self.settings, self.measures, self.webhook.wake, timing=timing)
         except SettingError:
             self._store.close()
             raise
@@ -262,6 +266,10 @@ class Backend:
     def online(self) -> dict[str, int]:
         """Return the number of online instances by node, without nodes that have none. Raises StoreUnavailable."""
         return self._store.online()
+
+    def status(self) -> Status:
+        """Return the numbers of all nodes. Raises StoreUnavailable."""
+        return read_status(self._store, self.sdk_app_id, self.measures)
 
     @property
     def streams(self) -> int:

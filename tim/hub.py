@@ -54,11 +54,12 @@ K = TypeVar("K")
 class Stream:
     """One open stream of one instance."""
 
-    def __init__(self, instance: str, wake: Callable[[], None]) -> None:
+    def __init__(self, instance: str, wake: Callable[[], None], overflowed: Callable[[], None]) -> None:
         self.instance = instance
         self._account: tuple[int, str] | None = None  # set by the hub alone
         self._number: int | None = None  # set by the hub alone
         self._wake = wake
+        self._overflowed = overflowed
         self._lock = threading.Lock()  # owns the three below
         self._items: deque[Item] = deque()
         self._bytes = 0  # of text in the items
@@ -90,6 +91,7 @@ class Stream:
                 return
             if (len(self._items) >= MAILBOX or self._bytes + size > MAILBOX_BYTES) and not isinstance(item, End):
                 item, size = End(CLOSE_LATER), 0
+                self._overflowed()
             self._bytes += size
             if isinstance(item, End):
                 self._ended = True
@@ -110,9 +112,15 @@ class Stream:
 
 
 class Hub:
-    """All streams of this node, indexed by instance and by account."""
+    """All streams of this node, indexed by instance and by account.
 
-    def __init__(self) -> None:
+
+    Args:
+        overflowed: called when a stream ends because its mailbox is full.
+    """
+
+    def __init__(self, overflowed: Callable[[], None] = lambda: None) -> None:
+        self._overflowed = overflowed
         self._lock = threading.Lock()  # owns the seven below
         self._by_instance: dict[str, set[Stream]] = {}
         self._newest: dict[str, int] = {}  # largest stream number of each instance that has a stream here
@@ -128,7 +136,7 @@ class Hub:
         Args:
             wake: called after each notification.
         """
-        stream = Stream(instance, wake)
+        stream = Stream(instance, wake, self._overflowed)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
             self._opening[stream] = self._posts

@@ -13,6 +13,7 @@ from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.log import log_end, log_event, log_instance, log_problem
+from tim.measures import RECONCILED, Measures
 from tim.model import Instance, Message, View
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
@@ -30,16 +31,25 @@ class Node:
 
     Args:
         settings: of the app; each renewal reads them again.
+        measures: of this node; the renewal thread adds them to those of all nodes.
         queued: called with accounts that may have events for the webhook.
     """
 
     def __init__(
-        self, store: Store, hub: Hub, settings: SavedSettings, queued: Callable[[Collection[str]], None], timing: Timing
+        self,
+        store: Store,
+        hub: Hub,
+        settings: SavedSettings,
+        measures: Measures,
+        queued: Callable[[Collection[str]], None],
+        *,
+        timing: Timing,
     ) -> None:
         self.name = secrets.token_hex(8)
         self._store = store
         self._hub = hub
         self._settings = settings
+        self._measures = measures
         self._queued = queued
         self._timing = timing
         self._stale = threading.Event()  # set while the streams and the store may be out of sync
@@ -188,6 +198,8 @@ class Node:
         there = self._store.attached(self.name)
         for nth, stream in enumerate(here, 1):
             number = there.get(stream.instance, 0)
+            if stream.number not in (None, number):
+                self._measures.count(RECONCILED)
             if stream.number is not None and number > stream.number:
                 self._adopt(stream, stream.number, number)
             elif stream.number is not None and number != stream.number:
@@ -199,6 +211,7 @@ class Node:
         for instance, number in there.items():
             # A stream is in the hub before it is attached. So one that is not in the hub has been left behind.
             if not self._hub.streams_of(instance):
+                self._measures.count(RECONCILED)
                 self._store.detach(instance, number)
 
     def _adopt(self, stream: Stream, before: int, number: int) -> None:
@@ -235,6 +248,7 @@ class Node:
                 return
             try:
                 self.renew()
+                self._measures.flush(self._store)
                 if logged:
                     log_event("store-back", node=self.name)
                 logged = ""

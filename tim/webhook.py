@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +15,7 @@ from typing import Final
 
 from tim.errors import IMError, StoreUnavailable
 from tim.log import log_event, log_problem
+from tim.measures import WEBHOOK
 from tim.model import AppSettings
 from tim.post import Poster, PostFailed
 from tim.receiver import Receiver, failure_of, receiver_at, request_to
@@ -282,3 +283,5 @@ class Webhook:
             self._log.clear()
         if tried:
             self._store.log_deliveries(self._app, tried)
+            results = ("failed" if each.failure else "delivered" for each in tried)
+            self._store.count(self._app, Counter(f"{WEBHOOK}:{result}" for result in results))

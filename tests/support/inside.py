@@ -9,8 +9,8 @@ from tim.store.base import Store
 
 
 def store_of(backend: Backend) -> Store:
-    """The store of the backend."""
-    store: Store = vars(backend)["_store"]
+    """The store of the backend, below what times its calls."""
+    store: Store = vars(vars(backend)["_store"])["_store"]
     return store
 
 

@@ -18,6 +18,7 @@ from tests.support.server import ADMIN_TOKEN, Server, clean_environment
 from tests.support.waiting import until
 from tests.tencent.conftest import OpenPage
 from tests.web.conftest import MakeServer, NewWindow
+from tests.web.test_metrics import samples
 from tim.ends import KICKS
 
 DOCUMENT: Final = "docs/official-sdk.md"
@@ -66,6 +67,8 @@ def test_each_type_of_kick(sdk: SDK, open_page: OpenPage, memory: Server, new_wi
         page.is_kicked_out(type, patience=HELLO)
         displaced = type in ("multipleAccount", "multipleDevice")
         assert ("curl" in notice.inner_text().lower()) == displaced
+    counts = {f"tim_kick_latency_seconds_count{{type={type}}}": 2.0 for type in people}
+    until(lambda: counts.items() <= samples(memory).items(), lambda: f"{samples(memory)}", HELLO)
     page = pages["multipleAccount"]
     page.logs_in(page.user_id)
 

@@ -302,4 +302,4 @@ def test_limits_are_saved_while_the_server_is_stopped(installed: Path, tmp_path:
 def test_each_metric_is_described(installed: Path, tmp_path: Path) -> None:
     with running(Server(tmp_path / "server", app=installed / "app.py", demo=True)) as server:
         shown = set(re.findall(r"^# TYPE (\w+)", get(server, "/metrics").body, re.MULTILINE))
-    assert shown == set(re.findall(r"^\| `(tim_\w+)` \|", text(OPERATING), re.MULTILINE))
+    assert shown == set(re.findall(r"^\| `(tim_\w+)`(?: \*)? \|", text(OPERATING), re.MULTILINE))

@@ -14,6 +14,7 @@ from tim.timing import Timing
 from tim.web.allowance import Allowances
 from tim.web.identity import Identity
 from tim.web.lobby import Lobby
+from tim.web.metrics import Metrics
 from tim.web.settings import Settings
 
 QUESTIONS_PER_SECOND: Final = 10
@@ -42,6 +43,7 @@ class Service:
     identity: Identity
     timing: Timing
     operators: Operators
+    metrics: Metrics
     lobby: Lobby = field(default_factory=Lobby)
     questions: Allowances = field(default_factory=partial(Allowances, QUESTIONS_PER_SECOND, QUESTIONS))
     returns: Allowances = field(default_factory=partial(Allowances, RETURNS_PER_SECOND, RETURNS))

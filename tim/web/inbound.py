@@ -67,10 +67,15 @@ class Inbox(list[bytes | str]):
 
 
 class Reader(threading.Thread):
-    """The thread that reads a socket. Its end, for whatever reason, sets the event of the socket."""
+    """The thread that reads a socket. Its end, for whatever reason, sets the event of the socket.
+
+    Attributes:
+        peer_closed: whether the peer has sent a close frame.
+    """
 
     def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
+        self.peer_closed = False
         self._ws: Server = target.__self__  # type: ignore[attr-defined]
         self._messages = Allowance(FRAMES_PER_SECOND, BURST)
         self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
@@ -101,7 +106,9 @@ class Reader(threading.Thread):
         for event in self._events():
             if isinstance(event, Message) and event.message_finished:
                 time.sleep(self._messages.take())
-            elif isinstance(event, CloseConnection) or (isinstance(event, Message) and not event.frame_finished):
+            elif isinstance(event, CloseConnection):
+                self.peer_closed = True
+            elif isinstance(event, Message) and not event.frame_finished:
                 pass  # the rest of this frame has not come yet
             elif self._others.take():
                 raise OverflowError(f"more than {CONTROL_BURST} pings, pongs or parts of messages at once")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from tim.errors import StoreUnavailable
 from tim.web.context import service
@@ -32,16 +30,4 @@ def readyz() -> Response:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Prometheus text. Metrics of all nodes are the same whichever node answers."""
-    registry = CollectorRegistry()
-    here = Gauge("tim_streams", "Open streams of this node.", registry=registry)
-    here.set(service().backend.streams)
-    everywhere = Gauge(
-        "tim_online_instances",
-        "Online instances, by node. Every node reports the same.",
-        ["node"],
-        registry=registry,
-    )
-    with suppress(StoreUnavailable):  # the other metric does not need the store
-        for node, number in service().backend.online().items():
-            everywhere.labels(node).set(number)
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return Response(service().metrics.render(), content_type=CONTENT_TYPE_LATEST)

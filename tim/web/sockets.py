@@ -114,8 +114,10 @@ def wait(ws: Server, seconds: float) -> bool:
     return happened
 
 
-def hang_up(ws: Server, code: int, why: str = "") -> None:
+def hang_up(ws: Server, code: int, why: str = "") -> bool:
     """Closes `ws` with `code` and a reason, and lets nothing be written after the close frame.
+
+    Returns whether the peer has sent its own close frame.
 
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code. With CLOSE_CUT there is no close frame either.
@@ -126,3 +128,5 @@ def hang_up(ws: Server, code: int, why: str = "") -> None:
             ws.sock.shutdown(socket.SHUT_WR)
         ws.thread.join(service().timing.socket_close)
     ws.sock.end()
+    reader: Reader = ws.thread
+    return reader.peer_closed

@@ -30,20 +30,23 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | N
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
         with closing(Tab(backend, id, ws.event.set, after=read or 0)) as tab:
-            hang_up(ws, _serve(ws, backend, tab, ping_period, read))
+            end = _serve(ws, backend, tab, ping_period, read)
+            closed = hang_up(ws, end.code)
+            if end.gone is not None and end.gone.reason in KICKS:
+                backend.measures.kick(end.gone, backend.clock(), acknowledged=closed)
     except InstanceGone as error:
         with suppress(*DEAD_CONNECTION):
             ws.send(_ended(error.instance, error.gone, []))
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
-def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float, read: int | None) -> int:
-    """Writes until the stream or the connection ends. Returns the close code."""
+def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float, read: int | None) -> End:
+    """Writes until the stream or the connection ends. Returns how it ends."""
     try:
         _begin(ws, backend, tab, read)
         return _write(ws, backend, tab, ping_period)
     except ConnectionClosed:
-        return CLOSE_LATER  # the connection is dead or too slow
+        return End(CLOSE_LATER)  # the connection is dead or too slow
 
 
 def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
@@ -60,18 +63,19 @@ def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
     _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
 
 
-def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> int:
+def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> End:
     while ws.connected:
         happened = wait(ws, ping_period)
         ws.input_buffer.clear()  # a page sends nothing on its stream
         items = tab.read()
-        if items and isinstance(items[-1], End) and items[-1].code == CLOSE_CUT:
-            return CLOSE_CUT
+        end = items[-1] if items else None
+        if isinstance(end, End) and end.code == CLOSE_CUT:
+            return end
         frame = "".join(_fragment(backend, tab, item) for item in items)
         if frame or not happened:
             _send(ws, frame or HEARTBEAT)
-        if items and isinstance(items[-1], End):
-            return items[-1].code
+        if isinstance(end, End):
+            return end
     raise ConnectionClosed
 
 

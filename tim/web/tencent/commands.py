@@ -141,6 +141,7 @@ class Commands:
         return answer(request)
 
     def _log_in(self, request: Request) -> list[str]:
+        self._page.acknowledge()
         app = request.head.get("sdkappid")
         ticket = self._backend.verify(
             app if type(app) is int else 0, request.text("identifier"), request.text("usersig"), self._address
@@ -190,6 +191,7 @@ class Commands:
         )
 
     def _log_out(self, request: Request, id: str) -> list[str]:
+        self._page.acknowledge()
         if id:
             self._backend.logout(id)
             self._page.let_go(id)

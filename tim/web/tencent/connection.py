@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from tim.backend import Backend
-from tim.ends import CLOSE_LATER, CLOSE_MOVED, LOGGED_OUT, TYPES, Gone
+from tim.ends import CLOSE_LATER, CLOSE_MOVED, KICKS, LOGGED_OUT, TYPES, Gone
 from tim.errors import StoreUnavailable
 from tim.hub import End, InstancesChanged, News, Stream
 from tim.model import Instance, Message
@@ -49,6 +49,7 @@ class Page:
         # Messages of the log that were pushed on this connection: numbers above `_from`, up to `_reached`.
         self._from = self._reached = 0
         self._held_until: float | None = None  # set while pushes are held back until older messages have been pushed
+        self._kick: Gone | None = None  # a kick that the page was sent and has not acknowledged
         self.close_code: int | None = None
 
     def serves(self, id: str) -> Instance | None:
@@ -169,6 +170,15 @@ class Page:
         self._expired = ""
         return True
 
+    def acknowledge(self, *, closed: bool = True) -> None:
+        """Measures the kick that the page was sent, if any: the page has logged out or in again, or has `closed`.
+
+        Without `closed`, the connection has ended and the page has sent nothing.
+        """
+        if self._kick is not None:
+            self._backend.measures.kick(self._kick, self._backend.clock(), acknowledged=closed)
+            self._kick = None
+
     def close(self) -> None:
         """Detaches the instance, which keeps its seat for the grace time, and leaves the lobby."""
         self._switch_to(None)
@@ -195,6 +205,8 @@ class Page:
         self._switch_to(None)
         if end.gone is None or tab is None:
             return []
+        if end.gone.reason in KICKS:
+            self._kick = end.gone
         if end.gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED:
             self._expired = tab.instance.id  # no push exists for it; the SDK learns it from an answer
         kick_type = kick_type_of(end.gone)

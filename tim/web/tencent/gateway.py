@@ -66,7 +66,7 @@ def _run(ws: Server, form: Form) -> None:
             page.log_out()  # no page is left that could attach this instance again
     finally:
         # Close the socket before the page: a server that stops waits until its pages are closed.
-        hang_up(ws, code, why)
+        page.acknowledge(closed=hang_up(ws, code, why))
         with suppress(StoreUnavailable):
             page.close()
 
