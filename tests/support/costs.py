@@ -76,8 +76,9 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
 
 def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Cost]]:
     page = Script(server)
-    page.logs_in("carol")
     watch.asked()
+    page.logs_in("carol")
+    yield "A page of the official SDK logs in", watch.cost()
     page.asks("im_open_status.wshello")
     yield "A page of the official SDK, every 10 s", watch.cost()
     Administrator(server).kicks("carol")

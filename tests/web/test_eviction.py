@@ -14,7 +14,7 @@ from tests.support.browser import seconds_since
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 from tests.support.waiting import always
-from tests.support.wire import ask_for_socket, element, get, log_in, login_page_of, path_of, post
+from tests.support.wire import ask_for_socket, browser_cookie, element, get, log_in, login_page_of, path_of, post
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.ends import CLOSE_RESTART
 
@@ -163,6 +163,31 @@ def test_the_reason_is_told_again_when_the_tab_s_cookie_is_gone(server: Server) 
     again = get(server, old.path, cookie=old.browser)
     assert (again.status, again.cookies()) == (303, {})
     assert element(get(server, path_of(again.location), cookie=old.browser).body, "kicked-out")
+
+
+def test_the_end_of_a_tab_is_in_a_cookie_that_its_own_notice_alone_uses_and_once(server: Server) -> None:
+    browser = browser_cookie(server)
+    old, other = (log_in(server, user, browser=browser) for user in ("carried", "carried-too"))
+    for user in ("carried", "carried-too"):
+        log_in(server, user, headers={"User-Agent": FIREFOX})
+    ended, others = (get(server, tab.path, cookie=f"{browser}; {tab.cookie}") for tab in (old, other))
+    [header] = [each for each in ended.headers["set-cookie"] if each.startswith("notice=")]
+    assert all(word in header for word in ("; Path=/login", "; HttpOnly", "; SameSite=Strict", "; Max-Age=60"))
+    own, anothers = (f"notice={each.cookies()['notice']}" for each in (ended, others))
+    place = path_of(ended.location)
+
+    shown = get(server, place, cookie=f"{browser}; {own}")
+    assert element(shown.body, "kicked-out")
+    assert "Firefox 140" in shown.body
+    assert shown.cookies() == {"notice": ""}
+    for cookie in (browser, f"{browser}; {anothers}", f"{browser}; {own[:-9]}", f"{browser}; notice={old.value}"):
+        again = get(server, place, cookie=cookie)
+        assert element(again.body, "kicked-out"), "it reads the store"
+        assert "notice" not in again.cookies()
+    strangers = (own, f"{own}; {browser_cookie(server)}", f"{own}; {old.cookie}")
+    for path, cookies in ((place, strangers), ("/login", (f"{browser}; {own}",))):
+        for cookie in cookies:
+            assert "Firefox 140" not in get(server, path, cookie=cookie).body, (path, cookie)
 
 
 def test_a_hidden_tab_is_told_at_once(person: MakePerson) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
+
+import pytest
 
 from tests.support.server import Server
 from tests.support.waiting import until
-from tests.support.wire import Socket, element, instances_in, log_in
+from tests.support.wire import Socket, element, elements, instances_in, log_in
 from tests.web.conftest import MakePerson
+from tim.tab import HISTORY
 
 
 def _state(html: str) -> str | None:
@@ -81,6 +85,69 @@ def test_messages_are_unread_until_they_have_been_shown_once(server: Server) -> 
     assert "look at this" in _order(again)
     assert "data-unread" not in _order(again)
     assert "onMessageReceived" not in _order(again)
+
+
+def _texts(html: str) -> list[str]:
+    return [found.text for found in elements(html) if found.attributes.get("class") == "text"]
+
+
+def _new(html: str) -> list[str]:
+    """The texts in or for the part of a page that each of its streams fills anew."""
+    return _texts(html.partition("#new-messages" if "#new-messages" in html else 'id="new-messages"')[2])
+
+
+def test_a_stream_sends_what_its_page_does_not_show_as_read(server: Server) -> None:
+    alice, bob = log_in(server, "page-writer"), log_in(server, "page-reader")
+    alice.goes_online()
+
+    def says(text: str) -> None:
+        assert alice.posts("messages", {"to": "page-reader", "text": text}).status == 303
+
+    says("unread")
+    page = bob.gets().body
+    assert (_texts(page), _new(page)) == (["unread"], ["unread"])
+    says("between page and stream")
+    first = bob.goes_online(page)
+    assert _new(_order(first)) == _texts(_order(first)) == ["unread", "between page and stream"]
+    assert "2 unread" in _order(first)
+    says("to an open stream")
+    first.hears("to an open stream")
+    first.leaves()
+
+    again = bob.goes_online(page)  # the same page, connected again or taken from the browser's cache
+    assert _new(_order(again)) == ["unread", "between page and stream", "to an open stream"]
+    assert "data-unread" not in _order(again)
+    again.leaves()
+    reloaded = bob.gets().body
+    assert (len(_texts(reloaded)), _new(reloaded)) == (3, [])
+    stream = bob.goes_online(reloaded)
+    assert _texts(_order(stream)) == [], "the page has them"
+    says("the last one")
+    assert _new(stream.hears("the last one")) == ["the last one"]
+
+
+@pytest.mark.parametrize("number", ["", "-1", "x", "9" * 16, "\u0663"])
+def test_a_stream_replaces_all_messages_of_a_page_that_names_no_number(number: str, server: Server) -> None:
+    tab = log_in(server, f"number-{len(number)}-{number[:1].encode().hex()}")
+    tab.goes_online().leaves()
+    line = tab.goes_online()
+    assert tab.posts("messages", {"to": tab.user_id, "text": "hello"}).status == 303
+    line.hears("hello")
+    address = f'hx-ws:connect="{tab.path}events?read={quote(number)}"'
+    [frame] = [frame for frame in tab.goes_online(address).frames if "hello" in frame]
+    assert 'hx-swap-oob="innerHTML target:#messages ' in frame
+
+
+def test_a_stream_replaces_all_messages_of_a_page_that_lacks_too_many(roomy: Server) -> None:
+    tabs = [log_in(roomy, "talkative") for _ in range(2)]
+    page = tabs[0].gets().body
+    for tab in tabs:
+        tab.goes_online()
+    for n in range(HISTORY + 1):
+        assert tabs[n % 2].posts("messages", {"to": "talkative", "text": f"[{n}]"}).status == 303
+    [frame] = [frame for frame in tabs[0].goes_online(page).frames if 'class="text"' in frame]
+    assert 'hx-swap-oob="innerHTML target:#messages ' in frame
+    assert _texts(frame) == [f"[{n}]" for n in range(1, HISTORY + 1)]
 
 
 def test_from_ready_on_messages_can_be_sent(server: Server) -> None:

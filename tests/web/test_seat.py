@@ -249,6 +249,8 @@ def test_a_page_in_the_back_forward_cache_ends_in_the_true_state(
     alice.window.add_init_script(RECORDER)
     tab = alice.logs_in()
     id, since = tab.instance, tab.since()
+    tab.sends(alice.user_id, "before it was left")
+    tab.reads("before it was left")
     tab.page.goto(alice.address + "/healthz")
     elsewhere = alice.logs_in_by_script()
     stream = elsewhere.goes_online()
@@ -258,9 +260,11 @@ def test_a_page_in_the_back_forward_cache_ends_in_the_true_state(
         assert [one.status for one in others] == [101, 101]
     elif meanwhile == "signed out":
         elsewhere.posts(f"instances/{id}/logout")
+    assert elsewhere.posts("messages", {"to": alice.user_id, "text": "meanwhile"}).status == 303
     tab.page.go_back(wait_until="commit")
     if meanwhile == "nothing":
         tab.is_ready()
+        tab.reads("before it was left", "meanwhile")
         assert (tab.instance, tab.since()) == (id, since)
         until(lambda: elsewhere.instances().get(id) == "online", "shows ready and is not online")
         tab.stays("ready", 1)
