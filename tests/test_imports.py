@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"tim.receiver"},
     {"tim.post"},
     {"tim.rules", "tim.search", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
+    {"tim.job"},
     {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     {"tim.measures"},
@@ -31,18 +32,19 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.audit"},
     {"tim.store.sqlite.instances", "tim.store.sqlite.settings", "tim.store.sqlite.sessions"},
     {"tim.store.sqlite.blocks"},
-    {"tim.store.sqlite.messages", "tim.store.sqlite.listing"},
+    {"tim.store.sqlite.messages", "tim.store.sqlite.listing", "tim.store.sqlite.jobs"},
     {"tim.store.sqlite.streams"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
     {"tim.store.redis.connection"},
     {"tim.store.redis.scripts", "tim.store.redis.listener"},
-    {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.listing"},
+    {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.listing", "tim.store.redis.jobs"},
     {"tim.store.redis.messages", "tim.store.redis.settings", "tim.store.redis.audit"},
     {"tim.store.redis.engine"},
     {"tim.store"},
     {"tim.attempts", "tim.app_settings", "tim.webhook"},
     {"tim.node", "tim.tab"},
+    {"tim.listing", "tim.jobs"},
     {"tim.sdk", "tim.admin", "tim.operators", "tim.overview", "tim.usersigs", "tim.faults"},
     {"tim.backend"},
     {"tim"},
@@ -163,7 +165,7 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    names = ("audit", "ends", "model", "errors", "rules", "search", "state_change", "timing")
+    names = ("audit", "ends", "model", "errors", "job", "rules", "search", "state_change", "timing")
     known = {f"tim.{name}" for name in names}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 

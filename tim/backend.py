@@ -15,6 +15,8 @@ from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
+from tim.jobs import Jobs
+from tim.listing import Listing
 from tim.log import log_instance
 from tim.measures import OVERFLOWED, Measures, timed
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, unknown_instance
@@ -51,7 +53,7 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
-        usersigs, overview, measures: of the app; what this node counts and times.
+        usersigs, overview, measures, listing, jobs: of the app; `measures` is what this node counts and times.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -93,6 +95,8 @@ class Backend:
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
             self.webhook.follow(self.settings.now())
             self._node = Node(self._store, self._hub, self.settings, self.measures, self.webhook.wake, timing=timing)
+            self.listing = Listing(self._store, sdk_app_id, self._node)
+            self.jobs = Jobs(self._store, sdk_app_id, self._node, timing)
         except SettingError:
             self._store.close()
             raise
@@ -291,6 +295,7 @@ class Backend:
 
     def close(self) -> None:
         """End all streams, stop the renewal and close the store."""
+        self.jobs.close()
         self._node.stop()
         self.drain()
         deadline = time.monotonic() + self._timing.streams_close

@@ -27,6 +27,10 @@ class Timing:
     """Pause between two batches of streams that look for what they missed; a store that is back has much to do."""
     settings_age: float = 0.5
     """Time for which a node uses the settings of the app that it has read."""
+    job_pause: float = 0.25
+    """Pause after each step of a job, which bounds how many instances it ends in a second."""
+    job_lease: float = 10.0
+    """Time after which another node goes on with a job whose node is dead."""
     poll: float = 0.02
     """Pause between two looks at a condition that nothing signals."""
     streams_close: float = 1.0

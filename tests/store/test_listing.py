@@ -1,8 +1,12 @@
-"""The list of live instances, on every store: what a search finds is what a plain filter finds, page after page."""
+"""The list of live instances, on every store: what a search finds is what a plain filter finds, page after page.
+
+And the accounts that have more of them than a limit allows.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
 from itertools import count, islice
 from typing import Final
@@ -12,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id
-from tim.ends import LOGGED_OUT, Client, Gone
+from tim.ends import LOGGED_OUT, TYPES, Client, Gone
 from tim.model import Instance
-from tim.rules import instance_id, shard_of
+from tim.rules import instance_id, leaving, shard_of
 from tim.search import DETACHED, ONLINE, Page, Search, matches
 from tim.store.base import Store
 
@@ -177,3 +181,40 @@ def test_an_instance_tells_which_node_has_its_stream(store: Store, clock: Clock)
         assert every(store, Search()) == [replace(tab, node=node)]
     store.detach(tab.id, tab.stream)
     assert every(store, Search()) == [replace(tab, node="", detached_at=clock())]
+
+
+# Accounts with too many
+
+
+def crowded(store: Store, limit: int, many: int) -> dict[str, int]:
+    """Every account with more than `limit` live instances, and how many."""
+    found = [store.crowded(APP, limit, many=many)]
+    while found[-1].next:
+        found.append(store.crowded(APP, limit, found[-1].next, many))
+    accounts = [account for each in found for account in each.accounts]
+    assert len(accounts) == len(dict(accounts)), "an account comes once"
+    assert all(len(each.accounts) <= many for each in found)
+    return dict(accounts)
+
+
+@pytest.mark.parametrize("many", [1, 3, 1000])
+def test_accounts_with_too_many_instances_are_found_with_their_number(crowd: Crowd, many: int) -> None:
+    numbers = Counter(instance.user for instance in crowd.live)
+    for limit in (1, 2, 4, 1000):
+        expected = {user: number for user, number in numbers.items() if number > limit}
+        assert crowded(crowd.store, limit, many) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_to_enforce_a_limit_ends_the_surplus_in_the_order_of_leaving(crowd: Crowd, clock: Clock, limit: int) -> None:
+    store = crowd.store
+    user, _ = Counter(instance.user for instance in crowd.live).most_common(1)[0]
+    live = store.instances(APP, user)
+    gone = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, clock())
+    out = leaving(live, limit + 1)
+    assert [replace(each, node="") for each in store.enforce(APP, user, limit, "console admin")] == [
+        replace(each, gone=gone, node="") for each in out
+    ]
+    assert store.instances(APP, user) == [each for each in live if each not in out]
+    assert store.enforce(APP, user, limit, "console admin") == []
+    assert user not in crowded(store, limit, 1000)

@@ -15,7 +15,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim.store.redis.scripts import SCRIPTS
 
-BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "count", "TIME", "HGETALL"})
+BY_THE_CLOCK: Final = frozenset({"renew", "sweep", "attached", "count", "take_job", "TIME", "HGETALL"})
 """Calls that a node makes periodically, whatever else it does."""
 SMALL_TALK: Final = frozenset({"HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO", "COMMAND", "SSUBSCRIBE"})
 VERBS: Final = {script.sha: verb for verb, script in SCRIPTS.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.support.actors import APP, DAY, GRACE, Clock
 from tests.support.redis_server import RedisCluster, RedisServer
 from tim.audit import REFUSED, AuditFilter, Entry
 from tim.ends import LOGGED_OUT, Client, Gone
+from tim.job import FINISHED, KICK, Job
 from tim.model import AppSettings, Instance, Limits
 from tim.rules import instance_id
 from tim.search import Search
@@ -22,6 +23,9 @@ BEGIN: Final = 1_750_000_000.0
 
 SENDER: Final = "sender-1"
 DELIVERY: Final = Delivery("e-1", "alice", "Login", BEGIN, 200, 0.1, 1)
+
+
+JOB: Final = Job("job-1", KICK, "console admin", "spam", Search("a"), total=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,13 @@ def _delete(at: World) -> list[Instance]:
     return at.store.delete_account(APP, "alice")
 
 
+def _take_job(at: World) -> Job:
+    at.store.start_job(APP, JOB)
+    job = at.store.take_job(APP, "node-1", 10)
+    assert job is not None
+    return job
+
+
 def _take(at: World) -> StateChange:
     event = at.store.take_event(APP, "alice", SENDER, 10)
     assert event is not None
@@ -95,6 +106,11 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
         at.store.unblock(APP, "bob", "console admin"),
     ),
     "revoke": lambda at: at.store.revoke(APP, "alice", "console admin"),
+    "enforce": lambda at: at.store.enforce(APP, "alice", 1, "console admin"),
+    "start_job": lambda at: at.store.start_job(APP, JOB),
+    "take_job": _take_job,
+    "save_job": lambda at: at.store.save_job(APP, replace(_take_job(at), state=FINISHED), "node-1", 10),
+    "stop_job": lambda at: at.store.stop_job(APP, at.store.start_job(APP, JOB).id, "console admin"),
     "count_failure": lambda at: at.store.count_failure("account/alice", 20),
     "take_event": _take,
     "event_sent": lambda at: at.store.event_sent(APP, "alice", SENDER, _take(at).id),
@@ -123,6 +139,7 @@ READING: Final[dict[str, Callable[[World], object]]] = {
     "event_queue": lambda at: at.store.event_queue(APP),
     "history": lambda at: at.store.history(APP, "carol", 0, 10),
     "instances": lambda at: at.store.instances(APP, "alice"),
+    "crowded": lambda at: at.store.crowded(APP, 1),
     "search": lambda at: at.store.search(APP, Search()),
     "number": lambda at: at.store.number(APP, Search()),
     "online": lambda at: at.store.online(),
@@ -131,6 +148,7 @@ READING: Final[dict[str, Callable[[World], object]]] = {
 """Verbs that change nothing."""
 
 COMMANDS: Final[dict[str, Callable[[World], object]]] = {
+    "job": lambda at: at.store.job(APP),
     "accounts": lambda at: at.store.accounts(APP, ["alice", "bob", "nobody"]),
     "import_account": lambda at: at.store.import_account(APP, "dave"),
     "deliveries": lambda at: at.store.deliveries(APP),

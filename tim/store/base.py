@@ -15,7 +15,7 @@ from tim.model import Instance, Message, View
 from tim.rules import NEWEST
 from tim.store.audit import Audit, Counters
 from tim.store.hints import Hint
-from tim.store.operating import Blocks, Events, Listing, Sessions, Settings
+from tim.store.operating import Blocks, Events, Jobs, Listing, Sessions, Settings
 
 
 class Nodes(Protocol):
@@ -211,7 +211,7 @@ class Accounts(Protocol):
 
 
 class Store(
-    Nodes, Instances, Listing, Messages, Accounts, Blocks, Events, Settings, Sessions, Audit, Counters, Protocol
+    Nodes, Instances, Listing, Jobs, Messages, Accounts, Blocks, Events, Settings, Sessions, Audit, Counters, Protocol
 ):
     """All that an engine has to do."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tim.job import Crowded, Job
 from tim.model import Account, AppSettings, Instance
 from tim.search import Page, Search
 from tim.state_change import Delivery, EventQueue, StateChange
@@ -25,6 +26,44 @@ class Listing(Protocol):
 
     def number(self, app: int, where: Search) -> int:
         """How many live instances match."""
+
+    def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
+        """Accounts that have more than `limit` live instances, `many` at most, after the place `after`.
+
+        One call does a bounded amount of work. So it may return few accounts, or none, and still a `next`.
+        """
+
+    def enforce(self, app: int, user: str, limit: int, actor: str) -> list[Instance]:
+        """End what the account has beyond `limit` instances, in the order of `rules.leaving`. Returns the ended ones.
+
+        Args:
+            actor: who does, as the audit has it.
+        """
+
+
+class Jobs(Protocol):
+    """The job of each app: one at a time. A node runs it while it has the lease of it."""
+
+    def job(self, app: int) -> Job | None:
+        """The job that was started last."""
+
+    def start_job(self, app: int, job: Job) -> Job:
+        """Start the job, unless one runs. Returns the job that runs: this one, or the one that has run before.
+
+        Idempotent by `job.id`.
+        """
+
+    def take_job(self, app: int, node: str, lease: float) -> Job | None:
+        """Lease the running job to the node for `lease` seconds. None where none runs, or another node has it."""
+
+    def save_job(self, app: int, job: Job, node: str, lease: float) -> Job | None:
+        """Save `ended`, `after` and `state` of the job, and extend the lease of the node.
+
+        Returns the job. None, and nothing changes, where it runs no more, or another node has taken it.
+        """
+
+    def stop_job(self, app: int, id: str, actor: str) -> Job | None:
+        """Stop the job with this id, if it runs. Returns the job that was started last."""
 
 
 class Blocks(Protocol):

@@ -471,7 +471,7 @@ VERSION_6 = """
 DROP TABLE audit; DROP TABLE refusals; DROP TABLE counters; DROP TABLE minutes;
 ALTER TABLE instances DROP COLUMN words;
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
-DROP TABLE sessions;
+DROP TABLE sessions; DROP TABLE jobs;
 DROP TABLE blocks;
 CREATE TABLE limits (
     app INTEGER PRIMARY KEY, instances INTEGER NOT NULL, per_account INTEGER NOT NULL, per_address INTEGER NOT NULL

@@ -23,6 +23,7 @@ from tim.store.redis.blocks import Blocks
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us, view_of
 from tim.store.redis.events import Events
+from tim.store.redis.jobs import Jobs
 from tim.store.redis.listener import Listener
 from tim.store.redis.listing import Listing
 from tim.store.redis.messages import Messages
@@ -61,8 +62,11 @@ class RedisStore:
         self.settings = settings.find
         self.save_settings = settings.save
         listing = Listing(self._scripts)
-        self.search = listing.search
-        self.number = listing.number
+        self.search, self.number = listing.search, listing.number
+        self.crowded, self.enforce = listing.crowded, listing.enforce
+        jobs = Jobs(self._connection, self._scripts)
+        self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop
+        self.take_job, self.save_job = jobs.take, jobs.save
         blocks = Blocks(self._scripts)
         self.block = blocks.block
         self.unblock = blocks.unblock

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import Final
 
+from tim.job import Crowded
 from tim.model import Instance
-from tim.rules import SHARDS
+from tim.rules import SHARDS, shard_of
 from tim.search import DETACHED, ONLINE, Page, Search, page_of, place
 from tim.store.redis.decode import instances_of, us
 from tim.store.redis.scripts import Scripts
@@ -54,6 +56,22 @@ class Listing:
             total += sum(int(counted) for counted, _ in replies.values())
             unread = {shard: read for shard, [_, read] in replies.items() if read}
         return total
+
+    def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
+        """The verb `crowded`, one shard after the other; a place begins with its shard."""
+        first, _, read = after.partition("/")
+        for shard in range(int(first or 0), SHARDS):
+            found, read = self._scripts.call(shard, "crowded", app, limit, read, many)
+            accounts = [(user, int(number)) for user, number in found]
+            if accounts or read:
+                more = f"{shard}/{read}" if read else f"{shard + 1}/"
+                return Crowded(accounts, "" if more == f"{SHARDS}/" else more)
+        return Crowded([], "")
+
+    def enforce(self, app: int, user: str, limit: int, actor: str) -> list[Instance]:
+        call = secrets.token_hex(8)
+        [ended] = self._scripts.call(shard_of(app, user), "enforce", app, user, limit, actor, call)
+        return instances_of(ended)
 
 
 def _words(where: Search) -> tuple[str, ...]:

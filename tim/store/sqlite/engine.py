@@ -34,6 +34,7 @@ from tim.store.sqlite import (
 )
 from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
+from tim.store.sqlite.jobs import Jobs
 from tim.store.sqlite.pace import Pace
 
 
@@ -66,13 +67,14 @@ class SQLiteStore:
         self.settings = saved.find
         self.save_settings = saved.save
         found = listing.Listing(self._db, self._transaction, grace)
-        self.search = found.search
-        self.number = found.number
+        self.search, self.number = found.search, found.number
+        self.crowded, self.enforce = found.crowded, found.enforce
+        jobs = Jobs(self._db, self._transaction)
+        self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop
+        self.take_job, self.save_job = jobs.take, jobs.save
         operators = blocks.Blocks(self._db, self._transaction, grace)
-        self.block = operators.block
-        self.unblock = operators.unblock
-        self.revoke = operators.revoke
-        self.account = operators.account
+        self.block, self.unblock = operators.block, operators.unblock
+        self.revoke, self.account = operators.revoke, operators.account
         queue = events.Events(self._db, self._transaction)
         self.queue_events = queue.switch
         self.due_events = queue.due
@@ -88,11 +90,8 @@ class SQLiteStore:
         self.session = console.role
         self.close_session = console.close
         trail, tally = audit.Audit(self._db, self._transaction), counters.Counters(self._db, self._transaction)
-        self.note = trail.note
-        self.audit = trail.page
-        self.count = tally.count
-        self.counters = tally.totals
-        self.minutes = tally.minutes
+        self.note, self.audit = trail.note, trail.page
+        self.count, self.counters, self.minutes = tally.count, tally.totals, tally.minutes
         self._detach_all()
 
     def _detach_all(self) -> None:

@@ -12,11 +12,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from tim.ends import TYPES, Gone
+from tim.job import Crowded
+from tim.model import Instance
+from tim.rules import leaving
 from tim.search import DETACHED, ONLINE, Page, Search, page_of
 from tim.store.sqlite import instances
 
 FEW: Final = 1000
 """Rows that are read and sorted for one page."""
+AT_A_TIME: Final = 5000
+"""Rows among which one call looks for accounts with too many instances."""
 IN_ORDER: Final = "instances_live"
 """The index in the order of the list."""
 LIVE: Final = "reason IS NULL AND expires > ? AND (detached_at IS NULL OR detached_at + ? > ?)"
@@ -65,6 +71,32 @@ class Listing:
             counted = f"SELECT count(*) FROM instances INDEXED BY {index} WHERE {condition}"
             total: int = self._db.execute(counted, values).fetchone()[0]
         return total
+
+    def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
+        with self._transaction() as now:
+            # As many rows as one call looks at; the accounts that lie among these, whole.
+            last = self._db.execute(
+                f"SELECT user FROM instances INDEXED BY {IN_ORDER} WHERE app = ? AND reason IS NULL AND user > ?"
+                " ORDER BY user, id LIMIT 1 OFFSET ?",
+                (app, after, AT_A_TIME),
+            ).fetchone()
+            up_to = "\x7f" if last is None else last["user"]
+            found = self._db.execute(
+                f"SELECT user, count(*) AS number FROM instances INDEXED BY {IN_ORDER}"
+                f" WHERE app = ? AND {LIVE} AND user > ? AND user <= ?"
+                " GROUP BY user HAVING number > ? ORDER BY user LIMIT ?",
+                (app, now, self._grace, now, after, up_to, limit, many),
+            ).fetchall()
+        accounts = [(row["user"], row["number"]) for row in found]
+        if len(accounts) == many:
+            return Crowded(accounts, accounts[-1][0])
+        return Crowded(accounts, "" if last is None else up_to)
+
+    def enforce(self, app: int, user: str, limit: int, actor: str) -> list[Instance]:
+        with self._transaction() as now:
+            gone = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now)
+            live = instances.settle(self._db, app, user, now, self._grace)
+            return [instances.end(self._db, instance, gone, now, actor=actor) for instance in leaving(live, limit + 1)]
 
 
 def _filters(where: Search) -> list[_Filter]:

@@ -190,3 +190,23 @@ CREATE TABLE minutes (
     number INTEGER NOT NULL,
     PRIMARY KEY (minute, app, name)
 ) WITHOUT ROWID;
+
+-- The newest job of an app; see job.Job.
+CREATE TABLE jobs (
+    app        INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL,
+    kind       TEXT    NOT NULL,
+    actor      TEXT    NOT NULL,
+    words      TEXT    NOT NULL,
+    search     TEXT    NOT NULL,                    -- JSON
+    seats      INTEGER NOT NULL,                    -- the limit to apply
+    total      INTEGER NOT NULL,
+    started_at REAL    NOT NULL,
+    ended      INTEGER NOT NULL DEFAULT 0,
+    place      TEXT    NOT NULL DEFAULT '',         -- in the list, up to which it is done
+    state      TEXT    NOT NULL DEFAULT 'running',
+    closed_at  REAL    NOT NULL DEFAULT 0,
+    stopped_by TEXT    NOT NULL DEFAULT '',
+    node       TEXT    NOT NULL DEFAULT '',         -- the node that has the lease
+    lease_ends REAL    NOT NULL DEFAULT 0           -- unix seconds
+);

@@ -19,12 +19,8 @@ if made < tonumber(revoked_before or 0) or usersigs(revoked)[usersig] then retur
 local block = block_of(account)
 if block then return {'blocked', flat(block)} end
 
--- rules.leaving: the detached first, then the oldest generation.
 local seated = live(app, user, true)
-table.sort(seated, function(a, b)
-    if (a.detached_at == nil) ~= (b.detached_at == nil) then return a.detached_at ~= nil end
-    return tonumber(a.generation) < tonumber(b.generation)
-end)
+sort_as_leaving(seated)
 local newcomer = {id = id, browser = browser, address = address}
 local evicted = {}
 end_action = 'none' -- the event of the login counts them

@@ -220,6 +220,14 @@ local function live(app, user, write)
     return found
 end
 
+-- rules.leaving: sorts the live instances of an account, the detached first, then the oldest generation.
+local function sort_as_leaving(seated)
+    table.sort(seated, function(a, b)
+        if (a.detached_at == nil) ~= (b.detached_at == nil) then return a.detached_at ~= nil end
+        return tonumber(a.generation) < tonumber(b.generation)
+    end)
+end
+
 -- Notify the nodes of an account that its list of instances has changed; returns the list.
 local function notify_changed(app, user)
     local instances = live(app, user)
