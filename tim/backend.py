@@ -125,11 +125,7 @@ class Backend:
         return TIM(self, sdk_app_id, client or Client("Python", "this machine"), self._timing)
 
     def user_sig(self, user_id: str, expire: int = 7 * 86400) -> str:
-        """Return a UserSig for `user_id` that is valid for `expire` seconds, for tests and demos.
-
-        Raises:
-            BadParameter: `user_id` breaks the rule for UserIDs.
-        """
+        """Return a UserSig for `user_id` that is valid for `expire` seconds, for tests and demos. Raises BadParameter."""
         return self.usersigs.make(user_id, expire)
 
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> Ticket:
@@ -237,10 +233,7 @@ class Backend:
     def sign_out(self, id: str, other: str) -> None:
         """End another instance of the same account. One that has ended already stays as it is.
 
-        Raises:
-            InstanceGone: the calling instance has ended.
-            NoSuchInstance: `other` is not an instance of its account.
-            StoreUnavailable.
+        Raises InstanceGone where the calling one has ended, NoSuchInstance, StoreUnavailable.
         """
         self._node.notify(self.sdk_app_id, ended=[self._store.sign_out(id, other)])
 
