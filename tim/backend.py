@@ -125,7 +125,7 @@ class Backend:
         return TIM(self, sdk_app_id, client or Client("Python", "this machine"), self._timing)
 
     def user_sig(self, user_id: str, expire: int = 7 * 86400) -> str:
-        """Return a UserSig for `user_id` that is valid for `expire` seconds, for tests and demos. Raises BadParameter."""
+        """Return a UserSig for `user_id` that is valid for `expire` seconds, for tests. Raises BadParameter."""
         return self.usersigs.make(user_id, expire)
 
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> Ticket:
