@@ -40,6 +40,7 @@ RUN: Final = {
         "cd /opt/tim": "not run: downloads packages; tests/run does the same",
         "[Unit]": "tests/web/test_operations.py::test_the_unit_starts_tells_systemd_serves_and_stops",
         "map $http_upgrade": "tests/web/test_production.py::test_pages_sockets_and_messages_go_to_any_machine",
+        "scrape_configs": "tests/test_monitoring.py::test_prometheus_takes_the_configuration_the_rules_and_every_query",
         ".venv/bin/flask tim limits": "tests/web/test_operations.py::test_limits_are_saved_while_the_server_is_stopped",
         "sh -c": "tests/web/test_operations.py::test_limits_are_saved_in_redis_beside_the_servers",
     },

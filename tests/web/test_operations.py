@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import socket
 import subprocess
@@ -297,9 +296,3 @@ def test_limits_are_saved_while_the_server_is_stopped(installed: Path, tmp_path:
         server.start()
         server.settings["SDK_SECRET_KEY"] = (installed / "instance" / "sdk_secret_key").read_text()
         assert "1 of 3" in log_in(server, "alice").gets().body
-
-
-def test_each_metric_is_described(installed: Path, tmp_path: Path) -> None:
-    with running(Server(tmp_path / "server", app=installed / "app.py", demo=True)) as server:
-        shown = set(re.findall(r"^# TYPE (\w+)", get(server, "/metrics").body, re.MULTILINE))
-    assert shown == set(re.findall(r"^\| `(tim_\w+)`(?: \*)? \|", text(OPERATING), re.MULTILINE))
