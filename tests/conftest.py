@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.actors import APP, GRACE, KEY, Clock, Person
-from tests.support.engines import ENGINES, MORTAL, PATIENT, Engine, on_redis
+from tests.support.engines import ENGINES, MORTAL, ONE_OF_EACH_KIND, PATIENT, Engine, on_redis
 from tests.support.inside import hub_of, node_of, store_of
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
@@ -117,7 +117,7 @@ def make_backend(clock: Clock) -> Iterator[Callable[..., Backend]]:
         backend.close()
 
 
-@pytest.fixture(params=[ENGINES[0], ENGINES[-1]], ids=str)
+@pytest.fixture(params=ONE_OF_EACH_KIND, ids=str)
 def address(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> str:
     """Where the store of a backend is: of the least and the largest kind. The tests of stores look at the others."""
     engine: Engine = request.param

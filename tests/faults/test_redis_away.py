@@ -51,7 +51,7 @@ def goes_on(sender: LiveTab, receiver: LiveTab, text: str) -> None:
     until(lambda: receiver.messages[-1:] == [text], "does not arrive", HEALED)
 
 
-@pytest.mark.parametrize("outage", [ENDED, KILLED, PAUSED, SWALLOWED, CUT], ids=str)
+@pytest.mark.parametrize("outage", [KILLED, PAUSED, SWALLOWED, CUT], ids=str)
 def test_while_redis_is_away_all_is_refused_and_nothing_lost(
     site: Site, outage: Outage, opens: Opens, rounds: int
 ) -> None:
@@ -142,7 +142,7 @@ def test_over_a_slow_line_everything_works_slowly(site: Site, opens: Opens) -> N
 def test_redis_may_restart_again_and_again(site: Site, opens: Opens, rounds: int) -> None:
     alice, bob = opens(site.far, "alice-again"), opens(site.near, "bob-again")
     taken: list[str] = []
-    for n in range(5 * rounds):
+    for n in range(2 * rounds):
         outage = (ENDED, KILLED)[n % 2]
         outage.begins(site)
         outage.ends(site)

@@ -27,8 +27,8 @@ def test_of_processes_that_save_at_once_one_does_and_each_other_receives_what_it
         assert [reply for reply in replies if reply is not None] == [saved] * (team.size - 1)
 
 
-def test_processes_that_change_settings_at_once_lose_no_change(team: Team, store: Store) -> None:
-    app, times = next(apps), 20
+def test_processes_that_change_settings_at_once_lose_no_change(team: Team, store: Store, rounds: int) -> None:
+    app, times = next(apps), 5 * rounds
     team.does(*(partial(raises_failures, app=app, times=times) for _ in range(team.size)))
     saved = store.settings(app)
     assert saved is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.actors import APP, DAY, Clock, new_id, newcomer
+from tests.support.engines import ONE_OF_EACH_KIND
 from tim.errors import NoSuchAccount, TooManyMessages
 from tim.model import Instance, Message
 from tim.rules import MAX_LOG, MAX_TEXT, MESSAGES_A_MINUTE, MINUTE, REMEMBERED, distinct_id, log_size
@@ -140,6 +141,7 @@ def test_a_clock_that_is_set_back_keeps_nobody_from_sending(store: Store, clock:
 # How much
 
 
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
 def test_a_log_holds_so_many_bytes_and_its_oldest_messages_make_room(store: Store, clock: Clock) -> None:
     store.import_account(APP, "bob")
     size = MAX_TEXT // 2 * 2

@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.actors import APP, GRACE, Clock, new_id, newcomer
-from tests.support.engines import ENGINES, Engine, with_nodes
+from tests.support.engines import ONE_OF_EACH_KIND, with_nodes
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import InstanceGone
 from tim.model import Instance
 from tim.rules import MAX_INSTANCES, displaced_by, ended, leaving
 from tim.store.base import Store
 
+pytestmark = pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
 SECOND = 1_000_000
 # Microseconds; few of them, so that many are the same, or the grace time apart, or just not.
 MOMENTS = st.builds(
@@ -42,13 +43,6 @@ def lives(draw: st.DrawFn) -> Life:
     opened = draw(st.booleans())
     closed = opened and draw(st.booleans())
     return Life(comes, opens if opened else None, closes if closed else None, draw(MOMENTS | st.just(10**6 * SECOND)))
-
-
-@pytest.fixture(params=[ENGINES[0], ENGINES[-1]], ids=str)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """One that decides by SQL, and one that decides by scripts."""
-    engine: Engine = request.param
-    return engine
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer, read_seq
+from tests.support.engines import ONE_OF_EACH_KIND
 from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, TooManyMessages
@@ -673,6 +674,7 @@ def test_nobody_is_signed_out_by_another_account_or_an_unknown_one(store: Store,
 # the ends that are kept
 
 
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
 def test_of_an_account_the_newest_ends_are_kept(store: Store, log_in: LogIn, clock: Clock) -> None:
     gone = []
     for _ in range(ENDS_KEPT + 3):
@@ -683,6 +685,7 @@ def test_of_an_account_the_newest_ends_are_kept(store: Store, log_in: LogIn, clo
     assert kinds == [UNKNOWN] * 3 + [MULT_ACCOUNT] * ENDS_KEPT
 
 
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
 def test_the_ends_of_others_do_not_push_out_one_that_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
     away = log_in(attached=False)
     clock.advance(GRACE)
@@ -693,6 +696,7 @@ def test_the_ends_of_others_do_not_push_out_one_that_may_come_back(store: Store,
     assert store.attach(away.id, NODE, 1).instance.online
 
 
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
 def test_of_those_that_are_away_the_newest_may_come_back(store: Store, log_in: LogIn, clock: Clock) -> None:
     gone = []
     for _ in range(ENDS_KEPT + 3):

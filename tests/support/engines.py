@@ -78,3 +78,5 @@ ENGINES: Final = (
     Engine("redis", lambda _, clock: on_redis("redis", clock).url),
     Engine("redis-cluster", lambda _, clock: on_redis("redis-cluster", clock).url),
 )
+ONE_OF_EACH_KIND: Final = (ENGINES[0], ENGINES[-1])
+"""One that decides by SQL, and one that decides by scripts: enough for what takes long."""

@@ -120,7 +120,7 @@ def test_a_late_detach_by_a_dead_node_changes_nothing(one: RedisStore, two: Redi
 
 def test_a_node_that_renews_in_time_stays_alive(one: RedisStore, two: RedisStore, passes: Passes) -> None:
     tab = log_in(one)
-    for _ in range(20):
+    for _ in range(6):
         passes(DEFAULT.lease - 0.001, two)
         assert one.renew("node-1") == []
     assert two.get(tab.id) == tab

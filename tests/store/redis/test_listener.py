@@ -179,9 +179,9 @@ def once_more(ears: Ears) -> Iterator[None]:
     ears.listens_again(times + 1)
 
 
-def test_it_reconnects_after_each_of_twenty_restarts_and_reports_it(own: Servers, open_redis: Open) -> None:
+def test_it_reconnects_after_each_of_many_restarts_and_reports_it(own: Servers, open_redis: Open, rounds: int) -> None:
     ears, store = Ears(open_redis(own.url, "node-1", timing=IMPATIENT), "node-1"), open_redis(own.url, "node-2")
-    for _ in range(20 if isinstance(own, RedisServer) else 3):
+    for _ in range(5 * rounds if isinstance(own, RedisServer) else 2):
         with once_more(ears):
             own.kill()
             own.start()
