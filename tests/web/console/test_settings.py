@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -11,8 +12,10 @@ from playwright.sync_api import expect
 
 from tests.support.console import Operator, open_console, sign_in
 from tests.support.server import VIEWER_TOKEN, Server
+from tests.support.waiting import until
 from tests.support.wire import Answer, element, log_in
-from tests.web.conftest import NewWindow
+from tests.web.conftest import MakeServer, NewWindow
+from tim.timing import DEFAULT
 
 TOKEN = "webhook-secret-4711"
 
@@ -154,6 +157,63 @@ def test_a_viewer_reads_the_settings_and_cannot_type(console: Server) -> None:
     page = sign_in(console, VIEWER_TOKEN).gets("/settings")
     assert page.body.count("<fieldset") == page.body.count("disabled>")
     assert element(page.body, "review") is None
+
+
+def dry_run(answer: Answer) -> tuple[int, int]:
+    """How many instances of how many accounts a review says it would sign out."""
+    panel = element(answer.body, "dry-run")
+    assert panel is not None
+    return int(panel.attributes["data-instances"] or ""), int(panel.attributes["data-accounts"] or "")
+
+
+def test_a_lower_limit_is_tried_dry_then_saved_and_then_applied_to_the_oldest(make_server: MakeServer) -> None:
+    server = make_server(ONLINE_WEB_INSTANCES="3")
+    admin = sign_in(server)
+    tabs = {user: [log_in(server, user) for _ in range(n)] for user, n in (("c", 3), ("a", 3), ("b/1", 2), ("d", 1))}
+    streams = [tab.goes_online() for tab in tabs["a"]]
+    reviewed = admin.posts("/settings/review", changed(admin, online_web_instances="1"))
+    assert dry_run(reviewed) == (5, 3)
+    assert re.findall(r'href="/console/accounts/([^"]+)"', text_of(reviewed, "dry-run")) == ["a", "b/1", "c"]
+    assert admin.posts("/settings", form(reviewed) | {"do": "save"}).location.endswith("done=saved")
+    assert all(stream.code is None for stream in streams)
+    assert element(admin.gets("/settings").body, "limit-job") is None
+    again = admin.posts("/settings/review", changed(admin))
+    assert dry_run(again) == (5, 3)
+    assert "Nothing: these are the settings" in again.body
+    applied = admin.posts("/settings", form(again) | {"do": "apply"})
+    assert applied.location.endswith("done=applied")
+    assert [stream.is_closed() for stream in streams[:2]] == [4001, 4001]
+    until(lambda: 'data-state="finished"' in admin.gets("/settings/job").body, "the job should finish")
+    assert "5 instances have ended" in text(admin.gets("/settings"), "limit-job-words")
+    assert all(list(of.instances()) == [of.instance] for of in (user_tabs[-1] for user_tabs in tabs.values()))
+    assert streams[2].code is None
+    assert dry_run(admin.posts("/settings/review", changed(admin))) == (0, 0)
+
+
+def text_of(answer: Answer, id: str) -> str:
+    """The HTML from the element on."""
+    return answer.body.partition(f'id="{id}"')[2].partition("</div>")[0]
+
+
+def test_applying_a_limit_shows_how_far_it_is_and_is_stopped(make_server: MakeServer, new_window: NewWindow) -> None:
+    # After its first five accounts the job pauses for longer than this test takes.
+    server = make_server(ONLINE_WEB_INSTANCES="2", timing=replace(DEFAULT, job_pause=600.0))
+    tabs = {f"user-{n}": [log_in(server, f"user-{n}") for _ in range(2)] for n in range(6)}
+    page = open_console(new_window(), server, path="/settings")
+    page.fill("#online-web-instances", "1")
+    page.click("#review")
+    expect(page.locator("#dry-run")).to_contain_text("6 instances of 6 accounts")
+    page.click("#apply")
+    words = page.locator("#limit-job-words")
+    expect(words).to_contain_text("5 of 6 instances have ended")
+    assert element(sign_in(server, VIEWER_TOKEN).gets("/settings").body, "stop-job") is None
+    second = sign_in(server)
+    busy = second.posts("/settings", changed(second, online_web_instances="2") | {"do": "save"})
+    assert busy.status == 303, "settings are saved meanwhile"
+    page.click("#stop-job")
+    expect(page.locator("#done")).to_contain_text("Stopped")
+    expect(words).to_contain_text("stopped by console admin: 5 of 6")
+    assert sorted(len(of[-1].instances()) for of in tabs.values()) == [1, 1, 1, 1, 1, 2]
 
 
 def test_an_operator_saves_in_a_browser(console: Server, new_window: NewWindow) -> None:

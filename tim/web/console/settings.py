@@ -11,8 +11,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.app_settings import differences
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
+from tim.job import APPLY_LIMIT, Job
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
+from tim.web.console.accounts import address
 from tim.web.console.session import actor
 from tim.web.context import service
 from tim.web.responses import go
@@ -52,6 +54,9 @@ def review() -> Response:
             typed=typed,
             version=request.form.get("version", ""),
             changes=differences(current, wanted),
+            limit=wanted.limits.online_web_instances,
+            account_address=address,
+            surplus=service().backend.listing.surplus(wanted.limits.online_web_instances),
             current=current,
         )
     )
@@ -59,18 +64,48 @@ def review() -> Response:
 
 @blueprint.post("/settings")
 def save() -> BaseResponse:
-    """Saves the typed settings, or goes back to the form with them."""
+    """Saves the typed settings, also applies their limit, or goes back to the form with them."""
     settings, typed = service().backend.settings, _typed()
     current = settings.refresh()
     if request.form.get("do") == "edit":
         return _form(typed, current)
     try:
-        settings.save(replace(_wanted(typed, current), version=_version()), actor())
+        saved = settings.save(replace(_wanted(typed, current), version=_version()), actor())
     except SettingError as error:
         return _form(typed, current, error)
     except SettingsChanged as changed:
         return _form(typed, changed.current, conflict=True)
-    return go(url_for("console_settings.page", done="saved"))
+    done = _apply(saved.limits.online_web_instances) if request.form.get("do") == "apply" else "saved"
+    return go(url_for("console_settings.page", done=done))
+
+
+@blueprint.get("/settings/job")
+def job() -> str:
+    """The live part of the page: how far the limit is applied."""
+    return render_template("console/_limit_job.html", job=_job())
+
+
+@blueprint.post("/settings/stop")
+def stop() -> BaseResponse:
+    """Stops applying the limit. What has ended stays ended."""
+    service().backend.jobs.stop(request.form.get("job", ""), actor())
+    return go(url_for("console_settings.page", done="stopped"))
+
+
+def _apply(limit: int) -> str:
+    """Starts to end what accounts have beyond the limit. Returns what the page says of it."""
+    backend = service().backend
+    surplus = backend.listing.surplus(limit).instances
+    if not surplus:
+        return "saved"
+    started = backend.jobs.apply_limit(limit, actor(), surplus)
+    return "applied" if (started.kind, started.limit) == (APPLY_LIMIT, limit) else "busy"
+
+
+def _job() -> Job | None:
+    """The newest job, if it applies a limit."""
+    newest = service().backend.jobs.newest()
+    return newest if newest is not None and newest.kind == APPLY_LIMIT else None
 
 
 def _typed() -> dict[str, str]:
@@ -135,6 +170,7 @@ def _form(
         "policies": POLICIES,
         "most": {"online-web-instances": MAX_INSTANCES},
         "most_failures": MOST_FAILURES,
+        "job": _job(),
         "entries": service().backend.admin().audit(SAVES, limit=20).entries,
     }
     status = 409 if conflict else 200 if error is None else 400
