@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Adds attempts to deliver events to the log of the app, which keeps the newest.
 -- KEYS: the first shard
 -- ARGV: app, most, deliveries...

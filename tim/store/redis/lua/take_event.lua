@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Leases the oldest event of an account to a sender, if it is due.
 -- KEYS: the shard of the account
 -- ARGV: app, user, sender, lease
