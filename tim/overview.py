@@ -21,12 +21,14 @@ class Snapshot:
     Attributes:
         at: unix seconds.
         nodes: number of online instances by node; nodes without any are left out.
+        accounts: number of accounts that have one.
         instances: number of live instances, online or detached.
         activity: the last hour.
     """
 
     at: float
     nodes: dict[str, int]
+    accounts: int
     instances: int
     activity: Activity
 
@@ -70,5 +72,5 @@ class Overview:
         kept = {begin: counts for begin, counts in self._minutes.items() if known and oldest - MINUTE < begin < since}
         self._minutes = kept | read
         nodes = self._store.online()
-        instances = self._store.number(self._app, Search())
-        return Snapshot(now, nodes, instances, last_hour(self._minutes, now))
+        accounts, instances = self._store.live_accounts(self._app), self._store.number(self._app, Search())
+        return Snapshot(now, nodes, accounts, instances, last_hour(self._minutes, now))

@@ -183,6 +183,25 @@ def test_an_instance_tells_which_node_has_its_stream(store: Store, clock: Clock)
     assert every(store, Search()) == [replace(tab, node="", detached_at=clock())]
 
 
+def test_accounts_that_have_a_live_instance_are_counted(store: Store, clock: Clock) -> None:
+    first, second = enters(store, clock, "alice"), enters(store, clock, "alice")
+    bob = store.attach(enters(store, clock, "bob").id, NODES[0], 1).instance
+    enters(store, clock, "carol", app=APP + 1)
+    assert (store.live_accounts(APP), store.live_accounts(APP + 1)) == (2, 1)
+    store.remove(first.id, Gone(LOGGED_OUT, 0))
+    assert store.live_accounts(APP) == 2
+    store.remove(second.id, Gone(LOGGED_OUT, 0))
+    assert store.live_accounts(APP) == 1
+    store.detach(bob.id, bob.stream)
+    clock.advance(GRACE)
+    store.sweep()
+    assert store.live_accounts(APP) == 0
+    store.attach(bob.id, NODES[0], 1)
+    assert store.live_accounts(APP) == 1
+    store.kick_account(APP, "bob", "console admin")
+    assert store.live_accounts(APP) == 0
+
+
 # Accounts with too many
 
 

@@ -141,6 +141,7 @@ READING: Final[dict[str, Callable[[World], object]]] = {
     "instances": lambda at: at.store.instances(APP, "alice"),
     "crowded": lambda at: at.store.crowded(APP, 1),
     "search": lambda at: at.store.search(APP, Search()),
+    "live_accounts": lambda at: at.store.live_accounts(APP),
     "number": lambda at: at.store.number(APP, Search()),
     "online": lambda at: at.store.online(),
     "view": lambda at: [at.store.view(each.id, 10) for each in (at.online, at.closed, at.due)],

@@ -27,6 +27,9 @@ class Listing(Protocol):
     def number(self, app: int, where: Search) -> int:
         """How many live instances match."""
 
+    def live_accounts(self, app: int) -> int:
+        """How many accounts have a live instance. One whose last instance has just expired may count until a sweep."""
+
     def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
         """Accounts that have more than `limit` live instances, `many` at most, after the place `after`.
 

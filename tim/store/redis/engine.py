@@ -63,6 +63,7 @@ class RedisStore:
         self.save_settings = settings.save
         listing = Listing(self._scripts)
         self.search, self.number = listing.search, listing.number
+        self.live_accounts = listing.live_accounts
         self.crowded, self.enforce = listing.crowded, listing.enforce
         jobs = Jobs(self._connection, self._scripts)
         self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop

@@ -57,6 +57,10 @@ class Listing:
             unread = {shard: read for shard, [_, read] in replies.items() if read}
         return total
 
+    def live_accounts(self, app: int) -> int:
+        """The verb `live_accounts`."""
+        return sum(int(number) for [number] in self._scripts.everywhere_or_fail("live_accounts", app))
+
     def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
         """The verb `crowded`, one shard after the other; a place begins with its shard."""
         first, _, read = after.partition("/")

@@ -68,6 +68,7 @@ class SQLiteStore:
         self.save_settings = saved.save
         found = listing.Listing(self._db, self._transaction, grace)
         self.search, self.number = found.search, found.number
+        self.live_accounts = found.live_accounts
         self.crowded, self.enforce = found.crowded, found.enforce
         jobs = Jobs(self._db, self._transaction)
         self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop

@@ -72,6 +72,13 @@ class Listing:
             total: int = self._db.execute(counted, values).fetchone()[0]
         return total
 
+    def live_accounts(self, app: int) -> int:
+        with self._transaction() as now:
+            condition, values = _all_of(app, [], now, self._grace)
+            users = f"SELECT DISTINCT user FROM instances INDEXED BY {IN_ORDER} WHERE {condition}"
+            total: int = self._db.execute(f"SELECT count(*) FROM ({users})", values).fetchone()[0]
+        return total
+
     def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
         with self._transaction() as now:
             # As many rows as one call looks at; the accounts that lie among these, whole.

@@ -154,6 +154,7 @@ local function list(instance)
     redis.call('ZADD', key('addresses', app), 0, instance.address .. '\0' .. place)
     redis.call('ZADD', key('browsers', app), 0, instance.browser:lower() .. '\0' .. place)
     redis.call('ZADD', key('logins', app), instance.since, place)
+    redis.call('SADD', key('live_accounts', app), instance.user)
 end
 local function unlist(instance)
     local app, place = instance.app, instance.user .. ' ' .. instance.id
@@ -176,6 +177,7 @@ local function finish(instance, reason, at, by, actor, words)
     })
     record_end(instance, by, actor)
     redis.call('ZREM', key('live', app, user), id)
+    if redis.call('EXISTS', key('live', app, user)) == 0 then redis.call('SREM', key('live_accounts', app), user) end
     schedule(instance)
     -- Two lists: an instance that is away may come back, so final ends must not push it out.
     local list = key(reason == 'away' and 'away' or 'ended', app, user)
