@@ -12,7 +12,7 @@ from tests.support.inside import store_of
 from tim import TYPES, Backend
 from tim.ends import Client, Gone
 from tim.errors import StoreUnavailable
-from tim.measures import BOUNDS, KICK, STORE, STORE_FAILED, UNDELIVERED, Measures, histograms
+from tim.measures import BOUNDS, KICK, ONLINE, STORE, STORE_FAILED, UNDELIVERED, Measures, histogram, histograms
 from tim.store.base import Store
 
 EVICTED = TYPES.KICKED_OUT_MULT_ACCOUNT
@@ -106,3 +106,27 @@ def test_a_status_is_that_of_all_nodes(settled: Callable[[str], Backend], server
     assert found.detached == 1
     assert (found.counts["login:"], found.counts[f"{UNDELIVERED}:{EVICTED}"]) == (2, 1)
     there.detach(stream)
+
+
+def test_a_sample_is_taken_once_a_minute_and_adds_up_over_the_nodes(store: Store, clock: Clock) -> None:
+    begin = clock.now = clock() // 60 * 60
+    here, there = Measures(APP), Measures(APP)
+    for second in (0, 30, 59, 60):
+        clock.now = begin + second
+        for measures, value in ((here, 3), (there, 4)):
+            measures.sample(ONLINE, lambda value=value: value + second, clock())  # type: ignore[misc]  # noqa: B023
+            measures.flush(store)
+    found = store.minutes(APP, begin)
+    assert [found[int(begin) + 60 * n][f"{ONLINE}:"] for n in range(2)] == [7, 127]
+
+
+def test_histograms_of_all_codes_are_one(store: Store) -> None:
+    measures = Measures(APP)
+    measures.observe(KICK, EVICTED, 0.004)
+    measures.observe(KICK, TYPES.KICKED_OUT_REST_API, 0.2)
+    measures.observe(STORE, "admit", 9)
+    measures.flush(store)
+    whole = histogram(store.counters(APP), KICK)
+    assert (whole.quantile(0.5), whole.quantile(0.99)) == (0.005, 0.25)
+    assert whole.total == pytest.approx(0.204)
+    assert histogram({}, KICK).quantile(0.5) is None

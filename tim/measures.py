@@ -6,12 +6,13 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from tim.ends import Gone
 from tim.errors import StoreUnavailable
+from tim.rules import MINUTE
 from tim.store.base import Store
 
 KICK: Final = "kick-latency"
@@ -28,6 +29,8 @@ OVERFLOWED: Final = "mailbox-overflow"
 """A stream whose reader was too slow."""
 WEBHOOK: Final = "webhook"
 """An attempt to deliver an event; by `delivered` or `failed`."""
+ONLINE: Final = "online"
+"""How many instances were online: a sample in each minute."""
 
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
 """Upper bounds of the buckets of a histogram, in seconds."""
@@ -42,8 +45,9 @@ class Measures:
 
     def __init__(self, app: int) -> None:
         self._app = app
-        self._lock = threading.Lock()  # owns the one below
+        self._lock = threading.Lock()  # owns the two below
         self._pending: Counter[str] = Counter()  # by the name of the counter, `kind:code`
+        self._sampled = 0  # the minute of the last sample, counted from 1970
 
     def count(self, kind: str, code: str = "") -> None:
         """Count one more."""
@@ -69,6 +73,18 @@ class Measures:
             self.observe(KICK, gone.reason, now - gone.at)
         else:
             self.count(UNDELIVERED, gone.reason)
+
+    def sample(self, kind: str, value: Callable[[], int], now: float) -> None:
+        """Count a value once in each minute. So the counter of that minute has the sum over all nodes.
+
+        Args:
+            now: unix seconds of the store.
+        """
+        minute = int(now // MINUTE)
+        with self._lock:
+            if minute != self._sampled:
+                self._sampled = minute
+                self._pending[f"{kind}:"] += value()
 
     def flush(self, store: Store) -> None:
         """Add the counts to those of all nodes. Where the store is away they wait for the next flush."""
@@ -138,6 +154,15 @@ class Histogram:
         """The upper bound of the bucket that the share, 0 to 1, of all ends in; None where nothing was observed."""
         number = self.buckets[math.inf]
         return next((bound for bound, below in self.buckets.items() if number and below >= share * number), None)
+
+
+def histogram(counts: Mapping[str, int], kind: str) -> Histogram:
+    """The histogram of this kind among the counters, whatever the code."""
+    whole: Counter[str] = Counter()
+    for name, number in counts.items():
+        if name.partition(":")[0] == kind:
+            whole[name.rpartition("/")[2]] += number
+    return _histogram(whole)
 
 
 def histograms(counts: Mapping[str, int], kind: str) -> dict[str, Histogram]:

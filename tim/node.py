@@ -13,7 +13,7 @@ from tim.ends import AWAY, CLOSE_MOVED, Gone
 from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
 from tim.hub import End, Hub, InstancesChanged, Missed, Stream
 from tim.log import log_end, log_event, log_instance, log_problem
-from tim.measures import RECONCILED, Measures
+from tim.measures import ONLINE, RECONCILED, Measures
 from tim.model import Instance, Message, View
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
@@ -239,6 +239,10 @@ class Node:
         if not self._hub.streams_of(stream.instance):  # it closed meanwhile, and its older number was detached
             self._store.detach(stream.instance, again.stream)
 
+    def _online(self) -> int:
+        """How many instances have their stream open here."""
+        return sum(stream.number is not None for stream in self._hub.streams())
+
     def _run(self) -> None:
         logged = ""  # why the store is away, as the log has it: one line for each outage
         while not self._stopped.is_set():
@@ -248,6 +252,7 @@ class Node:
                 return
             try:
                 self.renew()
+                self._measures.sample(ONLINE, self._online, self._store.now())
                 self._measures.flush(self._store)
                 if logged:
                     log_event("store-back", node=self.name)

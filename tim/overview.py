@@ -32,6 +32,14 @@ class Snapshot:
     instances: int
     activity: Activity
 
+    def in_minute(self, nth: int) -> dict[str, int]:
+        """All counters of one minute of the activity, 0 for the oldest."""
+        return {name: numbers[nth] for name, numbers in self.activity.counts.items() if numbers[nth]}
+
+    def in_hour(self) -> dict[str, int]:
+        """All counters of the whole hour."""
+        return {name: sum(numbers) for name, numbers in self.activity.counts.items()}
+
     @property
     def online(self) -> int:
         return sum(self.nodes.values())

@@ -12,6 +12,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.wire import element, elements, log_in, post_login
 from tests.web.conftest import MakeServer
+from tim.timing import Timing
 
 pytestmark = pytest.mark.usefixtures("not_quick")
 
@@ -51,9 +52,10 @@ def test_every_process_shows_what_all_of_them_do(
             lambda operator=operator: shown(operator, "online", "detached") == ["1", "2"],  # type: ignore[misc]
             lambda operator=operator: f"shown: {shown(operator, 'online', 'detached')}",  # type: ignore[misc]
         )
-        assert legend(operator, "logins") == {"logged in": 5, "came back after the grace time": 0, "refused": 0}
+        assert legend(operator, "logins") == {"logged in": 5, "came back after the grace time": 0, "refused": 3}
+        assert legend(operator, "refusals") == {"70003 cannot be read": 2, "70002 empty": 1}
         assert legend(operator, "ends")["evicted by another login"] == 1
-        assert legend(operator, "instances") == {"online and detached": 3}
+        assert legend(operator, "instances") == {"online and detached": 3, "online": 1}
         page = operator.gets("").body
         assert len(re.findall(r'<tr id="node-\w+">', page)) == 1
 
@@ -62,7 +64,7 @@ def test_the_charts_are_a_table_too(make_server: MakeServer) -> None:
     server = make_server()
     operator = sign_in(server)
     log_in(server, "a")
-    body = operator.gets("/overview/minutes").body
+    body = operator.gets("/overview/minutes").body.partition('id="calls-caption"')[0]
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', body)
     assert len(rows) == 60
     headings = [found.text for found in elements(body) if found.tag == "th" and found.attributes.get("scope") == "col"]
@@ -70,6 +72,20 @@ def test_the_charts_are_a_table_too(make_server: MakeServer) -> None:
     cells = [re.findall(r">(\d+|–)</td>", cells) for _, cells in rows]
     assert sum(int(row[logins]) for row in cells) == 1
     assert all(len(row) == len(headings) - 1 for row in cells)
+
+
+def test_latencies_come_from_every_process(make_redis: Callable[..., RedisServer], make_server: MakeServer) -> None:
+    redis = make_redis()
+    quick = Timing(renewal_period=1)
+    here, there = (make_server(STORE=redis.url, timing=quick) for _ in range(2))
+    operator = sign_in(there)
+    assert shown(operator, "kick-latency") == ["–, –"]
+    stream = log_in(here, "a").goes_online()
+    log_in(here, "a")
+    assert stream.is_closed() == 4001
+    until(lambda: "–" not in shown(operator, "kick-latency")[0], "the other process adds no kick")
+    until(lambda: "–" not in shown(operator, "store-latency")[0], "no process adds its calls of the store")
+    assert re.search(r"<code>admit</code></th><td>2</td><td>≤ [\d.]+ m?s</td>", operator.gets("/overview/minutes").body)
 
 
 def test_when_the_store_is_away_the_page_says_so(

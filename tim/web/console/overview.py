@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from flask_babel import gettext as _
 
 from tim.activity import Activity
 from tim.audit import EVICTED, EXPIRED, KICKED, LOGIN, REFUSED, RETURNED, SIGNED_OUT
+from tim.measures import BOUNDS, KICK, ONLINE, STORE, histogram, histograms
 from tim.overview import Snapshot
 from tim.web.console.chart import Chart, Series, bars, lines
 from tim.web.context import service
@@ -40,12 +42,18 @@ def table() -> str:
         (begin, [[each.values[n] for each in chart.series] for chart in charts.values()])
         for n, begin in enumerate(snapshot.activity.begins)
     ]
-    return render_template("console/minutes.html", charts=charts, rows=rows[::-1])
+    return render_template("console/minutes.html", charts=charts, rows=rows[::-1], calls=_calls(snapshot))
 
 
 def _values() -> dict[str, Any]:
     snapshot = service().backend.overview.snapshot()
-    return {"snapshot": snapshot, "nodes": sorted(snapshot.nodes.items()), "charts": _charts(snapshot)}
+    store = histogram(snapshot.in_hour(), STORE)
+    return {
+        "snapshot": snapshot,
+        "nodes": sorted(snapshot.nodes.items()),
+        "charts": _charts(snapshot),
+        "store": (_at_most(store.quantile(0.5)), _at_most(store.quantile(0.99))),
+    }
 
 
 def _charts(snapshot: Snapshot) -> dict[str, Chart]:
@@ -68,8 +76,49 @@ def _charts(snapshot: Snapshot) -> dict[str, Chart]:
                 _counted(_("UserSig expired"), activity.of({EXPIRED})),
             ]
         ),
-        "instances": lines([_measured(_("online and detached"), activity.seated(snapshot.instances))]),
+        "instances": lines(
+            [
+                _measured(_("online and detached"), activity.seated(snapshot.instances)),
+                _measured(_("online"), _online(snapshot)),
+            ]
+        ),
+        "kicks": lines([_kicks(snapshot, "p50", 0.5), _kicks(snapshot, "p99", 0.99)]),
     }
+
+
+def _online(snapshot: Snapshot) -> list[float | None]:
+    """The samples of each minute, which every node adds its share to; the current minute may lack some."""
+    samples: list[float | None] = [
+        snapshot.in_minute(n).get(f"{ONLINE}:") for n in range(len(snapshot.activity.begins))
+    ]
+    return [*samples[:-1], snapshot.online]
+
+
+def _kicks(snapshot: Snapshot, words: str, share: float) -> Series:
+    """Milliseconds from the decision of a kick to the browser's answer. Beside the words stands the whole hour."""
+    minutes = [histogram(snapshot.in_minute(n), KICK).quantile(share) for n in range(len(snapshot.activity.begins))]
+    longest = max(bound for bound in BOUNDS if bound < math.inf)
+    values = [None if seconds is None else 1000 * min(seconds, longest) for seconds in minutes]
+    return Series(words, values, _at_most(histogram(snapshot.in_hour(), KICK).quantile(share)))
+
+
+def _calls(snapshot: Snapshot) -> list[tuple[str, int, str, str]]:
+    """The calls of the store in the last hour: verb, number, p50 and p99; the most frequent first."""
+    found = histograms(snapshot.in_hour(), STORE)
+    calls = sorted(((verb, each) for verb, each in found.items()), key=lambda pair: -pair[1].buckets[math.inf])
+    return [
+        (verb, each.buckets[math.inf], _at_most(each.quantile(0.5)), _at_most(each.quantile(0.99)))
+        for verb, each in calls
+    ]
+
+
+def _at_most(seconds: float | None) -> str:
+    """The upper bound of a bucket as text."""
+    if seconds is None:
+        return "–"
+    if seconds == math.inf:
+        return f"> {max(bound for bound in BOUNDS if bound < math.inf):g} s"
+    return f"≤ {seconds:g} s" if seconds >= 1 else f"≤ {1000 * seconds:g} ms"
 
 
 def _refusals(activity: Activity) -> list[Series]:
