@@ -8,8 +8,9 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
+from tests.support.accessible import fits_everywhere, passes_axe
 from tests.support.console import Operator, open_console, sign_in
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.waiting import until
@@ -17,6 +18,7 @@ from tests.support.wire import Answer, element, log_in
 from tests.web.conftest import MakeServer, NewWindow
 from tim.timing import DEFAULT
 
+LARGE, TELEPHONE = ViewportSize(width=1920, height=1080), ViewportSize(width=360, height=740)
 TOKEN = "webhook-secret-4711"
 
 
@@ -203,6 +205,8 @@ def test_applying_a_limit_shows_how_far_it_is_and_is_stopped(make_server: MakeSe
     page.fill("#online-web-instances", "1")
     page.click("#review")
     expect(page.locator("#dry-run")).to_contain_text("6 instances of 6 accounts")
+    passes_axe(page, "a dry run", LARGE, TELEPHONE)
+    fits_everywhere(page, "a dry run")
     page.click("#apply")
     words = page.locator("#limit-job-words")
     expect(words).to_contain_text("5 of 6 instances have ended")
@@ -210,6 +214,7 @@ def test_applying_a_limit_shows_how_far_it_is_and_is_stopped(make_server: MakeSe
     second = sign_in(server)
     busy = second.posts("/settings", changed(second, online_web_instances="2") | {"do": "save"})
     assert busy.status == 303, "settings are saved meanwhile"
+    passes_axe(page, "a limit that is applied", LARGE, TELEPHONE)
     page.click("#stop-job")
     expect(page.locator("#done")).to_contain_text("Stopped")
     expect(words).to_contain_text("stopped by console admin: 5 of 6")

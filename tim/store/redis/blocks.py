@@ -26,7 +26,7 @@ class Blocks:
         return bool(was_blocked)
 
     def revoke(self, app: int, user: str, actor: str) -> float:
-        [left] = self._scripts.call(shard_of(app, user), "revoke", app, user, actor)
+        [left] = self._scripts.call(shard_of(app, user), "revoke", app, user, actor, _call_id())
         return seconds(left)
 
     def account(self, app: int, user: str) -> Account:

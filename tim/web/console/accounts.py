@@ -65,22 +65,38 @@ def status() -> Response:
 @blueprint.post("/accounts/kick")
 def kick() -> BaseResponse:
     """Ends one instance of the account, or all."""
-    return _act("kicked", lambda admin, user: admin.end(user, _form("instance") or None, _form("words")))
+
+    def act(admin: Admin, user: str) -> str:
+        return "kicked" if admin.end(user, _form("instance") or None, _form("words")) else "none"
+
+    return _act(act)
 
 
 @blueprint.post("/accounts/revoke")
 def revoke() -> BaseResponse:
-    return _act("revoked", lambda admin, user: admin.revoke(user))
+    def act(admin: Admin, user: str) -> str:
+        admin.revoke(user)
+        return "revoked"
+
+    return _act(act)
 
 
 @blueprint.post("/accounts/block")
 def block() -> BaseResponse:
-    return _act("blocked", lambda admin, user: admin.block(user, _until(), _form("reason")))
+    def act(admin: Admin, user: str) -> str:
+        admin.block(user, _until(), _form("reason"))
+        return "blocked"
+
+    return _act(act)
 
 
 @blueprint.post("/accounts/unblock")
 def unblock() -> BaseResponse:
-    return _act("unblocked", lambda admin, user: admin.unblock(user))
+    def act(admin: Admin, user: str) -> str:
+        admin.unblock(user)
+        return "unblocked"
+
+    return _act(act)
 
 
 def address(user: str) -> str:
@@ -95,12 +111,15 @@ def _fits_a_path(user: str) -> bool:
     return not any(part in ("", ".", "..") for part in user.split("/"))
 
 
-def _act(done: str, act: Callable[[Admin, str], object]) -> BaseResponse:
-    """Does something to the account, and shows its page; a refusal keeps what was typed."""
+def _act(act: Callable[[Admin, str], str]) -> BaseResponse:
+    """Does something to the account, and shows its page, which says what `act` returns.
+
+    A refusal keeps what was typed.
+    """
     user = request.form.get("userID", "")
     try:
         user = check_user_id(user)
-        act(service().backend.admin(actor()), user)
+        done = act(service().backend.admin(actor()), user)
     except BadParameter as error:
         if error.name == "userID":
             return make_response(render_template("console/accounts.html", user_id=user, error=error), 400)
