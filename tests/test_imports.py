@@ -65,7 +65,7 @@ LAYERS: list[set[str]] = [
         "tim.web.console.usersig",
         "tim.web.console.webhook",
     },
-    {"tim.web.console.settings"},
+    {"tim.web.console.settings", "tim.web.console.instances"},
     {"tim.web.tencent", "tim.web.tencent.frames", "tim.web.tencent.rest_body"},
     {"tim.web.tencent.stubs", "tim.web.tencent.connection", "tim.web.tencent.rest_commands"},
     {"tim.web.tencent.commands", "tim.web.tencent.rest"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ class Jobs:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         threading.Thread(target=self._run, name="tim-jobs", daemon=True).start()
+
+    @property
+    def rate(self) -> float:
+        """How many instances a job ends in a second, at most."""
+        return STEP / self._timing.job_pause if self._timing.job_pause else math.inf
 
     def newest(self) -> Job | None:
         """Return the job that was started last. Raises StoreUnavailable."""
