@@ -1,7 +1,6 @@
 -- The audit of a shard: two streams, one of them for refusals alone, so that a flood of them pushes out nothing else. The id
 -- of an entry is the time at which it was written, and a number that no entry of another stream has at that time.
 
-local entry_fields = {'at', 'kind', 'user', 'instance', 'browser', 'address', 'code', 'words', 'actor', 'by'}
 local shard_number = tonumber(string.match(prefix, '{(%d+)}'))
 -- More than the numbers of all shards, twice.
 local all_streams = 1024
@@ -19,13 +18,13 @@ end
 function record(app, entry)
     local refused = entry.kind == 'refused' or entry.kind == 'console-refused'
     local stream = key(refused and 'refusals' or 'audit')
-    local values = {'app', app}
-    local at = entry.at or now
-    entry.at = at == now and '' or us(at)
-    for _, name in ipairs(entry_fields) do
-        values[#values + 1] = name
-        values[#values + 1] = entry[name] or ''
-    end
+    local at, user, code = entry.at or now, entry.user or '', entry.code or ''
+    -- Always the same fields in the same order, so that a stream keeps their names but once.
+    local values = {
+        'app', app, 'at', at == now and '' or us(at), 'kind', entry.kind, 'user', user, 'instance', entry.instance or '',
+        'browser', entry.browser or '', 'address', entry.address or '', 'code', code, 'words', entry.words or '',
+        'actor', entry.actor or '', 'by', entry.by or '',
+    }
     local id = us(now) .. '-' .. written * all_streams + 2 * shard_number + (refused and 1 or 0)
     written = written + 1
     if redis.pcall('XADD', stream, id, unpack(values)).err then
@@ -36,11 +35,11 @@ function record(app, entry)
         values[4] = us(at)
         redis.call('XADD', stream, id, unpack(values))
     end
-    if not refused and (entry.user or '') ~= '' then
-        local of_account = key('audited', app, entry.user)
+    if not refused and user ~= '' then
+        local of_account = key('audited', app, user)
         if redis.call('RPUSH', of_account, id) > audited_kept then redis.call('LPOP', of_account) end
     end
-    add(app, entry.kind .. ':' .. (entry.code or ''), 1)
+    add(app, entry.kind .. ':' .. code, 1)
 end
 
 -- audit.end_of: the entry of an instance that has ended.
