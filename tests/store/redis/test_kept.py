@@ -1,4 +1,4 @@
-"""Which keys a Redis keeps, and for how long: a week later only the accounts are left."""
+"""Which keys a Redis keeps, and for how long: when the audit has expired too, only the accounts are left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
 from tim.model import AppSettings, Instance, Limits
-from tim.rules import MINUTE, PAUSE, REMEMBERED, WINDOW, shard_of
+from tim.rules import MINUTE, MINUTES_KEPT, PAUSE, REMEMBERED, WINDOW, shard_of
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.shards import PREFIXES
 from tim.timing import DEFAULT
@@ -71,7 +71,7 @@ def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
         store.detach(tab.id, store.get(tab.id).stream)
 
 
-def test_a_week_after_a_busy_day_only_the_accounts_are_left(
+def test_months_after_a_busy_day_only_the_accounts_are_left(
     store: RedisStore, servers: Servers, clock: Clock, rounds: int
 ) -> None:
     store.save_settings(APP, AppSettings(Limits(2)), "console admin")
@@ -82,7 +82,14 @@ def test_a_week_after_a_busy_day_only_the_accounts_are_left(
         # In steps: an instance may be away for as long as it is remembered, and then its end is remembered.
         for _ in range(4):
             time_passes(store, clock, 4 * DAY)
-        left.append(servers.keys("*"))
+        # The last UserSigs end after 30 days, and their entries in the audit are kept for as long again.
+        for _ in range(3):
+            time_passes(store, clock, 31 * DAY)
+        found = servers.keys("*")
+        audit = {key for key in found if kind_of(key) == "audit"}
+        with servers.client() as client:
+            assert {client.xlen(key) for key in audit} == {0}
+        left.append({key for key in found - audit if kind_of(key) != "counts"})
     accounts = {f"{PREFIXES[shard_of(APP, user)]}:account:{APP}:{user}" for user in USERS}
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "swept")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:settings:{APP}"}] * 2
@@ -90,6 +97,10 @@ def test_a_week_after_a_busy_day_only_the_accounts_are_left(
     fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
+
+
+def kind_of(key: str) -> str:
+    return key.split(":")[2]
 
 
 def test_a_dead_node_leaves_no_keys(store: RedisStore, servers: Servers, clock: Clock) -> None:
@@ -104,7 +115,8 @@ def test_a_dead_node_leaves_no_keys(store: RedisStore, servers: Servers, clock: 
     for _ in range(8):
         time_passes(store, clock, 5)
     time_passes(store, clock, REMEMBERED + 1)
-    assert servers.keys("*") == before | {f"{PREFIXES[shard_of(APP, 'alice')]}:account:{APP}:alice"}
+    kept = (f"account:{APP}:alice", f"audited:{APP}:alice", "audit", f"counts:{APP}")
+    assert servers.keys("*") == before | {f"{PREFIXES[shard_of(APP, 'alice')]}:{name}" for name in kept}
     with servers.client() as client:
         for prefix in PREFIXES:
             assert set(client.zrange(f"{prefix}:nodes", 0, -1)) == {"node-1", "node-2"}
@@ -121,14 +133,15 @@ def test_keys_that_expire_have_the_right_time_to_live(store: RedisStore, servers
         "rate": clock() + MINUTE,
         "failures": clock() + WINDOW,
         "pause": clock() + PAUSE,
+        "minute": clock() + MINUTES_KEPT,
     }
     found = {}
     for key, (_, expires) in servers.holds().items():
         if expires > 0:
-            found[key.split(":")[2]] = expires / 1000
+            found[kind_of(key)] = expires / 1000
     assert found == pytest.approx(expected, abs=0.01)
     clock.advance(REMEMBERED + 1)
-    assert not {key for key in servers.keys("*") if key.split(":")[2] in expected}
+    assert not {key for key in servers.keys("*") if kind_of(key) in expected}
 
 
 def test_a_log_written_every_day_holds_the_last_seven_days(store: RedisStore, servers: Servers, clock: Clock) -> None:
