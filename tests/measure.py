@@ -31,6 +31,7 @@ from tim.audit import LOGIN, Entry, start_of
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.model import Instance
 from tim.rules import NEWEST, SHARDS, instance_id, shard_of
+from tim.search import Search
 from tim.store.redis.engine import RedisStore
 from tim.tab import HISTORY
 
@@ -138,6 +139,16 @@ def microseconds() -> dict[str, float]:
         each("kick_account", lambda n: store.kick_account(APP, users[n]))
         each("count_failure", lambda n: store.count_failure(users[n], 20))
         each("HEXISTS", lambda n: store.accounts(APP, [users[n]]))
+        each("note", lambda n: store.note(APP, _login_of(users[n])))
+        whole_service: dict[str, Callable[[int], object]] = {
+            "counters": lambda _: store.counters(APP),
+            "event_queue": lambda _: store.event_queue(APP),
+            "number": lambda _: store.number(APP, Search()),
+            "online": lambda _: store.online(),
+        }
+        for name, act in whole_service.items():
+            each(name, act, 50)
+            took[name] /= SHARDS
         took["ZREM"] = took["HEXISTS"]
         took["append"] -= took["HEXISTS"]
         return took

@@ -45,7 +45,8 @@ def test_a_login_that_fails_too_often_is_told_as_that(backend: Backend) -> None:
         with pytest.raises(IMError):
             backend.login(APP, "alice", "wrong", PHONE)
     assert told(newest(backend)) == (REFUSED, "alice", PHONE.address, "70050")
-    assert store_of(backend).counters(APP) == {"refused:70003": 20, "refused:70050": 1}
+    counted = {name: number for name, number in store_of(backend).counters(APP).items() if name.startswith(REFUSED)}
+    assert counted == {"refused:70003": 20, "refused:70050": 1}
 
 
 def test_a_revoked_usersig_is_told_with_the_browser_that_had_it(backend: Backend, clock: Clock) -> None:

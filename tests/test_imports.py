@@ -16,8 +16,8 @@ CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").pa
 LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
-    {"tim.errors", "tim.log", "tim.state_change", "tim.audit"},
-    {"tim.receiver"},
+    {"tim.errors", "tim.state_change", "tim.audit"},
+    {"tim.log", "tim.receiver"},
     {"tim.search"},
     {"tim.post", "tim.job"},
     {"tim.rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.support.actors import APP, KEY, Person
+from tests.support.documents import ROOT, prose
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim import Backend
+from tim.audit import UNSEATED
 from tim.errors import IMError
-from tim.log import log_event, log_problem
+from tim.log import FORGOTTEN, log_event, log_problem
 from tim.timing import DEFAULT
 from tim.web.logs import FORM, TIME, CleanLine, JSONForm, hide
 
@@ -164,3 +167,14 @@ def test_a_store_that_goes_away_and_comes_back_is_two_lines(
         until(lambda: seen() == ["store-away", "store-back"], lambda: f"{seen()}")
     finally:
         backend.close()
+
+
+def test_each_event_is_described() -> None:
+    written = {
+        kind
+        for file in (ROOT / "tim").rglob("*.py")
+        for kind in re.findall(r"log_(?:event|problem|instance)\(\s*\"([a-z-]+)\"", file.read_text())
+    }
+    described = prose("docs/operating.md").partition("## Log")[2].partition("## ")[0]
+    rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", described, re.MULTILINE)
+    assert written | UNSEATED | {FORGOTTEN} == {kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)}

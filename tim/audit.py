@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES
+from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.model import Instance
 
 LOGIN: Final = "login"
@@ -184,6 +184,11 @@ def counter(entry: Entry) -> str:
     return f"{entry.kind}:{entry.code}"
 
 
+def kind_of(gone: Gone) -> str:
+    """Return the kind of the entry of an end."""
+    return SIGNED_OUT if gone.reason == LOGGED_OUT and gone.by is not None else _ENDS[gone.reason]
+
+
 def end_of(instance: Instance, *, by: str = "", actor: str = "") -> Entry:
     """Return the entry of an instance that has ended.
 
@@ -197,9 +202,7 @@ def end_of(instance: Instance, *, by: str = "", actor: str = "") -> Entry:
     gone = instance.gone
     if gone is None or gone.reason not in _ENDS:
         raise ValueError(f"{gone!r} is no end that is written down")
-    kind = _ENDS[gone.reason]
-    if kind == LOGOUT and gone.by is not None:
-        kind = SIGNED_OUT
+    kind = kind_of(gone)
     if kind in (EXPIRED, WENT_AWAY):
         actor = actor or SERVER
     client = instance.client

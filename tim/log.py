@@ -8,21 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Gone
+from tim.audit import kind_of
+from tim.ends import UNKNOWN, Gone
 from tim.model import Instance
 
 PLAIN: Final = re.compile(r"[\w.:/@+-]+", re.ASCII)
 """A value that needs no quotes in a line of text."""
-KINDS: Final = {
-    TYPES.KICKED_OUT_MULT_ACCOUNT: "evicted",
-    TYPES.KICKED_OUT_MULT_DEVICE: "kicked",
-    TYPES.KICKED_OUT_REST_API: "kicked",
-    TYPES.KICKED_OUT_USERSIG_EXPIRED: "expired",
-    LOGGED_OUT: "logout",
-    AWAY: "away",
-    UNKNOWN: "forgotten",
-}
-"""The event by the reason of an instance's end."""
+FORGOTTEN: Final = "forgotten"
+"""An instance of a store that was told to forget everything."""
 
 _log = logging.getLogger("tim")
 
@@ -44,10 +37,9 @@ def log_instance(kind: str, instance: Instance, **more: str | float) -> None:
 
 
 def log_end(instance: Instance, gone: Gone) -> None:
-    """Write a line about the end of an instance."""
-    kind = "signed-out" if gone.reason == LOGGED_OUT and gone.by is not None else KINDS[gone.reason]
+    """Write a line about the end of an instance, under the kind of its entry in the audit; or FORGOTTEN."""
     by = {} if gone.by is None else {"by_browser": gone.by.browser, "by_address": gone.by.address}
-    log_instance(kind, instance, type=gone.reason, **by)
+    log_instance(FORGOTTEN if gone.reason == UNKNOWN else kind_of(gone), instance, type=gone.reason, **by)
 
 
 def _write(level: int, kind: str, fields: Mapping[str, str | float]) -> None:

@@ -11,7 +11,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.redis_watch import Cost, Watch
 from tests.support.sdk_script import Script
 from tests.support.server import Server
-from tests.support.wire import ScriptTab, Socket, log_in, login_page_of, post
+from tests.support.wire import ScriptTab, Socket, get, log_in, login_page_of, post
 from tim.timing import Timing
 
 
@@ -72,6 +72,8 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         yield from _of_the_official_sdk(here, watch)
         assert post(here, "/login", {"userID": "alice", "userSig": "wrong"}).status == 401
         yield "A UserSig that is refused", watch.cost()
+        assert get(here, "/metrics").status == 200
+        yield "A scrape of `/metrics`, at most one a second of a node", watch.cost()
 
 
 def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Cost]]:
