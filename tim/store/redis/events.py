@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -56,7 +57,7 @@ class Events:
     def log(self, app: int, deliveries: Sequence[Delivery]) -> None:
         """The verb `log_deliveries`."""
         newest = (json.dumps(asdict(delivery)) for delivery in deliveries[-DELIVERIES_KEPT:])
-        self._scripts.call(0, "log_deliveries", app, DELIVERIES_KEPT, *newest)
+        self._scripts.call(0, "log_deliveries", app, DELIVERIES_KEPT, secrets.token_hex(8), *newest)
 
     def deliveries(self, app: int) -> list[Delivery]:
         """The verb `deliveries`."""
