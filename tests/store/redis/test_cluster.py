@@ -132,7 +132,10 @@ class Move:
             client.cluster("SETSLOT", self._slot, what, other.cluster("MYID"))
 
 
-OF_ALICE = ("admit", "attach", "detach", "remove", "append", "kick_account", "delete_account", "get", "instances")
+OF_ALICE = (
+    *("admit", "attach", "detach", "remove", "append", "kick_account", "delete_account", "get", "instances"),
+    *("block", "revoke", "enforce", "sign_out", "take_event"),
+)
 
 
 def test_a_shard_that_is_being_moved_is_unavailable_and_unchanged(

@@ -199,7 +199,7 @@ class RedisStore:
         return {user for user in users if ask(shard_of(app, user), "HEXISTS", account_key(app, user), "exists")}
 
     def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
-        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor)
+        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor, _call_id())
         return seconds(left), instances_of(ended)
 
     def delete_account(self, app: int, user: str, actor: str = "") -> list[Instance]:
@@ -211,7 +211,7 @@ class RedisStore:
         return math.ceil(int(left) / 1000)
 
     def open_session(self, app: int, handle: str, role: str, address: str = "") -> None:
-        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role, address)
+        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role, address, _call_id())
 
     def session(self, app: int, handle: str) -> str | None:
         shard = shard_of(app, handle)
