@@ -85,7 +85,9 @@ def test_latencies_come_from_every_process(make_redis: Callable[..., RedisServer
     assert stream.is_closed() == 4001
     until(lambda: "–" not in shown(operator, "kick-latency")[0], "the other process adds no kick")
     until(lambda: "–" not in shown(operator, "store-latency")[0], "no process adds its calls of the store")
-    assert re.search(r"<code>admit</code></th><td>2</td><td>≤ [\d.]+ m?s</td>", operator.gets("/overview/minutes").body)
+    assert re.search(
+        r"<code>admit</code></th><td>2</td><td>≤\s[\d.]+\sm?s</td>", operator.gets("/overview/minutes").body
+    )
 
 
 def test_when_the_store_is_away_the_page_says_so(

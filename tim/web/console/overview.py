@@ -18,6 +18,8 @@ from tim.web.context import service
 
 blueprint = Blueprint("console_overview", __name__, url_prefix="/console")
 
+NBSP: Final = "\u00a0"
+"""A blank at which no line is broken."""
 SHOWN: Final = 5
 """Codes of refusals with a colour of their own; the others have one together."""
 
@@ -117,8 +119,8 @@ def _at_most(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds == math.inf:
-        return f"> {max(bound for bound in BOUNDS if bound < math.inf):g} s"
-    return f"≤ {seconds:g} s" if seconds >= 1 else f"≤ {1000 * seconds:g} ms"
+        return f">{NBSP}{max(bound for bound in BOUNDS if bound < math.inf):g}{NBSP}s"
+    return f"≤{NBSP}{seconds:g}{NBSP}s" if seconds >= 1 else f"≤{NBSP}{1000 * seconds:g}{NBSP}ms"
 
 
 def _refusals(activity: Activity) -> list[Series]:
