@@ -88,6 +88,7 @@ class Operators:
         """End the session on every node. Raises StoreUnavailable."""
         if session.role in self._tokens:
             self._store.close_session(self._app, self._handle(session))
+            log_event("console-sign-out", role=session.role)
 
     def _handle(self, session: Session) -> str:
         """The name of the session in the store: keyed with the token, so that another token ends it."""

@@ -8,14 +8,18 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
+from flask import Request, Response
 from playwright.sync_api import expect
+from werkzeug.test import EnvironBuilder
 
 from tests.support.console import Operator, open_console, sign_in
 from tests.support.redis_server import RedisServer
 from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server, copy_of_the_tree
 from tests.support.wire import Answer, ask, element, get, path_of, post
 from tests.web.conftest import MakeServer, NewWindow
-from tim.rules import SIGN_IN_FAILURES
+from tim.operators import Role, Session
+from tim.rules import SESSION_LIFE, SIGN_IN_FAILURES
+from tim.web.identity import Identity
 
 WRONG = "not-the-token-of-this-console"
 TOKENS = {"admin": ADMIN_TOKEN, "viewer": VIEWER_TOKEN}
@@ -146,6 +150,44 @@ def test_the_cookie_is_out_of_reach_and_of_one_purpose(https: bool, proxied: Ser
     assert is_in(get(proxied, "/console", cookie=f"{name}={cookie.value}", headers=headers))
     other = "console" if https else "__Host-console"
     assert not is_in(get(proxied, "/console", cookie=f"{other}={cookie.value}", headers=headers))
+
+
+def test_under_a_path_everything_stays_below_it(make_server: MakeServer) -> None:
+    server = make_server(gevent=True, prefix="/chat")
+    sent = get(server, "/chat/console/usersig?a=b")
+    assert sent.location == "/chat/console/sign-in?next=/console/usersig?a%3Db"
+    answer = post(server, "/chat/console/sign-in", {"token": ADMIN_TOKEN, "next": "/console/usersig?a=b"})
+    assert answer.location.startswith("/chat/console/sign-in?")
+    ((name, cookie),) = SimpleCookie(answer.set_cookies()[0]).items()
+    assert cookie["path"] == "/chat/console"
+    landed = get(server, answer.location, cookie=f"{name}={cookie.value}")
+    assert landed.location == "/chat/console/usersig?a=b"
+    page = get(server, landed.location, cookie=f"{name}={cookie.value}")
+    assert is_in(page)
+    inside = re.findall(r'(?:href|action|src|hx-get)="(/[^"]*)"', page.body)
+    assert inside and all(address.startswith("/chat/") for address in inside)
+    assert get(server, f"/chat/console?token={ADMIN_TOKEN}").location == "/chat/console/sign-in?signed=1"
+
+
+def test_the_signature_of_a_cookie_is_valid_for_twelve_hours_and_for_this_purpose() -> None:
+    session, now = Session(Role.ADMIN, "0" * 64), [1_750_000_000.0]
+    identity, response = Identity(["a-key-of-decent-length"], lambda: now[0]), Response()
+    here = Request(EnvironBuilder("/console").get_environ())
+    identity.set_console(here, response, session)
+    ((name, cookie),) = SimpleCookie(response.headers["Set-Cookie"]).items()
+
+    def read() -> Session | None:
+        environ = EnvironBuilder("/console", headers=[("Cookie", f"{name}={cookie.value}")]).get_environ()
+        return identity.console(Request(environ))
+
+    assert read() == session
+    now[0] += SESSION_LIFE
+    assert read() == session
+    now[0] += 1
+    assert read() is None
+    identity.set_tab(here, tab := Response(), "admin:" + "0" * 64)
+    cookie.set(name, *[SimpleCookie(tab.headers["Set-Cookie"])["tab"].value] * 2)
+    assert read() is None, "a signature for a tab"
 
 
 def test_a_session_is_over_on_sign_out_and_no_copy_of_its_cookie_opens_it(server: Server) -> None:
