@@ -87,7 +87,7 @@ class Measures:
                 self._pending[f"{kind}:"] += value()
 
     def flush(self, store: Store) -> None:
-        """Add the counts to those of all nodes. Where the store is away they wait for the next flush."""
+        """Add the counts to those of all nodes. Where the store is away or full, they wait for the next flush."""
         with self._lock:
             counts, self._pending = self._pending, Counter()
         counts = +counts
@@ -97,7 +97,6 @@ class Measures:
         except StoreUnavailable:
             with self._lock:
                 self._pending.update(counts)
-            raise
 
 
 class Timed:
