@@ -168,6 +168,11 @@ NEEDS_ROOM = {
     "open_session",
     "note",
     "count",
+    "start_job",
+    # Here, each of these starts a job first.
+    "take_job",
+    "save_job",
+    "stop_job",
 }
 
 
