@@ -34,7 +34,6 @@ from tim.web.responses import go, retry_after
 blueprint = Blueprint("console_session", __name__, url_prefix="/console")
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SLASHES: Final = re.compile("/+")
 BELOW: Final = re.compile(r"/console(/[!-\[\]-~]*|\?[!-\[\]-~]*)?")
 """An address of the console, without the prefix of the service, where a sign-in may lead."""
 BEARER: Final = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
@@ -52,7 +51,7 @@ def check_operator() -> BaseResponse | None:
 
     An address that does not exist gives the same answers. So they tell nothing about the console.
     """
-    path = SLASHES.sub("/", request.path)
+    path = request.path
     if path != "/console" and not path.startswith("/console/"):
         return None
     if not service().operators.expected:
