@@ -56,7 +56,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.sockets", "tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
-    {"tim.web.console", "tim.web.console.chart", "tim.web.console.session"},
+    {"tim.web.console", "tim.web.console.chart", "tim.web.console.session", "tim.web.console.times"},
     {
         "tim.web.console.accounts",
         "tim.web.console.api",

@@ -11,7 +11,7 @@ from tim.ends import TYPES, Gone
 from tim.errors import AccountBlocked, BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
 from tim.model import Account, Instance, Message
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, USER_ID, check_text, check_user_id, check_words
+from tim.rules import ADMINISTRATOR, LATEST, USER_ID, check_text, check_user_id, check_words
 from tim.store.base import Store
 from tim.usersig import Ticket
 
@@ -107,8 +107,10 @@ class Admin:
             BadParameter, StoreUnavailable.
         """
         user = check_user_id(user_id, "UserID")
-        if until is not None and until <= self._store.now():
-            raise BadParameter("until", "until must lie in the future; leave it out for a block without an end")
+        if until is not None and not self._store.now() < until < LATEST:
+            raise BadParameter(
+                "until", "until must lie in the future, before the year 9999; leave it out for a block without an end"
+            )
         ended = self._store.block(self._app, user, until, check_words(words), self._actor)
         self._node.notify(self._app, ended=ended)
         return ended

@@ -23,6 +23,8 @@ MAX_USER_ID: Final = 32
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""
+LATEST: Final = 253_370_764_800
+"""The end of the year 9998, in unix seconds. A later time may be no date in another time zone."""
 MAX_WORDS: Final = 200
 """Largest number of characters of an operator's reason."""
 MAX_TEXT: Final = 12 * 1024

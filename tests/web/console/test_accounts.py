@@ -205,7 +205,8 @@ def test_a_block_ends_when_the_operator_has_said(admin: Operator, account: Calla
         ({"duration": "until", "until": ""}, "a date and a time"),
         ({"duration": "until", "until": "yesterday"}, "a date and a time"),
         ({"duration": "until", "until": "2020-01-01T00:00"}, "in the future"),
-        ({"duration": "until", "until": "9999-12-31T23:59:59.999999+00:00"}, ""),
+        ({"duration": "until", "until": "9999-12-31T23:59"}, "a date and a time from 1970 to 9998"),
+        ({"duration": "until", "until": "0001-01-01T00:00"}, "a date and a time"),
         ({"duration": "soon"}, "how long"),
         ({}, "how long"),
         ({"duration": "3600", "reason": "x" * 201}, "at most 200 characters"),
@@ -218,9 +219,6 @@ def test_a_block_that_makes_no_sense_is_refused_with_what_was_typed(
 ) -> None:
     alice = account("alice")
     answer = admin.posts("/accounts/block", {"userID": alice, "reason": "spam", **form})
-    if not says:
-        assert answer.status in (303, 400)
-        return
     assert answer.status == 400
     assert "70402" in text(answer, "problem")
     assert says in text(answer, "problem")

@@ -63,8 +63,10 @@ def test_pages_go_on_where_the_one_before_ended(roomy: Server, viewer: Operator,
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("userID", "no blanks"), ("kind", "nothing"), ("since", "yesterday"), ("until", "99999-01-01"), ("before", "x")],
-)
+    [("userID", "no blanks"), ("kind", "nothing"), ("since", "yesterday"), ("until", "99999-01-01"),
+     ("since", "1969-01-01"), ("until", "0001-01-01T00:00"), ("until", "9999-12-31T23:59"), ("before", "x"),
+     ("before", "0-0"), ("before", "1-9223372036854775808"), ("before", "9223372036854775808-1"), ("before", "١-١")],
+)  # fmt: skip
 def test_a_filter_that_cannot_be_used_is_named_and_what_was_typed_stays(
     viewer: Operator, name: str, value: str
 ) -> None:

@@ -281,6 +281,12 @@ def test_a_session_that_is_over_keeps_what_was_typed_and_leads_back(server: Serv
     assert polled.header("HX-Redirect") == "/console/sign-in?next=/console?a%3Db"
 
 
+@pytest.mark.parametrize("shown", ["http://[", "//[", "http://evil.example/login", "javascript:alert(1)", "x" * 3000])
+def test_a_poll_without_a_session_leads_to_the_form_whatever_its_page_says(shown: str, server: Server) -> None:
+    polled = Operator(server, "console=x").gets("/overview", HX_Request="true", HX_Current_URL=shown)
+    assert (polled.status, polled.header("HX-Redirect")) == (200, "/console/sign-in")
+
+
 # Without a token
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
-from babel.dates import LOCALTZ
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -15,6 +13,7 @@ from tim.audit import AuditFilter
 from tim.errors import BadParameter
 from tim.rules import check_user_id
 from tim.web.console.session import actor
+from tim.web.console.times import typed_time
 from tim.web.context import service
 from tim.web.responses import go
 
@@ -152,15 +151,11 @@ def _until() -> float | None:
     """When the block of the form ends, in unix seconds; None for no end.
 
     Raises:
-        BadParameter: the form says nothing that is a time.
+        BadParameter: the form says nothing that is a duration or a time.
     """
     duration = _form("duration")
     if duration not in DURATIONS:
         raise BadParameter("duration", "choose how long the block lasts")
     if duration != UNTIL:
         return None if duration == FOREVER else service().backend.clock() + int(duration)
-    try:
-        # As the field shows it: in the time zone of the server.
-        return datetime.fromisoformat(_form(UNTIL)).replace(tzinfo=LOCALTZ).timestamp()
-    except (ValueError, OverflowError):
-        raise BadParameter(UNTIL, "the end of the block must be a date and a time, such as 2030-12-31T23:59") from None
+    return typed_time(_form(UNTIL), UNTIL)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any, Final
 
-from babel.dates import LOCALTZ
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 
 from tim.audit import KINDS, AuditFilter, AuditPage, Entry
@@ -15,6 +13,7 @@ from tim.audit_export import all_entries, csv_lines, json_lines
 from tim.errors import BadParameter
 from tim.rules import check_user_id
 from tim.web.console.session import actor
+from tim.web.console.times import typed_time
 from tim.web.context import service
 
 blueprint = Blueprint("console_audit", __name__, url_prefix="/console")
@@ -24,7 +23,8 @@ ENTRIES: Final = 50
 EXPORTED: Final = 1000
 """Entries that an export has in memory at a time."""
 FILTER: Final = ("userID", "kind", "address", "since", "until")
-ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
+ID: Final = re.compile(r"[1-9][0-9]{0,15}-[0-9]{1,16}")
+"""Ids of entries. Each number fits where the stores keep it."""
 FORMS: Final[dict[str, tuple[Callable[[Iterator[Entry]], Iterator[str]], str]]] = {
     "csv": (csv_lines, "text/csv"),
     "jsonl": (json_lines, "application/jsonl"),
@@ -100,11 +100,6 @@ def _filter() -> AuditFilter:
 
 
 def _time(name: str) -> float | None:
-    """A time of the form, in unix seconds; as the field shows it, in the time zone of the server."""
+    """A time of the form, in unix seconds."""
     typed = request.args.get(name, "").strip()
-    if not typed:
-        return None
-    try:
-        return datetime.fromisoformat(typed).replace(tzinfo=LOCALTZ).timestamp()
-    except (ValueError, OverflowError):
-        raise BadParameter(name, f"{name} must be a date and a time, such as 2030-12-31T23:59") from None
+    return typed_time(typed, name) if typed else None

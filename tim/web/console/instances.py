@@ -5,10 +5,8 @@ What is polled changes cells of the rows that are shown. No row comes, goes or m
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
-from babel.dates import LOCALTZ
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,6 +17,7 @@ from tim.rules import check_words
 from tim.search import DETACHED, ONLINE, Page, Search, place
 from tim.web.console.accounts import address as account_address
 from tim.web.console.session import actor
+from tim.web.console.times import typed_time
 from tim.web.context import service
 from tim.web.responses import go
 
@@ -183,12 +182,7 @@ def _search() -> Search:
 
 def _since(text: str) -> float | None:
     """The time in unix seconds, which the field shows in the time zone of the server."""
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=LOCALTZ).timestamp()
-    except (ValueError, OverflowError):
-        raise BadParameter("since", "since must be a date and a time, such as 2030-12-31T23:59") from None
+    return typed_time(text, "since") if text else None
 
 
 def _address(endpoint: str = "console_instances.page", **more: Any) -> str:

@@ -19,6 +19,7 @@ How another page joins:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -144,8 +145,9 @@ def _sign_in_by_address() -> BaseResponse:
 def _without_session() -> BaseResponse:
     """Sends a browser to the form. A form that was sent is kept by the browser: its page says how to send it again."""
     if "HX-Request" in request.headers:
-        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
-        g.next = f"{shown.path}?{shown.query}".removeprefix(request.script_root).removesuffix("?")
+        with suppress(ValueError):  # no address at all
+            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+            g.next = f"{shown.path}?{shown.query}".removeprefix(request.script_root).removesuffix("?")
     elif request.method in SAFE:
         g.next = request.full_path.removesuffix("?")
     else:
