@@ -178,7 +178,7 @@ def test_a_lower_limit_is_tried_dry_then_saved_and_then_applied_to_the_oldest(ma
     assert re.findall(r'href="/console/accounts/([^"]+)"', text_of(reviewed, "dry-run")) == ["a", "b/1", "c"]
     assert admin.posts("/settings", form(reviewed) | {"do": "save"}).location.endswith("done=saved")
     assert all(stream.code is None for stream in streams)
-    assert element(admin.gets("/settings").body, "limit-job") is None
+    assert element(admin.gets("/settings").body, "job") is None
     again = admin.posts("/settings/review", changed(admin))
     assert dry_run(again) == (5, 3)
     assert "Nothing: these are the settings" in again.body
@@ -186,7 +186,7 @@ def test_a_lower_limit_is_tried_dry_then_saved_and_then_applied_to_the_oldest(ma
     assert applied.location.endswith("done=applied")
     assert [stream.is_closed() for stream in streams[:2]] == [4001, 4001]
     until(lambda: 'data-state="finished"' in admin.gets("/settings/job").body, "the job should finish")
-    assert "5 instances have ended" in text(admin.gets("/settings"), "limit-job-words")
+    assert "5 instances ended" in text(admin.gets("/settings"), "job")
     assert all(list(of.instances()) == [of.instance] for of in (user_tabs[-1] for user_tabs in tabs.values()))
     assert streams[2].code is None
     assert dry_run(admin.posts("/settings/review", changed(admin))) == (0, 0)
@@ -208,8 +208,9 @@ def test_applying_a_limit_shows_how_far_it_is_and_is_stopped(make_server: MakeSe
     passes_axe(page, "a dry run", LARGE, TELEPHONE)
     fits_everywhere(page, "a dry run")
     page.click("#apply")
-    words = page.locator("#limit-job-words")
-    expect(words).to_contain_text("5 of 6 instances have ended")
+    job = page.locator("#job")
+    expect(job).to_contain_text("Applying the limit of 1")
+    expect(job).to_contain_text("5 of 6 instances ended")
     assert element(sign_in(server, VIEWER_TOKEN).gets("/settings").body, "stop-job") is None
     second = sign_in(server)
     busy = second.posts("/settings", changed(second, online_web_instances="2") | {"do": "save"})
@@ -217,7 +218,8 @@ def test_applying_a_limit_shows_how_far_it_is_and_is_stopped(make_server: MakeSe
     passes_axe(page, "a limit that is applied", LARGE, TELEPHONE)
     page.click("#stop-job")
     expect(page.locator("#done")).to_contain_text("Stopped")
-    expect(words).to_contain_text("stopped by console admin: 5 of 6")
+    expect(job).to_contain_text("Stopped by console admin")
+    expect(job).to_contain_text("5 instances ended")
     assert sorted(len(of[-1].instances()) for of in tabs.values()) == [1, 1, 1, 1, 1, 2]
 
 

@@ -11,10 +11,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.app_settings import differences
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
-from tim.job import APPLY_LIMIT, Job
+from tim.job import APPLY_LIMIT, RUNNING, Job
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
 from tim.web.console.accounts import address
+from tim.web.console.instances import SHOWN
 from tim.web.console.session import actor
 from tim.web.context import service
 from tim.web.responses import go
@@ -81,8 +82,9 @@ def save() -> BaseResponse:
 
 @blueprint.get("/settings/job")
 def job() -> str:
-    """The live part of the page: how far the limit is applied."""
-    return render_template("console/_limit_job.html", job=_job())
+    """The live part of the page: how far the limit is applied; empty where no job is shown."""
+    shown = _job()
+    return render_template("console/_job.html", job=shown, stop_address=_stop_address()) if shown is not None else ""
 
 
 @blueprint.post("/settings/stop")
@@ -103,9 +105,16 @@ def _apply(limit: int) -> str:
 
 
 def _job() -> Job | None:
-    """The newest job, if it applies a limit."""
-    newest = service().backend.jobs.newest()
-    return newest if newest is not None and newest.kind == APPLY_LIMIT else None
+    """The newest job, if it applies a limit: while it runs, and for a while after it."""
+    backend = service().backend
+    newest = backend.jobs.newest()
+    if newest is None or newest.kind != APPLY_LIMIT:
+        return None
+    return newest if newest.state == RUNNING or backend.clock() - newest.closed_at < SHOWN else None
+
+
+def _stop_address() -> str:
+    return url_for("console_settings.stop")
 
 
 def _typed() -> dict[str, str]:
@@ -171,6 +180,7 @@ def _form(
         "most": {"online-web-instances": MAX_INSTANCES},
         "most_failures": MOST_FAILURES,
         "job": _job(),
+        "stop_address": _stop_address(),
         "entries": service().backend.admin().audit(SAVES, limit=20).entries,
     }
     status = 409 if conflict else 200 if error is None else 400
