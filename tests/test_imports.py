@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"tim.search"},
     {"tim.post", "tim.job"},
     {"tim.rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
-    {"tim.hub", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
+    {"tim.hub", "tim.backlog", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     {"tim.measures"},
     {"tim.status"},

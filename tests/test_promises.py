@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import errors, hub, model, post, rules, tab, timing, usersig, webhook
+from tim import backlog, errors, hub, model, post, rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -89,7 +89,7 @@ def test_each_bound_of_the_readme_is_the_one_in_the_code(promise: str, words: st
         ("Attempts", f"{DEFAULT.webhook_timeout:.0f} s for each"),
         ("Attempts", f"at most {post.MAX_ANSWER // 1024} KiB"),
         ("Attempts", f"is {DEFAULT.webhook_pause:.0f} s and doubles up to {rules.LONGEST_PAUSE} s"),
-        ("Attempts", f"at least every {webhook.LONGEST_HOLD} s"),
+        ("Attempts", f"at least every {backlog.LONGEST_HOLD} s"),
         ("Bounded", f"{rules.ACCOUNT_EVENTS} events of an account and {rules.EVENTS_KEPT} of an app"),
         ("Bounded", f"the {rules.SHARDS} shards"),
     ],

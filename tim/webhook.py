@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import secrets
 import threading
@@ -13,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from tim.backlog import Backlog
 from tim.errors import IMError, StoreUnavailable
 from tim.log import log_event, log_problem
 from tim.measures import WEBHOOK
@@ -26,20 +26,14 @@ from tim.timing import Timing
 
 SENDERS: Final = 8
 """Accounts for which one node sends at the same time."""
-MOST_KNOWN: Final = 10_000
-"""Accounts that a node remembers to send for. It finds others in the store with its next look."""
 FOUND: Final = 1000
 """Accounts that one look into the store finds."""
-LONGEST_HOLD: Final = 60
-"""Largest number of seconds between two attempts of a node while the receiver answers none."""
 
 log = logging.getLogger("tim")
 
 
 class Webhook:
     """Sends the events of `app` in `store`, each account's in their order, once `follow` has named a receiver.
-
-    While the receiver does not answer with 200, one sender of the node tries it now and then, and the others wait.
 
     Args:
         receiver: the one to use while the settings name none.
@@ -54,17 +48,12 @@ class Webhook:
         self._store = store
         self._app = app
         self._timing = timing
-        self._changed = threading.Condition()  # guards all below
+        self._backlog = Backlog(timing.webhook_pause)
+        self._lock = threading.Lock()  # guards all below
         self._poster: tuple[Receiver, Poster] | None = None
         self._threads: list[threading.Thread] = []
-        self._stopped = False
-        self._ready: dict[str, None] = {}  # accounts to look at now, the first first
-        self._later: list[tuple[float, str]] = []  # a heap: accounts to look at when their pause is over
-        self._failures = 0  # of the receiver as a whole, one after the other
-        self._held_until = 0.0
-        self._held_since = 0.0
-        self._trying = False  # whether a sender tries if the receiver is back
         self._log: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
+        self._counts: Counter[str] = Counter()  # attempts by result, not in the store yet
 
     def follow(self, settings: AppSettings) -> None:
         """Send to the receiver that these settings name; to the default where they name none.
@@ -86,21 +75,17 @@ class Webhook:
     def configure(self, receiver: Receiver | None) -> None:
         """Send events to this receiver from now on; None sends and queues none. Raises StoreUnavailable."""
         poster = None if receiver is None else (receiver, Poster(receiver, self._timing.webhook_timeout))
-        with self._changed:
+        with self._lock:
             if self._poster is not None and poster is not None and self._poster[0] == receiver:
                 return
             self._store.queue_events(self._app, receiver is not None)
             self._poster = poster
-            self._failures = 0
             if poster is not None and not self._threads:
-                senders = [
-                    threading.Thread(target=self._send_all, args=(secrets.token_hex(8),)) for _ in range(SENDERS)
-                ]
-                self._threads = [*senders, threading.Thread(target=self._look)]
-                for number, thread in enumerate(self._threads):
-                    thread.name, thread.daemon = f"tim-webhook-{number}", True
-                    thread.start()
-            self._changed.notify_all()
+                self._threads = self._started()
+        if poster is None:
+            self._backlog.clear()
+        else:
+            self._backlog.answered()  # another receiver need not wait for the one before
 
     @property
     def receiver(self) -> Receiver | None:
@@ -110,13 +95,8 @@ class Webhook:
 
     def wake(self, users: Collection[str]) -> None:
         """Look soon whether these accounts have events; called after a verb that may have queued some."""
-        if self._poster is None or not users:
-            return
-        with self._changed:
-            for user in users:
-                if len(self._ready) < MOST_KNOWN:
-                    self._ready[user] = None
-            self._changed.notify_all()
+        if self._poster is not None and users:
+            self._backlog.add(users)
 
     def test(self) -> Delivery:
         """Send a test event at once, beside the queue. Raises StoreUnavailable."""
@@ -128,9 +108,7 @@ class Webhook:
     def retry(self) -> None:
         """Try everything again now that waits for another attempt. Raises StoreUnavailable."""
         self._store.retry_events(self._app)
-        with self._changed:
-            self._failures = 0
-            self._changed.notify_all()
+        self._backlog.answered()  # so that no attempt is held up
         self._find()
 
     def queue(self) -> EventQueue:
@@ -147,57 +125,32 @@ class Webhook:
 
     def stop(self) -> None:
         """Stop the threads. An event that is under way then is sent again by another node."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        self._backlog.stop()
         deadline = time.monotonic() + self._timing.streams_close
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     # The senders
 
+    def _started(self) -> list[threading.Thread]:
+        senders = [threading.Thread(target=self._send_all, args=(secrets.token_hex(8),)) for _ in range(SENDERS)]
+        threads = [*senders, threading.Thread(target=self._look)]
+        for number, thread in enumerate(threads):
+            thread.name, thread.daemon = f"tim-webhook-{number}", True
+            thread.start()
+        return threads
+
     def _send_all(self, sender: str) -> None:
-        while (user := self._next()) is not None:
+        while (user := self._backlog.next()) is not None:
             try:
                 self._send(user, sender)
             except IMError:
-                self._pause(user, self._timing.webhook_pause)  # the store is away
+                self._backlog.add_later(user, self._timing.webhook_pause)  # the store is away
             except Exception:
-                if not self._stopped:
+                if not self._backlog.stopped:
                     log.exception("webhook failed")
             finally:
-                with self._changed:
-                    self._trying = False
-                    self._changed.notify_all()
-
-    def _next(self) -> str | None:
-        """Wait for an account that may have an event; None when this node stops."""
-        with self._changed:
-            while not self._stopped:
-                now = time.monotonic()
-                while self._later and self._later[0][0] <= now:
-                    self._ready.setdefault(heapq.heappop(self._later)[1])
-                waits = [self._later[0][0] - now] if self._later else []
-                if self._poster is not None and self._ready:
-                    if not self._failures:
-                        return self._pop()
-                    if not self._trying and self._held_until <= now:
-                        self._trying = True
-                        return self._pop()
-                    waits.append(self._held_until - now if not self._trying else LONGEST_HOLD)
-                self._changed.wait(max(0.0, min(waits)) if waits else None)
-            return None
-
-    def _pop(self) -> str:
-        user = next(iter(self._ready))
-        del self._ready[user]
-        return user
-
-    def _pause(self, user: str, seconds: float) -> None:
-        with self._changed:
-            if len(self._later) < MOST_KNOWN:
-                heapq.heappush(self._later, (time.monotonic() + seconds, user))
-            self._changed.notify_all()
+                self._backlog.done()
 
     def _send(self, user: str, sender: str) -> None:
         lease_end = time.monotonic() + self._timing.webhook_lease
@@ -210,13 +163,12 @@ class Webhook:
             return
         pause = min(event_pause(event.attempts + 1) * self._timing.webhook_pause, LONGEST_PAUSE)
         self._store.event_failed(self._app, user, sender, event.id, pause)
-        self._pause(user, pause)
+        self._backlog.add_later(user, pause)
 
     def _attempt(self, event: StateChange) -> Delivery:
         """Send an event once, and write down how it went."""
         now, began, status = self._store.now(), time.monotonic(), 0
-        with self._changed:
-            receiver_and_poster = self._poster
+        receiver_and_poster = self._poster
         if receiver_and_poster is None:
             failure = "no webhook is set"
         else:
@@ -229,36 +181,27 @@ class Webhook:
             self._note(receiver, began, failure, answered=status == 200)
         took = time.monotonic() - began
         done = Delivery(event.id, event.user, event.action, now, status, took, event.attempts + 1, failure)
-        with self._changed:
+        with self._lock:
             self._log.append(done)
+            self._counts[f"{WEBHOOK}:{'failed' if failure else 'delivered'}"] += 1
         return done
 
     def _note(self, receiver: Receiver, began: float, failure: str, *, answered: bool) -> None:
         """Note whether the receiver answers. Its failures hold up this node, and a success ends that."""
-        with self._changed:
-            before = self._failures
-            if answered:
-                self._failures = 0
-            elif began >= self._held_since:  # attempts that were under way together count as one
-                self._failures += 1
-                self._held_since = time.monotonic()
-                pause = event_pause(self._failures) * self._timing.webhook_pause
-                self._held_until = self._held_since + min(pause, LONGEST_HOLD)
-            self._changed.notify_all()
-        if not answered and not before:
-            log_problem("webhook-away", receiver=receiver.name, why=failure)
-        elif answered and before:
+        if answered and self._backlog.answered():
             log_event("webhook-back", receiver=receiver.name)
             with suppress(StoreUnavailable):  # then each waits for its own pause
                 self._store.retry_events(self._app)
                 self._find()
+        elif not answered and self._backlog.failed(began):
+            log_problem("webhook-away", receiver=receiver.name, why=failure)
 
     # The look into the store
 
     def _look(self) -> None:
         """Find events that other nodes have left, and write the log of deliveries."""
         next_look = 0.0
-        while not self._stopped:
+        while not self._backlog.stopped:
             try:
                 self._write_log()
                 if self._poster is not None and time.monotonic() >= next_look:
@@ -267,21 +210,19 @@ class Webhook:
             except IMError:
                 pass  # the store is away; the renewal logs it
             except Exception:
-                if not self._stopped:
+                if not self._backlog.stopped:
                     log.exception("webhook failed")
-            with self._changed:
-                if not self._stopped:
-                    self._changed.wait_for(lambda: self._stopped, min(1.0, self._timing.webhook_look))
+            self._backlog.wait(min(1.0, self._timing.webhook_look))
 
     def _find(self) -> None:
-        if len(self._ready) < FOUND:
+        if len(self._backlog) < FOUND:
             self.wake(self._store.due_events(self._app, FOUND))
 
     def _write_log(self) -> None:
-        with self._changed:
-            tried = list(self._log)
+        with self._lock:
+            tried, counts = list(self._log), self._counts
             self._log.clear()
+            self._counts = Counter()
         if tried:
             self._store.log_deliveries(self._app, tried)
-            results = ("failed" if each.failure else "delivered" for each in tried)
-            self._store.count(self._app, Counter(f"{WEBHOOK}:{result}" for result in results))
+            self._store.count(self._app, counts)
