@@ -12,10 +12,13 @@ local app, user, kinds, address, before, since = ARGV[4], ARGV[5], ' ' .. ARGV[6
 local limit, scan = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local function any(kind) return kinds == '  ' or string.find(kinds, ' ' .. kind .. ' ', 1, true) end
-local function matches(entry)
-    return entry.app == app and (user == '' or entry.user == user) and any(entry.kind)
-        and (address == '' or entry.address == address)
+-- The fields of an entry, names and values in turn, in the order of record.lua.
+local function matches(fields)
+    return fields[2] == app and (user == '' or fields[8] == user) and any(fields[6])
+        and (address == '' or fields[14] == address)
 end
+-- How many to read at a time: all of them match where nothing else is asked for.
+local batch_size = math.min(scan, user == '' and ARGV[6] == '' and address == '' and limit or 100)
 
 -- What matches among the entries that `next_entry` returns one by one.
 local function search(next_entry)
@@ -24,7 +27,7 @@ local function search(next_entry)
         local entry = next_entry()
         if not entry then return found, '' end
         reached = entry[1]
-        if matches(of_flat(entry[2])) then found[#found + 1] = entry end
+        if matches(entry[2]) then found[#found + 1] = entry end
         if #found == limit then break end
     end
     return found, reached
@@ -36,7 +39,7 @@ local function entries_of(stream)
     return function()
         if n == #batch then
             if n > 0 then upto = '(' .. batch[n][1] end
-            batch, n = redis.call('XREVRANGE', key(stream), upto, from, 'COUNT', math.min(scan, 2 * limit)), 0
+            batch, n = redis.call('XREVRANGE', key(stream), upto, from, 'COUNT', batch_size), 0
         end
         n = n + 1
         return batch[n]
