@@ -38,3 +38,14 @@ def fits_everywhere(page: Page, where: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 640})
         fits(page, where)
+
+
+def reaches_every_control(page: Page, where: str) -> None:
+    """On a telephone, each link and field of the content is within the window without scrolling sideways."""
+    page.set_viewport_size({"width": WIDTHS[1], "height": 640})
+    outside: list[str] = page.evaluate(
+        """[...document.querySelectorAll("main :is(a, button, input, select, textarea):not([type=hidden])")]
+        .filter(each => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth)
+        .map(each => each.outerHTML)"""
+    )
+    assert not outside, f"{where}: {outside}"

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.support.accessible import fits_everywhere, passes_axe
+from tests.support.accessible import fits_everywhere, passes_axe, reaches_every_control
 from tests.support.console import open_console, sign_in
 from tests.support.routes import console_routes
 from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server
@@ -60,6 +60,7 @@ def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(path: str, busy
     page.goto(busy.address + path)
     passes_axe(page, path, LARGE, TELEPHONE)
     fits_everywhere(page, path)
+    reaches_every_control(page, path)
     assert page.locator("h1").count() == 1
     assert page.evaluate("sessionStorage.getItem('seen violations')") is None, "what the policy had to stop"
 
