@@ -21,6 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import always, until
 from tim import Backend, Client
 from tim.errors import StoreUnavailable
+from tim.measures import WEBHOOK
 from tim.receiver import receiver_at
 from tim.state_change import DISCONNECT, LOGIN, LOGOUT, TEST, EventQueue
 from tim.timing import Timing
@@ -280,6 +281,12 @@ def test_the_log_tells_each_attempt_with_status_and_duration(make: MakeBackend, 
     assert (success.event, success.status, success.attempt, success.failure) == (failed.event, 200, 2, "")
     assert began - 1 <= failed.at <= success.at <= time.time() + 1
     assert 0 < success.seconds < QUICK.webhook_timeout
+
+    def counted() -> dict[str, int]:
+        return {name: number for name, number in backend.status().counts.items() if name.startswith(WEBHOOK)}
+
+    expected = {f"{WEBHOOK}:delivered": 1, f"{WEBHOOK}:failed": 1}
+    until(lambda: counted() == expected, lambda: f"{counted()}")
 
 
 def test_a_test_event_is_sent_at_once_and_beside_the_queue(make: MakeBackend, receiver: AReceiver) -> None:
