@@ -60,6 +60,13 @@ def test_every_process_shows_what_all_of_them_do(
         assert len(re.findall(r'<tr id="node-\w+">', page)) == 1
 
 
+def test_it_is_there_with_a_slash_too_and_links_lead_to_the_address_without(make_server: MakeServer) -> None:
+    operator = sign_in(make_server())
+    page = operator.gets("/")
+    assert page.status == 200
+    assert re.search(r'<a href="/console" aria-current="page">', page.body)
+
+
 def test_the_charts_are_a_table_too(make_server: MakeServer) -> None:
     server = make_server()
     operator = sign_in(server)

@@ -24,6 +24,7 @@ SHOWN: Final = 5
 """Codes of refusals with a colour of their own; the others have one together."""
 
 
+@blueprint.get("/")
 @blueprint.get("")
 def page() -> str:
     return render_template("console/overview.html", **_values())
