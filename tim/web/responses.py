@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Response, request
+from markupsafe import escape
 
 from tim.errors import IMError, StoreUnavailable
+
+LIVE: Final = "div#live"
+"""The part of a page of the console that is polled, as htmx names it."""
 
 
 def go(address: str) -> Response:
@@ -20,5 +26,8 @@ def retry_after(error: IMError) -> dict[str, str]:
 
 
 def store_unavailable(error: StoreUnavailable) -> Response:
-    """503 with the reason, as plain text."""
+    """503 with the reason, as plain text; for a poll of the console, in place of numbers that are no longer true."""
+    if request.headers.get("HX-Target") == LIVE:
+        words = f'<p id="away" class="bad" role="alert">{escape(error.message)}</p>'
+        return Response(f'<div hx-swap-oob="innerHTML:#live">{words}</div>', 503, retry_after(error))
     return Response(f"{error.message}\n", 503, retry_after(error), mimetype="text/plain")

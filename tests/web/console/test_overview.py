@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.support.console import Operator, sign_in
+from tests.support.browser import MILLISECONDS
+from tests.support.console import Operator, open_console, sign_in
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.wire import element, elements, log_in, post_login
-from tests.web.conftest import MakeServer
+from tests.web.conftest import MakeServer, NewWindow
 from tim.timing import Timing
 
 pytestmark = pytest.mark.usefixtures("not_quick")
@@ -107,3 +109,18 @@ def test_when_the_store_is_away_the_page_says_so(
     answer = operator.gets("")
     assert answer.status == 503
     assert "try again in 5 seconds" in answer.body
+
+
+def test_a_page_that_is_open_shows_no_old_numbers_while_the_store_is_away(
+    make_redis: Callable[..., RedisServer], make_server: MakeServer, new_window: NewWindow
+) -> None:
+    redis = make_redis()
+    server = make_server(STORE=redis.url)
+    page = open_console(new_window(), server)
+    expect(page.locator("#online")).to_have_text("0")
+    redis.pauses()
+    expect(page.locator("#away")).to_contain_text("cannot reach its store", timeout=MILLISECONDS)
+    expect(page.locator("#online")).to_have_count(0)
+    redis.goes_on()
+    expect(page.locator("#online")).to_have_text("0", timeout=MILLISECONDS)
+    expect(page.locator("#away")).to_have_count(0)
