@@ -36,6 +36,15 @@ def test_a_formula_in_any_field_is_inert(cell: str) -> None:
     assert line[3:] == [f"'{cell}"] * 8
 
 
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [("a;=1+1;b", "a;'=1+1;b"), ('a;"=1+1";b', 'a;"\'=1+1";b'), ("a,+1|-2", "a,'+1|'-2"), ("a=1;b", "a=1;b")],
+)
+def test_a_formula_is_inert_where_a_spreadsheet_splits_the_field(cell: str, written: str) -> None:
+    _, line = csv.reader(csv_lines([Entry("1-2", 0, LOGIN, cell)]))
+    assert line[COLUMNS.index("user")] == written
+
+
 def test_programs_read_one_object_a_line_without_empty_fields() -> None:
     (line,) = json_lines([ALICE])
     assert line.endswith("\n")

@@ -80,6 +80,9 @@ def test_the_token_and_the_path_are_in_no_representation() -> None:
         ("http://127.0.0.1:8000/", TOKEN, "TIM_WEBHOOK_ALLOW_LOCAL=1"),
         ("http://localhost/", TOKEN, "loopback or link-local"),
         ("http://LOCALHOST/", TOKEN, "loopback or link-local"),
+        ("http://localhost./", TOKEN, "loopback or link-local"),
+        ("http://tim.localhost/", TOKEN, "loopback or link-local"),
+        ("http://2130706433/", TOKEN, "loopback or link-local"),
         ("http://[::1]/", TOKEN, "loopback or link-local"),
         ("http://169.254.169.254/latest/meta-data", TOKEN, "loopback or link-local"),
     ],
@@ -101,13 +104,17 @@ def test_a_private_network_is_no_loopback(url: str) -> None:
     [
         "127.0.0.1", "127.9.9.9", "0.0.0.0", "0.0.0.1", "::1", "::", "169.254.1.1", "fe80::1", "fe80::1%eth0",
         "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "224.0.0.1", "ff02::1",
+        "127.1", "0", "0x7f000001", "2130706433", "017700000001", "::127.0.0.1", "::ffff:0:127.0.0.1", "2002:7f00:1::",
     ],
 )  # fmt: skip
 def test_an_address_of_this_machine_or_its_link_is_local_in_each_spelling(address: str) -> None:
     assert is_local(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "10.1.2.3", "2606:2800:220:1::1", "::ffff:8.8.8.8", "a.name"])
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "10.1.2.3", "2606:2800:220:1::1", "::ffff:8.8.8.8", "2002:808:808::", "a.name"],
+)
 def test_any_other_address_is_not(address: str) -> None:
     assert not is_local(address)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -13,8 +14,8 @@ from typing import Final
 from tim.audit import AuditPage, Entry
 
 COLUMNS: Final = tuple("time" if field.name == "at" else field.name for field in fields(Entry))
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a cell begins with that a spreadsheet computes, also in full width."""
+FORMULA: Final = re.compile(r'(^|[;,|]"*)(?=[=+@\-\t\r\n＝＋－＠])')
+"""Where a cell begins that a spreadsheet computes, also in full width. Some spreadsheets split cells at a semicolon."""
 
 
 def all_entries(page: Callable[[str], AuditPage]) -> Iterator[Entry]:
@@ -27,10 +28,10 @@ def all_entries(page: Callable[[str], AuditPage]) -> Iterator[Entry]:
 
 
 def csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield the lines of a CSV file with a heading. A cell that could be a formula begins with an apostrophe."""
+    """Yield the lines of a CSV file with a heading. What could be a formula begins with an apostrophe."""
     yield _csv_line(COLUMNS)
     for entry in entries:
-        yield _csv_line([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in _cells(entry).values()])
+        yield _csv_line(FORMULA.sub(r"\1'", cell) for cell in _cells(entry).values())
 
 
 def json_lines(entries: Iterable[Entry]) -> Iterator[str]:

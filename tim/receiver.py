@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import re
+import socket
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -16,7 +17,9 @@ from tim.state_change import REASONS, StateChange
 
 COMMAND: Final = "State.StateChange"
 PRINTABLE: Final = re.compile(r"[!-~]+")
-NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+EMBEDDING: Final = [ipaddress.ip_network(f"{each}/96") for each in ("::", "::ffff:0:0", "::ffff:0:0:0", "64:ff9b::")]
+"""IPv6 addresses that end with one of IPv4: compatible, mapped, translated, NAT64."""
+LOCALHOST: Final = re.compile(r"(.+\.)?localhost\.?")
 THIS_HOST: Final = ipaddress.ip_network("0.0.0.0/8")
 """Linux takes 0.0.0.0 for loopback."""
 
@@ -84,7 +87,7 @@ def receiver_at(url: str, token: str, *, local: bool = False) -> Receiver:
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     found = Receiver(secure, host, port or (443 if secure else 80), target, token, local)
-    if not local and (host == "localhost" or is_local(host)):
+    if not local and (LOCALHOST.fullmatch(host) or is_local(host)):
         raise SettingError("webhook_url", f"{REFUSED}; set TIM_WEBHOOK_ALLOW_LOCAL=1 to allow it")
     return found
 
@@ -95,14 +98,18 @@ REFUSED: Final = "is a loopback or link-local address"
 def is_local(address: str) -> bool:
     """Whether this is an IP address that means this machine or its link, in whichever spelling; False for a name."""
     try:
-        found: Address = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
+        # Also 127.1, 0x7f000001 and 2130706433.
+        found: Address = ipaddress.ip_address(socket.inet_aton(address))
+    except (OSError, UnicodeError):
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
     if isinstance(found, ipaddress.IPv6Address):
-        if found in NAT64:
+        if any(found in network for network in EMBEDDING):
             found = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        elif found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
+        elif found.sixtofour is not None:
+            found = found.sixtofour
     return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast or found in THIS_HOST
 
 
