@@ -19,7 +19,7 @@ CREATE TABLE instances (
 );
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
-CREATE INDEX instances_due ON instances (detached_at, expires) WHERE reason IS NULL;
+CREATE INDEX instances_due ON instances (detached_at, expires, app) WHERE reason IS NULL;
 CREATE INDEX instances_pending ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;

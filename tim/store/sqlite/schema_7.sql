@@ -71,6 +71,8 @@ CREATE TABLE blocks (
 -- The list of live instances, and what it can be searched by.
 DROP INDEX instances_live;
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
+DROP INDEX instances_due;
+CREATE INDEX instances_due ON instances (detached_at, expires, app) WHERE reason IS NULL;
 CREATE INDEX instances_by_address ON instances (app, address) WHERE reason IS NULL;
 CREATE INDEX instances_by_browser ON instances (app, browser COLLATE NOCASE) WHERE reason IS NULL;
 CREATE INDEX instances_by_since ON instances (app, since) WHERE reason IS NULL;
