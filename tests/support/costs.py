@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support.administrator import Administrator
+from tests.support.console import sign_in
 from tests.support.redis_server import RedisServer
 from tests.support.redis_watch import Cost, Watch
 from tests.support.sdk_script import Script
@@ -72,6 +73,10 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
         yield from _of_the_official_sdk(here, watch)
         assert post(here, "/login", {"userID": "alice", "userSig": "wrong"}).status == 401
         yield "A UserSig that is refused", watch.cost()
+        operator = sign_in(here)
+        watch.asked()
+        assert operator.gets("/instances").status == 200
+        yield "A page of the console's list of instances", watch.cost()
         assert get(here, "/metrics").status == 200
         yield "A scrape of `/metrics`, at most one a second of a node", watch.cost()
 

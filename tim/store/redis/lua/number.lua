@@ -6,7 +6,7 @@
 -- Replies:
 --   {'ok', number, read}  how many there are after `after`, up to the place `read`; up to the end where that is empty
 local where = search_of(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
-local after, at_a_time = ARGV[11], 1000
+local after, at_a_time = ARGV[11], 250
 
 local first, last, total = range_of(where, after)
 local smallest, read = smallest_of(where)
@@ -22,6 +22,6 @@ if given <= 1 and where.state == '' and where.node == '' then
     end
     return {'ok', number, ''}
 end
-if smallest <= 5 * at_a_time then return {'ok', #matching(read(), where), ''} end
+if smallest <= at_a_time then return {'ok', #matching(read(), where), ''} end
 local places = redis.call('ZRANGEBYLEX', key('listed', where.app), first, last, 'LIMIT', 0, at_a_time)
 return {'ok', #matching(places, where), places[at_a_time] or ''}

@@ -6,7 +6,7 @@
 -- Replies:
 --   {'ok', instances, read}  `read` is the place up to which the list was read; empty where that is all of it
 local where = search_of(ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
-local many, after, at_a_time = tonumber(ARGV[11]), ARGV[12], 500
+local many, after, at_a_time = tonumber(ARGV[11]), ARGV[12], 250
 
 local first, last, total = range_of(where, after)
 local smallest, read = smallest_of(where)
