@@ -144,12 +144,13 @@ def microseconds() -> dict[str, float]:
             "counters": lambda _: store.counters(APP),
             "event_queue": lambda _: store.event_queue(APP),
             "number": lambda _: store.number(APP, Search()),
+            "search": lambda _: store.search(APP, Search()),
             "online": lambda _: store.online(),
         }
         for name, act in whole_service.items():
             each(name, act, 50)
             took[name] /= SHARDS
-        took["ZREM"] = took["HEXISTS"]
+        took["ZREM"] = took["GET"] = took["HEXISTS"]
         took["append"] -= took["HEXISTS"]
         return took
 
