@@ -13,9 +13,15 @@ local smallest, read = smallest_of(where)
 local by_index = {where.address ~= '', where.browser ~= '', where.since ~= '-inf'}
 local given = where.user ~= '' and 1 or 0
 for n = 1, 3 do given = given + (by_index[n] and 1 or 0) end
-if given <= 1 and where.state == '' and where.node == '' then
+local number = given <= 1 and where.state == '' and where.node == '' and math.min(smallest, total)
+if given == 0 and where.state == '' and where.node ~= '' then
+    number = 0
+    for _, id in ipairs(redis.call('SMEMBERS', key('attached', where.node))) do
+        if redis.call('HGET', key('instance', id), 'app') == where.app then number = number + 1 end
+    end
+end
+if number then
     -- An index counts them, with the ones whose end no sweep has written down yet.
-    local number = math.min(smallest, total)
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', us(now))) do
         local instance = find(id)
         if not instance.reason and ended(instance) and matches(instance, where) then number = number - 1 end
