@@ -32,6 +32,7 @@ def pages(store: Store, where: Search, limit: int) -> list[Page]:
     found = [store.search(APP, where, limit=limit)]
     while found[-1].next:
         found.append(store.search(APP, where, found[-1].next, limit))
+        assert len(found) < 1000, "it goes round in circles"
     return found
 
 
@@ -121,6 +122,12 @@ def test_each_filter_leaves_some_and_finds_some(crowd: Crowd) -> None:
         Search(since=middle),
     ):
         assert 0 < len(crowd.found(where)) < len(crowd.live), where
+
+
+@pytest.mark.parametrize("few", [3, 6])
+def test_the_few_that_match_come_page_by_page(crowd: Crowd, few: int) -> None:
+    where = Search(since=sorted(each.since for each in crowd.live)[-few])
+    assert every(crowd.store, where, limit=1) == crowd.found(where)
 
 
 def test_an_app_without_instances_has_one_empty_page(store: Store) -> None:
