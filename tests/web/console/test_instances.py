@@ -15,7 +15,7 @@ from tests.support.console import Operator, open_console, sign_in
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.waiting import until
 from tests.support.wire import Answer, element, log_in, login_page_of
-from tests.web.conftest import NewWindow
+from tests.web.conftest import MakeServer, NewWindow
 from tim.timing import Timing
 
 
@@ -117,6 +117,11 @@ def test_what_is_polled_changes_cells_and_says_how_many_are_new(admin: Operator,
     assert text(changed, "new") == "3 new; show them"
     assert text(changed, "number") == "4"
     assert "<tr" not in changed.body, "no row comes or goes"
+
+
+def test_a_page_that_shows_a_job_outlives_the_job(make_server: MakeServer) -> None:
+    answer = sign_in(make_server()).gets("/instances/live?job=1")
+    assert (answer.status, text(answer, "number")) == (200, "0")
 
 
 def test_the_selected_are_kicked_and_their_users_read_why(admin: Operator, roomy: Server, prefix: str) -> None:

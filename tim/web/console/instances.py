@@ -55,7 +55,7 @@ def live() -> Response:
     new = sum(instance.id not in shown and place(instance) < last for instance in found.instances)
     values = _around(where) | {"rows": rows, "new": new, "polled": True, "filtered": _filtered}
     # A job that began after the page was made would move its rows: it is shown when the page is made again.
-    values["job_shown"] = "job" in request.args
+    values["job_shown"] = "job" in request.args and values["job"] is not None
     return make_response(render_template("console/_instances.html", **values))
 
 
