@@ -108,11 +108,16 @@ def differences(before: AppSettings, after: AppSettings) -> list[tuple[str, str,
 
 def summary(before: AppSettings, after: AppSettings) -> str:
     """Return what differs in one line, for the audit: of an address its host alone, as the rest may be a secret."""
-    words = {"webhook-token": "another webhook-token"}
-    found = differences(before, after)
-    words |= {name: f"{name} {was} → {now}" for name, was, now in found if name not in ("webhook-token", "webhook-url")}
-    words |= {name: f"{name} {_host(was)} → {_host(now)}" for name, was, now in found if name == "webhook-url"}
-    return ", ".join(words[name] for name, _, _ in found) or "nothing"
+    return ", ".join(_said(*each) for each in differences(before, after)) or "nothing"
+
+
+def _said(name: str, was: str, now: str) -> str:
+    match name:
+        case "webhook-token":
+            return "another webhook-token"
+        case "webhook-url":
+            return f"{name} {host_of(was) or 'none'} → {host_of(now) or 'none'}"
+    return f"{name} {was} → {now}"
 
 
 def _values(settings: AppSettings) -> dict[str, str]:
@@ -126,5 +131,6 @@ def _values(settings: AppSettings) -> dict[str, str]:
     return {name.replace("_", "-"): str(value) for name, value in values.items()}
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).netloc or "none"
+def host_of(url: str) -> str:
+    """Return the host of the address of a webhook, with its port; "" without an address. The path may be a secret."""
+    return urlsplit(url).netloc

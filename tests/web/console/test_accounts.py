@@ -144,8 +144,11 @@ def test_the_page_has_the_audit_of_the_account_newest_first(
 
 def test_the_user_reads_the_reason_of_a_kick(admin: Operator, roomy: Server, account: Callable[[str], str]) -> None:
     tab = log_in(roomy, account("alice"))
-    done(admin, "kick", tab.user_id, words="by mistake <3")
+    stays = log_in(roomy, tab.user_id)
+    done(admin, "kick", tab.user_id, words="by mistake <3", instance=tab.instance)
     assert "by mistake &lt;3" in login_page_of(tab)
+    assert "ended this login" in login_page_of(tab)
+    assert listed(page_of(admin, tab.user_id)) == [stays.instance]
 
 
 def test_a_kick_ends_no_instance_of_another_account(

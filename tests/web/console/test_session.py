@@ -256,6 +256,14 @@ def test_failed_tokens_are_counted_and_even_the_right_one_waits_at_that_address_
     assert tries(proxied, ADMIN_TOKEN, "192.0.2.8").status == 303
 
 
+def test_another_site_makes_nobody_wait_with_images_of_wrong_tokens(proxied: Server) -> None:
+    address = "192.0.2.77"
+    for _ in range(SIGN_IN_FAILURES + 1):
+        headers = {"X-Forwarded-For": address, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+        assert ask(proxied, "GET", f"/console?token={WRONG}", headers=headers).location.endswith("refused=1")
+    assert tries(proxied, ADMIN_TOKEN, address).status == 303
+
+
 @pytest.mark.usefixtures("not_quick")
 def test_processes_count_failed_tokens_together_and_share_sessions(
     make_redis: Callable[..., RedisServer], make_server: MakeServer

@@ -14,7 +14,7 @@ from tests.support.accessible import fits_everywhere, passes_axe
 from tests.support.console import Operator, open_console, sign_in
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.waiting import until
-from tests.support.wire import Answer, element, log_in
+from tests.support.wire import Answer, element, log_in, login_page_of
 from tests.web.conftest import MakeServer, NewWindow
 from tim.timing import DEFAULT
 
@@ -145,7 +145,8 @@ def test_the_token_of_the_webhook_is_never_shown_and_kept_where_none_is_typed(co
     for operator in (admin, viewer):
         page = operator.gets("/settings")
         assert TOKEN not in page.body
-        assert "https://example.com/a?b=&lt;c&gt;" in page.body
+        assert "example.com" in page.body
+        assert ("/a?b=&lt;c&gt;" in page.body) is (operator is admin), "the path may be a secret"
     assert saves(admin, webhook_url="https://example.com/b").status == 303
     assert "keep the one that is saved" in text(admin.gets("/settings"), "webhook-token-hint")
     assert saves(admin, webhook_url="").status == 303
@@ -185,6 +186,7 @@ def test_a_lower_limit_is_tried_dry_then_saved_and_then_applied_to_the_oldest(ma
     applied = admin.posts("/settings", form(again) | {"do": "apply"})
     assert applied.location.endswith("done=applied")
     assert [stream.is_closed() for stream in streams[:2]] == [4001, 4001]
+    assert "in more places than the app allows now" in login_page_of(tabs["a"][0])
     until(lambda: 'data-state="finished"' in admin.gets("/settings/job").body, "the job should finish")
     assert "5 instances ended" in text(admin.gets("/settings"), "job")
     assert all(list(of.instances()) == [of.instance] for of in (user_tabs[-1] for user_tabs in tabs.values()))

@@ -137,6 +137,9 @@ def _sign_in_by_address() -> BaseResponse:
     rest = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
     g.next = request.path + (f"?{urlencode(rest)}" if rest else "")
     try:
+        if request.headers.get("Sec-Fetch-Dest", "document") != "document":
+            # An image on another site, which could make this address wait for its failures.
+            raise TokenRefused
         return _signed_in(request.args["token"].strip())
     except (TokenRefused, TooManyFailures):
         return go(_address(refused=1))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.app_settings import differences
+from tim.app_settings import differences, host_of
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
 from tim.job import APPLY_LIMIT, RUNNING, Job
@@ -16,7 +16,7 @@ from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
 from tim.web.console.accounts import address
 from tim.web.console.instances import SHOWN
-from tim.web.console.session import actor
+from tim.web.console.session import actor, is_admin
 from tim.web.context import service
 from tim.web.responses import go
 
@@ -128,11 +128,11 @@ def _version() -> int:
 
 
 def _shown(settings: AppSettings) -> dict[str, str]:
-    """The settings as the form shows them. The token is a secret, so it is never shown."""
+    """The settings as the form shows them: without the token, a secret; to a viewer, of the webhook its host alone."""
     return {
         **{name: str(getattr(settings.limits, name.replace("-", "_"))) for name in FIELDS if _is_limit(name)},
         "policy": settings.policy,
-        "webhook-url": settings.webhook_url,
+        "webhook-url": settings.webhook_url if is_admin() else host_of(settings.webhook_url),
         "webhook-token": "",
     }
 
