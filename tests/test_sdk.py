@@ -552,7 +552,7 @@ def test_what_comes_before_the_hub_knows_the_account_of_an_opening_stream_is_not
     tab.close()
 
 
-def test_of_one_store_for_two_apps_each_shows_and_opens_its_own_instances(
+def test_of_one_store_for_two_apps_each_shows_opens_and_kicks_its_own_instances(
     make_backend: Callable[..., Backend], server: RedisServer
 ) -> None:
     ours = make_backend(server.url)
@@ -564,6 +564,10 @@ def test_of_one_store_for_two_apps_each_shows_and_opens_its_own_instances(
             refused()
         assert error.value.gone.reason == UNKNOWN
     assert theirs.streams == 0
+    [unknown] = theirs.listing.find([alice.id])
+    assert unknown.gone is not None
+    assert unknown.gone.reason == UNKNOWN
+    assert theirs.listing.kick([alice.id], "", "console admin") == []
     theirs.close()
     assert ours.view(alice.id, 0).instance.id == alice.id
     tab.close()

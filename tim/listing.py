@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tim.ends import TYPES, Gone
 from tim.job import Surplus
-from tim.model import Instance
+from tim.model import Instance, unknown_instance
 from tim.node import Node
 from tim.rules import check_words
 from tim.search import Page, Search
@@ -31,8 +31,9 @@ class Listing:
         return self._store.number(self._app, where)
 
     def find(self, ids: Iterable[str]) -> list[Instance]:
-        """Return these instances, live or ended. Raises StoreUnavailable."""
-        return [self._store.get(id) for id in ids]
+        """Return these instances, live or ended; one of another app is UNKNOWN. Raises StoreUnavailable."""
+        found = (self._store.get(id) for id in ids)
+        return [each if each.app == self._app else unknown_instance(each.id, self._store.now()) for each in found]
 
     def kick(self, ids: Iterable[str], words: str, actor: str) -> list[Instance]:
         """End these instances, and return those that had not ended before. Revokes no UserSig.
@@ -45,7 +46,8 @@ class Listing:
             BadParameter, StoreUnavailable.
         """
         gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
-        ended = [instance for id in ids if (instance := self._store.remove(id, gone, actor=actor)) is not None]
+        here = [instance.id for instance in self.find(ids) if instance.app == self._app]
+        ended = [instance for id in here if (instance := self._store.remove(id, gone, actor=actor)) is not None]
         self._node.notify(self._app, ended=ended)
         return ended
 

@@ -56,7 +56,7 @@ def test_every_process_shows_what_all_of_them_do(
         )
         assert legend(operator, "logins") == {"logged in": 5, "came back after the grace time": 0, "refused": 3}
         assert legend(operator, "refusals") == {"70003 cannot be read": 2, "70002 empty": 1}
-        assert legend(operator, "ends")["evicted by another login"] == 1
+        assert legend(operator, "ends")["evicted at the limit"] == 1
         assert legend(operator, "instances") == {"online and detached": 3, "online": 1}
         page = operator.gets("").body
         assert len(re.findall(r'<tr id="node-\w+">', page)) == 1
