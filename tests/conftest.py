@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
@@ -24,6 +24,9 @@ from tim.node import Node
 from tim.store.base import Store
 from tim.store.redis.engine import RedisStore
 from tim.timing import DEFAULT, Timing
+
+ON_ALL_ENGINES: Final = ("test_store.py", "test_machine.py")
+"""Files whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,9 +58,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--quick"):
-        left_out = [item for item in items if not _is_quick(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _is_quick(item)]
+        _keep(_is_quick, config, items)
+    elif config.getoption("--rounds") == 1:
+        _keep(_is_usual, config, items)
+
+
+def _keep(is_kept: Callable[[pytest.Item], bool], config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if not is_kept(item)])
+    items[:] = [item for item in items if is_kept(item)]
+
+
+def _is_usual(item: pytest.Item) -> bool:
+    """Whether a test of a store is on one engine of each kind, or in a file that tries all four.
+
+    A file and a single Redis run the same statements and scripts as the others; more rounds try every test on them.
+    """
+    here = [one for one in _parameters(item) if isinstance(one, Engine)]
+    return item.path.name in ON_ALL_ENGINES or all(one in ONE_OF_EACH_KIND for one in here)
 
 
 def _is_quick(item: pytest.Item) -> bool:
@@ -66,8 +83,11 @@ def _is_quick(item: pytest.Item) -> bool:
     Tests of every engine run on the store in memory; those in `tests/store/sqlite` try files too.
     """
     needs = getattr(item, "fixturenames", ())
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "not_quick" not in needs and all(one is ENGINES[0] for one in parameters if isinstance(one, Engine))
+    return "not_quick" not in needs and all(one is ENGINES[0] for one in _parameters(item) if isinstance(one, Engine))
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    return list(item.callspec.params.values()) if hasattr(item, "callspec") else []
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from tests.support.browser import Person
 from tests.support.documents import block, row
 from tests.support.sdk_page import KICKED_OUT, READY
-from tests.support.sdk_site import SDK
+from tests.support.sdk_site import NEW, SDK
 from tests.support.server import ADMIN_TOKEN, Server, clean_environment
 from tests.support.waiting import until
 from tests.tencent.conftest import OpenPage
@@ -97,6 +97,7 @@ def test_a_lost_connection(sdk: SDK, open_page: OpenPage, memory: Server, new_wi
     assert tab.states()[-3:] == ["ready", "reconnecting", "ready"]
 
 
+@pytest.mark.parametrize("sdk", [NEW], ids=str)
 def test_two_pages_online_and_a_usersig_that_ends(sdk: SDK, open_page: OpenPage, memory: Server, runs: Run) -> None:
     runs("two pages online", "")
     pages = [open_page(sdk, on=memory) for _ in range(3)]

@@ -254,7 +254,7 @@ def test_over_many_cut_connections_each_message_is_told_once_whoever_sent_it(
 
 
 def test_pages_that_were_cut_off_one_after_the_other_are_told_all_in_order_however_much(
-    open_page: OpenPage, account: Account, roomy: Server, make_proxy: MakeProxy
+    open_page: OpenPage, account: Account, roomy: Server, make_proxy: MakeProxy, rounds: int
 ) -> None:
     lines, alice, admin = [make_proxy(roomy) for _ in SDKS], account("alice"), Administrator(roomy)
     pages = [open_page(sdk, on=roomy, through=line) for sdk, line in zip(SDKS, lines, strict=True)]
@@ -266,7 +266,7 @@ def test_pages_that_were_cut_off_one_after_the_other_are_told_all_in_order_howev
         until(lambda n=n: admin.seats(alice).count("PushOnline") > n, "it should be cut off")  # type: ignore[misc]
         told.append(f"m{n}")
         assert admin.calls("openim/sendmsg", text_message(alice, told[-1], n + 1))["ErrorCode"] == 0
-    many = [f"n{n}" for n in range(MAILBOX + 100)]
+    many = [f"n{n}" for n in range(min(8 * PAGE * rounds, MAILBOX + 100))]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda text: admin.calls("openim/sendmsg", text_message(alice, text)), many))
     for line in lines:

@@ -131,7 +131,7 @@ def test_it_prints_an_address_whose_usersig_logs_in(started: Server) -> None:
 
 def test_its_call_of_the_rest_api_kicks(started: Server) -> None:
     tab = log_in(started, "alice")
-    reply = json.loads(typed(started, block(DOCUMENT, "sh", "SIG=")))
+    reply = json.loads(typed(started, block(DOCUMENT, "sh", "SIG=$(.venv")))
     assert (reply["ActionStatus"], reply["ErrorCode"]) == ("OK", 0)
     assert tab.gets().location.startswith("/login")
 

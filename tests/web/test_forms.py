@@ -260,7 +260,7 @@ def _path(response: Response) -> str:
 
 def test_a_tab_whose_socket_does_not_open_says_what_to_do(person: MakePerson, new_window: NewWindow) -> None:
     alice = person("alice", window=new_window(own=True))
-    alice.window.route_web_socket("**/events", lambda socket: None)
+    alice.window.route_web_socket("**/events*", lambda socket: None)
     tab = alice.fills_in()
     tab.page.click("#login")
     expect(tab.page.locator("#no-socket")).to_be_visible(timeout=MILLISECONDS)
