@@ -5,24 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer, read_seq
+from tests.support.seats import NODE, log_in, reason
 from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import USERSIG_REVOKED, InstanceGone, NoSuchAccount, UserSigRevoked
-from tim.model import Instance
 from tim.rules import EARLY_KEPT
 from tim.store.base import Store
 
-NODE = "node-1"
 KICKED = TYPES.KICKED_OUT_REST_API
-
-
-def log_in(store: Store, clock: Clock, user: str = "alice", *, made: float | None = None) -> Instance:
-    admitted, _ = store.admit(newcomer(user, expires=clock() + DAY), 10, clock() if made is None else made)
-    return store.attach(admitted.id, NODE, 10).instance
-
-
-def reason(store: Store, instance: Instance) -> str | None:
-    gone = store.get(instance.id).gone
-    return None if gone is None else gone.reason
 
 
 # Accounts

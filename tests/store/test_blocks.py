@@ -5,24 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
+from tests.support.seats import NODE, log_in, reason
 from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import ACCOUNT_BLOCKED, AccountBlocked, InstanceGone, UserSigRevoked
-from tim.model import Account, Block, Instance
+from tim.model import Account, Block
 from tim.store.base import Store
 
-NODE = "node-1"
 KICKED = TYPES.KICKED_OUT_REST_API
 OPERATOR = "console admin"
-
-
-def log_in(store: Store, clock: Clock, user: str = "alice", *, made: float | None = None) -> Instance:
-    admitted, _ = store.admit(newcomer(user, expires=clock() + DAY), 10, clock() if made is None else made)
-    return store.attach(admitted.id, NODE, 10).instance
-
-
-def reason(store: Store, instance: Instance) -> str | None:
-    gone = store.get(instance.id).gone
-    return None if gone is None else gone.reason
 
 
 # Blocks
