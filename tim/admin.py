@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 
 from tim.audit import AuditFilter, AuditPage
 from tim.ends import TYPES, Gone
-from tim.errors import AccountBlocked, BadParameter, NoSuchAccount, NotAdministrator, UserSigRevoked
+from tim.errors import BadParameter, NoSuchAccount, NotAdministrator
 from tim.model import Account, Instance, Message
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, LATEST, USER_ID, check_text, check_user_id, check_words
+from tim.rules import ADMINISTRATOR, LATEST, USER_ID, check_account, check_text, check_user_id, check_words
 from tim.store.base import Store
 from tim.usersig import Ticket
 
@@ -43,11 +43,7 @@ class Admin:
         if identifier != ADMINISTRATOR:
             raise NotAdministrator(ADMINISTRATOR)
         ticket = self._verify(sdk_app_id, identifier, user_sig, address)
-        account = self._store.account(self._app, identifier)
-        if ticket.made < account.revoked_before:
-            raise UserSigRevoked
-        if account.block is not None:
-            raise AccountBlocked(account.block)
+        check_account(self._store.account(self._app, identifier), ticket.made)
 
     def kick_instance(self, user_id: str, number: int) -> None:
         """End one live instance of the account, by its number in `instances`. Revokes no UserSig.
@@ -61,8 +57,7 @@ class Admin:
             raise NoSuchAccount(user)
         for instance in self.instances(user):
             if instance.generation == number:
-                ended = self._store.remove(instance.id, Gone(TYPES.KICKED_OUT_REST_API, 0), actor=self._actor)
-                self._node.notify(self._app, ended=[ended])
+                self._node.remove(self._app, [instance.id], Gone(TYPES.KICKED_OUT_REST_API, 0), self._actor)
                 return
         raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
 
@@ -144,9 +139,7 @@ class Admin:
         """
         gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
         wanted = [each.id for each in self.instances(check_user_id(user_id, "UserID")) if id in (None, each.id)]
-        found = [self._store.remove(each, gone, actor=self._actor) for each in wanted]
-        self._node.notify(self._app, ended=found)
-        return [each for each in found if each is not None]
+        return self._node.remove(self._app, wanted, gone, self._actor)
 
     def import_account(self, user_id: str) -> None:
         """Create the account, so that it can get messages before its first login.

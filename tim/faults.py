@@ -40,9 +40,8 @@ class Faults:
         if type not in KICKS:
             raise BadParameter("type", f"type must be one of {', '.join(sorted(KICKS))}")
         gone = Gone(type, 0, by if type in DISPLACED else None)
-        ended = [self._store.remove(instance.id, gone, actor="API") for instance in self._chosen(user_id, number)]
-        self._node.notify(self._app, ended=ended)
-        return len([instance for instance in ended if instance is not None])
+        chosen = [instance.id for instance in self._chosen(user_id, number)]
+        return len(self._node.remove(self._app, chosen, gone, "API"))
 
     def cut(self, user_id: str, number: int | None = None) -> int:
         """Cut the connections of the account's online instances, as a broken network does. They come back.

@@ -47,9 +47,7 @@ class Listing:
         """
         gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
         here = [instance.id for instance in self.find(ids) if instance.app == self._app]
-        ended = [instance for id in here if (instance := self._store.remove(id, gone, actor=actor)) is not None]
-        self._node.notify(self._app, ended=ended)
-        return ended
+        return self._node.remove(self._app, here, gone, actor)
 
     def surplus(self, limit: int, names: int = 5) -> Surplus:
         """Return what accounts have beyond `limit` instances, `names` of them by name. Raises StoreUnavailable."""

@@ -121,6 +121,19 @@ class Node:
         self.notify(0, ended=self._store.sweep())
         self._settings.refresh()
 
+    def remove(self, app: int, ids: Iterable[str], gone: Gone, actor: str) -> list[Instance]:
+        """End these instances for an administrator, and notify their streams. Returns those that had not ended before.
+
+        Args:
+            actor: who ends them, as the audit has it.
+
+        Raises:
+            StoreUnavailable.
+        """
+        removed = [self._store.remove(id, gone, actor=actor) for id in ids]
+        self.notify(app, ended=removed)
+        return [instance for instance in removed if instance is not None]
+
     def notify(
         self,
         app: int,

@@ -13,8 +13,8 @@ from dataclasses import fields
 from typing import Final
 
 from tim.ends import AWAY, TYPES, Gone
-from tim.errors import BadParameter, MessageTooLong, SettingError
-from tim.model import AppSettings, Instance, Limits, Message
+from tim.errors import AccountBlocked, BadParameter, MessageTooLong, SettingError, UserSigRevoked
+from tim.model import Account, AppSettings, Instance, Limits, Message
 from tim.receiver import receiver_at
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
@@ -169,6 +169,18 @@ def _what_is_wrong(user_id: str) -> str:
     if not user_id.isascii() or not user_id.isprintable() or " " in user_id:
         return f"{rule}, without blanks and other characters; use the account's number or mail address, for example"
     return f"{rule}; this one has {len(user_id)}: use a shorter one"
+
+
+def check_account(account: Account, made: float) -> None:
+    """Check that the account lets in a UserSig made at `made`, in unix seconds, without admitting an instance.
+
+    Raises:
+        UserSigRevoked, AccountBlocked.
+    """
+    if made < account.revoked_before:
+        raise UserSigRevoked
+    if account.block is not None:
+        raise AccountBlocked(account.block)
 
 
 def check_text(text: str) -> str:

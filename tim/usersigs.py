@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from tim import usersig
 from tim.attempts import Attempts
 from tim.ends import Client
-from tim.errors import AccountBlocked, IMError, UnknownApp, UserSigRefused, UserSigRevoked
+from tim.errors import IMError, UnknownApp, UserSigRefused
 from tim.latest import Latest
-from tim.rules import check_user_id
+from tim.rules import check_account, check_user_id
 from tim.store.base import Store
 
 
@@ -70,11 +70,7 @@ class UserSigs:
         user_id = user_id or claims.user_id
         try:
             ticket = self._verified(user_sig, check_user_id(user_id))
-            account = self._store.account(self._app, user_id)
-            if ticket.made < account.revoked_before:
-                raise UserSigRevoked
-            if account.block is not None:
-                raise AccountBlocked(account.block)
+            check_account(self._store.account(self._app, user_id), ticket.made)
         except IMError as refusal:
             return Verdict(claims, refusal, now)
         return Verdict(claims, None, now)
