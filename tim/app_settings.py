@@ -125,6 +125,11 @@ def _values(settings: AppSettings) -> dict[str, str]:
     values = {
         **asdict(settings.limits),
         "policy": settings.policy,
+        "not_me": "on" if settings.not_me else "off",
+        "help_text": settings.help_text,
+        "help_url": settings.help_url,
+        "session_life": settings.session_life,
+        "idle_life": settings.idle_life,
         "webhook_url": settings.webhook_url,
         "webhook_token": settings.webhook_token,
     }

@@ -9,6 +9,10 @@ from tim.ends import UNKNOWN, Client, Gone
 
 DEMO_APP: Final = 1400000000
 """SDKAppID of the demo app, the default."""
+TAB: Final = "tab"
+"""Kind of an instance: one of our pages, or a script."""
+SDK_PAGE: Final = "sdk"
+"""Kind of an instance: a page that runs the vendor's SDK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class AppSettings:
 
     Attributes:
         policy: what happens to a login at the limit, one of `rules.POLICIES`.
+        not_me: whether the account of an evicted tab can say that the login which displaced it was not its own.
+        help_text: tells an account that has said so how to get a new UserSig; empty for a general text.
+        help_url: a link beside it; empty for none.
+        session_life: seconds after its login at which an instance ends; 0 for never.
+        idle_life: seconds without an action of its own after which an instance ends; 0 for never.
         webhook_url: where events are sent; empty for none.
         webhook_token: signs what is sent there.
         version: increases by 1 each time that settings are saved; 0 until then.
@@ -74,6 +83,11 @@ class AppSettings:
 
     limits: Limits = Limits()
     policy: str = "evict"
+    not_me: bool = True
+    help_text: str = ""
+    help_url: str = ""
+    session_life: int = 0
+    idle_life: int = 0
     webhook_url: str = ""
     webhook_token: str = field(default="", repr=False)
     version: int = 0
@@ -96,6 +110,14 @@ class Instance:
         node: the name of the node that has its stream open; "" for none. Once it has ended: the node that has not
             closed the stream yet.
         gone: how it ended; None while it is logged in.
+        ordinal: increases with every login of its account; unlike `generation`, it stays when an AWAY instance returns.
+        kind: TAB or SDK_PAGE.
+        name: as its account has named it; empty until then.
+        vouched: whether its account has said "it was me" of this login.
+        disowned: whether its account has said "that wasn't me" of the login that evicted it.
+        lasts_until: unix seconds at which it ends by the app's `session_life`; 0 for never.
+        idle_life: the app's, when it logged in.
+        active_at: unix seconds of its last action: a login, a stream that opens, a message, a change of names or seats.
     """
 
     id: str
@@ -109,6 +131,14 @@ class Instance:
     detached_at: float | None = None
     gone: Gone | None = None
     node: str = ""
+    ordinal: int = 0
+    kind: str = TAB
+    name: str = ""
+    vouched: bool = False
+    disowned: bool = False
+    lasts_until: float = 0
+    idle_life: int = 0
+    active_at: float = 0
 
     @property
     def online(self) -> bool:

@@ -33,7 +33,8 @@ MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
 MOST_FAILURES: Final = 1_000_000
 """The largest number of failures that limits can allow."""
-POLICIES: Final = ("evict",)
+EVICT: Final = "evict"
+POLICIES: Final = (EVICT,)
 """What an app may do with a login at the limit."""
 MAX_WEBHOOK: Final = 1000
 """Largest number of characters of a webhook's address or token."""

@@ -163,7 +163,8 @@ class Stories(RuleBasedStateMachine):
             return multiple()
         out = leaving(self.live(user), self.limit)
         admitted, evicted = self.store.admit(asked, self.limit)
-        assert admitted == replace(asked, since=now, detached_at=now, generation=admitted.generation)
+        number = admitted.generation
+        assert admitted == replace(asked, since=now, detached_at=now, active_at=now, generation=number, ordinal=number)
         assert admitted.generation > self.newest[user]
         # Who is away may be written down on this occasion; it is not evicted by it.
         assert [each.id for each in evicted] == [each.id for each in out]

@@ -10,14 +10,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer, read_seq
-from tests.support.engines import ONE_OF_EACH_KIND
+from tests.support.engines import ONE_OF_EACH_KIND, Engine
 from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, TooManyMessages
+from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, StoreUnavailable, TooManyMessages
 from tim.model import Instance, Message, View
 from tim.rules import ENDS_KEPT, NEWEST, REMEMBERED, instance_id
 from tim.store.base import Store
@@ -70,7 +71,15 @@ def test_a_newcomer_is_admitted_with_its_time_and_a_generation(store: Store, clo
     admitted, evicted = store.admit(asked, 1)
     assert evicted == []
     assert admitted.generation > 0
-    assert admitted == replace(asked, since=clock(), detached_at=clock(), generation=admitted.generation)
+    now, number = clock(), admitted.generation
+    assert admitted == replace(
+        asked,
+        since=now,
+        detached_at=now,
+        active_at=now,
+        generation=number,
+        ordinal=number,
+    )
     assert store.get(asked.id) == admitted
     assert store.instances(APP, "alice") == [admitted]
 
@@ -1017,3 +1026,25 @@ def test_the_refusal_of_an_unknown_instance_carries_its_id(store: Store) -> None
             call()
         assert refused.value.instance == store.get(unknown)
         assert refused.value.gone.reason == UNKNOWN
+
+
+# close
+
+
+def test_calls_under_way_while_the_store_closes_are_refused(engine: Engine, tmp_path: Path, clock: Clock) -> None:
+    store = engine.open(tmp_path, clock)
+    calling = threading.Barrier(9)
+
+    def calls_until_refused() -> None:
+        store.instances(APP, "alice")
+        calling.wait(PATIENCE)
+        with pytest.raises(StoreUnavailable):
+            while True:
+                store.instances(APP, "alice")
+
+    with ThreadPoolExecutor(8) as pool:
+        callers = [pool.submit(calls_until_refused) for _ in range(8)]
+        calling.wait(PATIENCE)
+        store.close()
+        for caller in callers:
+            caller.result()

@@ -470,6 +470,10 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
 VERSION_6 = """
 DROP TABLE audit; DROP TABLE refusals; DROP TABLE counters; DROP TABLE minutes;
 ALTER TABLE instances DROP COLUMN words;
+ALTER TABLE instances DROP COLUMN ordinal; ALTER TABLE instances DROP COLUMN kind;
+ALTER TABLE instances DROP COLUMN name; ALTER TABLE instances DROP COLUMN vouched;
+ALTER TABLE instances DROP COLUMN disowned; ALTER TABLE instances DROP COLUMN lasts_until;
+ALTER TABLE instances DROP COLUMN idle_life; ALTER TABLE instances DROP COLUMN active_at;
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
 DROP TABLE sessions; DROP TABLE jobs;
 DROP TABLE blocks;

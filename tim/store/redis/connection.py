@@ -39,6 +39,7 @@ class Connection:
         self.name = name_of(url)
         self._timing = timing
         self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._closed = False
         self._ahead: dict[int, float] = {}  # by shard: microseconds of its clock when our monotonic one was at 0
         options: dict[str, Any] = {
             "protocol": 2,
@@ -93,12 +94,19 @@ class Connection:
     @contextmanager
     def reaching(self) -> Iterator[None]:
         """Waits for one of AT_ONCE slots; raises each failure of Redis within it as StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable(f"{self.name}: closed")
         if not self._room.acquire(timeout=self._timing.redis_queue):
             raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already")
         try:
             yield
         except FAILURES as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error
+        except (ValueError, AttributeError) as error:
+            # The client closes connections under the calls that read from them, and these fail so.
+            if not self._closed:
+                raise
+            raise StoreUnavailable(f"{self.name}: closed") from error
         finally:
             self._room.release()
 
@@ -144,7 +152,8 @@ class Connection:
                 self._client.nodes_manager.initialize()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Calls that are under way raise StoreUnavailable."""
+        self._closed = True
         self._client.close()
 
     def _server(self, shard: int) -> Redis:

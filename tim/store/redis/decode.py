@@ -19,7 +19,7 @@ from tim.errors import (
     TooManyMessages,
     UserSigRevoked,
 )
-from tim.model import AppSettings, Block, Instance, Limits, Message, View, unknown_instance
+from tim.model import TAB, AppSettings, Block, Instance, Limits, Message, View, unknown_instance
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 
@@ -115,6 +115,15 @@ def instance_of(flat: list[str]) -> Instance:
         detached_at=seconds(of["detached_at"]) if "detached_at" in of else None,
         gone=gone_of(of) if "reason" in of else None,
         node=of.get("node", ""),
+        # The ordinal is absent where an older version has admitted it; each other field while it has its default.
+        ordinal=int(of.get("ordinal", of["generation"])),
+        kind=of.get("kind", TAB),
+        name=of.get("name", ""),
+        vouched="vouched" in of,
+        disowned="disowned" in of,
+        lasts_until=seconds(of.get("lasts_until", "0")),
+        idle_life=int(of.get("idle_life", 0)),
+        active_at=seconds(of.get("active_at", "0")),
     )
 
 
@@ -132,6 +141,12 @@ def settings_of(of: dict[str, str]) -> AppSettings:
     return AppSettings(
         limits=Limits(*(int(of[field.name]) for field in fields(Limits))),
         policy=of["policy"],
+        # Settings that an older version has saved lack these.
+        not_me=of.get("not_me", "1") == "1",
+        help_text=of.get("help_text", ""),
+        help_url=of.get("help_url", ""),
+        session_life=int(of.get("session_life", 0)),
+        idle_life=int(of.get("idle_life", 0)),
         webhook_url=of["webhook_url"],
         webhook_token=of["webhook_token"],
         version=int(of["version"]),

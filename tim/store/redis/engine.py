@@ -132,7 +132,8 @@ class RedisStore:
     def admit(self, newcomer: Instance, limit: int, made: float = EXACT) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
         whom = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
-        admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, limit, int(min(made, EXACT)))
+        how = (limit, int(min(made, EXACT)), newcomer.kind)
+        admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how)
         return instance_of(admitted), instances_of(evicted)
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:

@@ -27,6 +27,11 @@ class Settings:
         fields = {
             **asdict(settings.limits),
             "policy": settings.policy,
+            "not_me": int(settings.not_me),
+            "help_text": settings.help_text,
+            "help_url": settings.help_url,
+            "session_life": settings.session_life,
+            "idle_life": settings.idle_life,
             "webhook_url": settings.webhook_url,
             "webhook_token": settings.webhook_token,
             "saved_by": actor,

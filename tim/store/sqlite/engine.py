@@ -130,7 +130,7 @@ class SQLiteStore:
             blocks.check(self._db, newcomer.app, newcomer.user, now)
             if now < made < math.inf:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
-            instance = replace(newcomer, since=now, detached_at=now, node="")
+            instance = replace(newcomer, since=now, detached_at=now, active_at=now, node="")
             by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
                 # The event of the login counts them.

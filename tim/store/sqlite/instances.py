@@ -65,14 +65,17 @@ def online(db: sqlite3.Connection, app: int, id: str, now: float, grace: float) 
 
 
 def insert(db: sqlite3.Connection, instance: Instance) -> Instance:
-    """Add a row with a new generation, the highest so far."""
+    """Add a row with a new generation, the highest so far; it is also the ordinal of an instance that has none."""
     generation = db.execute(
-        "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO instances (id, app, user, browser, address, since, expires, stream, node, detached_at, ordinal,"
+        " kind, name, vouched, lasts_until, idle_life, active_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (instance.id, instance.app, instance.user, instance.client.browser, instance.client.address,
-         instance.since, instance.expires, instance.stream, instance.node, instance.detached_at),
-    ).lastrowid  # fmt: skip
-    return replace(instance, generation=generation or 0)
+         instance.since, instance.expires, instance.stream, instance.node, instance.detached_at,
+         instance.ordinal or None, instance.kind, instance.name, instance.vouched, instance.lasts_until,
+         instance.idle_life, instance.active_at),
+    ).lastrowid or 0  # fmt: skip
+    return replace(instance, generation=generation, ordinal=instance.ordinal or generation)
 
 
 def end(
@@ -147,6 +150,14 @@ def _instance(row: sqlite3.Row) -> Instance:
         detached_at=row["detached_at"],
         gone=Gone(row["reason"], row["gone_at"], by, row["words"]) if row["reason"] else None,
         node=row["node"],
+        ordinal=row["ordinal"] or row["generation"],
+        kind=row["kind"],
+        name=row["name"],
+        vouched=bool(row["vouched"]),
+        disowned=bool(row["disowned"]),
+        lasts_until=row["lasts_until"],
+        idle_life=row["idle_life"],
+        active_at=row["active_at"],
     )
 
 

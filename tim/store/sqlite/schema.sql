@@ -15,7 +15,15 @@ CREATE TABLE instances (
     gone_at     REAL,
     by_browser  TEXT,
     by_address  TEXT,
-    words       TEXT    NOT NULL DEFAULT ''          -- an operator's reason for its end
+    words       TEXT    NOT NULL DEFAULT '',         -- an operator's reason for its end
+    ordinal     INTEGER,                            -- NULL where it is the generation
+    kind        TEXT    NOT NULL DEFAULT 'tab',
+    name        TEXT    NOT NULL DEFAULT '',
+    vouched     INTEGER NOT NULL DEFAULT 0,
+    disowned    INTEGER NOT NULL DEFAULT 0,
+    lasts_until REAL    NOT NULL DEFAULT 0,
+    idle_life   INTEGER NOT NULL DEFAULT 0,
+    active_at   REAL    NOT NULL DEFAULT 0
 );
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
@@ -78,6 +86,11 @@ CREATE TABLE settings (
     per_account   INTEGER NOT NULL,
     per_address   INTEGER NOT NULL,
     policy        TEXT    NOT NULL,
+    not_me        INTEGER NOT NULL DEFAULT 1,
+    help_text     TEXT    NOT NULL DEFAULT '',
+    help_url      TEXT    NOT NULL DEFAULT '',
+    session_life  INTEGER NOT NULL DEFAULT 0,
+    idle_life     INTEGER NOT NULL DEFAULT 0,
     webhook_url   TEXT    NOT NULL,
     webhook_token TEXT    NOT NULL,
     version       INTEGER NOT NULL,

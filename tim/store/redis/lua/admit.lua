@@ -1,14 +1,14 @@
 #!lua
 -- Evicts as many instances of the account as the limit demands, and admits the newcomer.
 -- KEYS: the shard of the account
--- ARGV: id, app, user, browser, address, expires, limit, made
+-- ARGV: id, app, user, browser, address, expires, limit, made, kind
 --   `made` is the date of the UserSig in unix seconds, or `exact` if it is not known.
 -- Replies:
 --   {'ok', instance, evicted}  admitted, or it was before
 --   {'revoked'}                the UserSig was revoked
 --   {'blocked', block}         the account is blocked
 local id, app, user, browser, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local expires, limit, made = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
+local expires, limit, made, kind = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
 
 local known = find(id)
 if known then return {'ok', flat(known), {}} end
@@ -37,9 +37,11 @@ if made * 1000000 > now and made < exact then
     keep_usersigs(account, 'early', used)
 end
 local instance = {id = id}
+local generation = redis.call('HINCRBY', account, 'generation', 1)
 set(instance, {
     app = app, user = user, browser = browser, address = address, since = now, expires = expires,
-    generation = redis.call('HINCRBY', account, 'generation', 1), stream = 0, detached_at = now,
+    generation = generation, ordinal = generation, stream = 0, detached_at = now, active_at = now,
+    kind = kind ~= 'tab' and kind,
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 list(instance)

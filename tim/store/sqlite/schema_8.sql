@@ -1,0 +1,14 @@
+-- What a file of version 7 lacks: the names, lives and vouchers of instances, and the settings for them.
+ALTER TABLE instances ADD COLUMN ordinal INTEGER;
+ALTER TABLE instances ADD COLUMN kind TEXT NOT NULL DEFAULT 'tab';
+ALTER TABLE instances ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN disowned INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN lasts_until REAL NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN idle_life INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN active_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE settings ADD COLUMN not_me INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE settings ADD COLUMN help_text TEXT NOT NULL DEFAULT '';
+ALTER TABLE settings ADD COLUMN help_url TEXT NOT NULL DEFAULT '';
+ALTER TABLE settings ADD COLUMN session_life INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE settings ADD COLUMN idle_life INTEGER NOT NULL DEFAULT 0;
