@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.counters"},
     {"tim.store.sqlite.audit"},
     {"tim.store.sqlite.instances", "tim.store.sqlite.settings", "tim.store.sqlite.sessions"},
-    {"tim.store.sqlite.blocks"},
+    {"tim.store.sqlite.blocks", "tim.store.sqlite.peers"},
     {"tim.store.sqlite.messages", "tim.store.sqlite.listing", "tim.store.sqlite.jobs"},
     {"tim.store.sqlite.streams"},
     {"tim.store.sqlite.engine"},

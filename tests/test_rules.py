@@ -14,7 +14,17 @@ from tests.support.actors import APP
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import BadParameter, MessageTooLong
 from tim.model import Instance
-from tim.rules import MAX_TEXT, check_text, check_user_id, displaced_by, ended, leaving
+from tim.rules import (
+    MAX_NAME,
+    MAX_TEXT,
+    check_name,
+    check_text,
+    check_user_id,
+    displaced_by,
+    ended,
+    leaving,
+    newcomers,
+)
 
 GRACE = 60.0
 SOMEBODY = Client("Firefox", "203.0.113.7")
@@ -149,6 +159,47 @@ def test_online_is_who_has_a_stream_and_has_not_ended() -> None:
     assert instance().online
     assert not instance(detached_at=1.0).online
     assert not replace(instance(), gone=Gone(LOGGED_OUT, 1.0)).online
+
+
+# New logins, for those that stay
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=8), st.data())
+def test_a_newcomer_is_younger_and_known_to_none_that_are_as_old(vouched: list[int], data: st.DataObject) -> None:
+    live = [replace(instance(n), ordinal=n, vouched=by) for n, by in enumerate(vouched, 1)]
+    shuffled = data.draw(st.permutations(live))
+    for this in live:
+        new = newcomers(this, shuffled)
+        assert new == sorted(new, key=lambda each: each.ordinal)
+        for other in live:
+            known = other.ordinal <= this.ordinal or (other.vouched > 0 and other.vouched <= this.ordinal)
+            assert (other in new) is not known
+
+
+def test_it_was_me_by_a_younger_one_hides_no_login_from_an_older_one() -> None:
+    oldest, stranger, its_second = (replace(instance(n), ordinal=n) for n in (1, 2, 3))
+    said_by_the_stranger = replace(its_second, vouched=stranger.ordinal)
+    live = [oldest, stranger, said_by_the_stranger]
+    assert newcomers(oldest, live) == [stranger, said_by_the_stranger]
+    assert newcomers(stranger, live) == []
+    assert newcomers(its_second, live) == []
+
+
+# The name of an instance
+
+
+@pytest.mark.parametrize("name", ["", "my laptop", "笔记本", "x" * MAX_NAME, "😀" * MAX_NAME, "<b>"])
+def test_a_name_that_fits_is_left_as_it_is_but_for_blanks_around_it(name: str) -> None:
+    assert check_name(name) == check_name(f"  {name}\t") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * (MAX_NAME + 1), "two\nlines", "tab\there", "\u202eright to left", "\0", "\ud800"]
+)
+def test_a_name_that_is_longer_or_more_than_a_line_is_refused_with_the_rule(name: str) -> None:
+    with pytest.raises(BadParameter, match="one line of at most 64 characters") as refused:
+        check_name(name)
+    assert (refused.value.code, refused.value.name) == (70402, "name")
 
 
 # A UserID

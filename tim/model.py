@@ -113,7 +113,8 @@ class Instance:
         ordinal: increases with every login of its account; unlike `generation`, it stays when an AWAY instance returns.
         kind: TAB or SDK_PAGE.
         name: as its account has named it; empty until then.
-        vouched: whether its account has said "it was me" of this login.
+        vouched: the ordinal of the oldest instance that has said "it was me" of this login; 0 for none. Those that are
+            older than that one still take it for a stranger's.
         disowned: whether its account has said "that wasn't me" of the login that evicted it.
         lasts_until: unix seconds at which it ends by the app's `session_life`; 0 for never.
         idle_life: the app's, when it logged in.
@@ -134,7 +135,7 @@ class Instance:
     ordinal: int = 0
     kind: str = TAB
     name: str = ""
-    vouched: bool = False
+    vouched: int = 0
     disowned: bool = False
     lasts_until: float = 0
     idle_life: int = 0

@@ -27,6 +27,8 @@ LATEST: Final = 253_370_764_800
 """The end of the year 9998, in unix seconds. A later time may be no date in another time zone."""
 MAX_WORDS: Final = 200
 """Largest number of characters of an operator's reason."""
+MAX_NAME: Final = 64
+"""Largest number of characters of the name of an instance."""
 MAX_TEXT: Final = 12 * 1024
 """Largest size of a text in bytes of UTF-8, as the vendor documents it."""
 MAX_INSTANCES: Final = 10
@@ -120,6 +122,19 @@ def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:
     return Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, max(newest.since, away_at), newest.client)
 
 
+def newcomers(this: Instance, instances: Iterable[Instance]) -> list[Instance]:
+    """Return those that logged in after `this` one and that nobody has said "it was me" of, oldest first.
+
+    Only `this` one or an older one says so for it: a younger one may be a stranger's itself.
+
+    Args:
+        instances: the live ones of its account.
+    """
+    younger = [each for each in instances if each.ordinal > this.ordinal]
+    unknown = [each for each in younger if not 0 < each.vouched <= this.ordinal]
+    return sorted(unknown, key=lambda instance: instance.ordinal)
+
+
 def event_pause(failures: int) -> float:
     """Return the seconds before the next attempt to deliver an event, after `failures` attempts in a row: 1, 2, 4, …"""
     return float(min(2 ** min(failures - 1, 30), LONGEST_PAUSE))
@@ -203,6 +218,14 @@ def check_words(words: str, name: str = "words") -> str:
     if len(words) > MAX_WORDS or not words.isprintable():
         raise BadParameter(name, f"{name} must be one line of at most {MAX_WORDS} characters")
     return words
+
+
+def check_name(name: str) -> str:
+    """Return the name of an instance without blanks around it; otherwise raise BadParameter. It may be empty."""
+    name = name.strip()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise BadParameter("name", f"name must be one line of at most {MAX_NAME} characters; leave it empty for none")
+    return name
 
 
 def check_limits(limits: Limits) -> Limits:

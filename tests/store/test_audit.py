@@ -127,6 +127,19 @@ def test_a_logout_and_a_sign_out_by_another_instance_are_told_apart(store: Store
     assert len(everything(store)) == 4, "what changes nothing has no entry"
 
 
+def test_the_sign_out_of_all_others_has_an_entry_for_each_and_a_change_of_names_has_none(
+    store: Store, clock: Clock
+) -> None:
+    first, *others = (log_in(store, clock) for _ in range(3))
+    store.rename(first.id, "my laptop")
+    store.vouch(first.id, others[0].id)
+    store.sign_out_others(first.id)
+    assert {replace(entry, id="") for entry in everything(store)[:2]} == {
+        about(other, SIGNED_OUT, clock(), LOGGED_OUT, by=first.id) for other in others
+    }
+    assert len(everything(store)) == 5
+
+
 def test_a_kick_of_one_instance_has_its_actor_and_the_reason_that_the_account_reads(store: Store, clock: Clock) -> None:
     alice = log_in(store, clock)
     gone = Gone(TYPES.KICKED_OUT_REST_API, clock(), words="two accounts, one person")

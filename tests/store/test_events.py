@@ -98,12 +98,14 @@ def test_the_login_counts_its_victims_and_they_have_no_event(store: Store, log_i
     assert actions(store) == [(LOGIN, 0), (LOGIN, 0), (LOGIN, 0), (LOGIN, 2)]
 
 
-@pytest.mark.parametrize("how", ["sign_out", "remove", "kick_account", "delete_account"])
+@pytest.mark.parametrize("how", ["sign_out", "sign_out_others", "remove", "kick_account", "delete_account"])
 def test_whatever_else_ends_an_instance_is_a_logout(store: Store, log_in: LogIn, how: str) -> None:
     alice, other = log_in(), log_in()
     drained(store)
     if how == "sign_out":
         store.sign_out(alice.id, other.id)
+    elif how == "sign_out_others":
+        store.sign_out_others(alice.id)
     elif how == "remove":
         store.remove(other.id, Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, 0))
     elif how == "kick_account":

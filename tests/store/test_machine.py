@@ -115,6 +115,14 @@ class Stories(RuleBasedStateMachine):
             key=lambda each: each.generation,
         )
 
+    def remaining(self, user: str) -> list[Instance]:
+        """Those that are live, and those that are away and may come back."""
+        return self.live(user) + [
+            each
+            for each in self.model.values()
+            if each.user == user and each.gone is not None and each.gone.reason == AWAY and each.id not in self.final
+        ]
+
     def end(self, instance: Instance, gone: Gone) -> None:
         self.model[instance.id] = replace(instance, gone=gone)
 
@@ -290,6 +298,51 @@ class Stories(RuleBasedStateMachine):
             self.end(target, ended_by.gone)
 
     @rule(id=tabs)
+    def signs_all_others_out(self, id: str) -> None:
+        mine = self.model.get(id)
+        if mine is None or mine.gone is not None:
+            with pytest.raises(InstanceGone):
+                self.store.sign_out_others(id)
+            return
+        others = {each.id for each in self.remaining(mine.user)} - {id}
+        ended = self.store.sign_out_others(id)
+        assert {each.id for each in ended} == others
+        self.model[id] = replace(mine, active_at=self.clock())
+        for other in others:
+            self.count["logouts"] += self.model[other].gone is None
+            self.end(self.model[other], Gone(LOGGED_OUT, self.clock(), mine.client))
+
+    @rule(id=tabs, name=st.sampled_from(["my laptop", "手机", ""]))
+    def gets_a_name(self, id: str, name: str) -> None:
+        before = self.model.get(id)
+        if before is None or before.gone is not None:
+            with pytest.raises(InstanceGone):
+                self.store.rename(id, name)
+        else:
+            self.model[id] = replace(before, name=name, active_at=self.clock())
+            assert self.store.rename(id, name) == self.model[id]
+
+    @rule(id=tabs, other=tabs)
+    def says_it_was_me_of_another_one(self, id: str, other: str) -> None:
+        mine, target = self.model.get(id), self.model.get(other)
+        if mine is None or mine.gone is not None:
+            with pytest.raises(InstanceGone):
+                self.store.vouch(id, other)
+            return
+        if target is None or target.user != mine.user:
+            with pytest.raises(NoSuchInstance):
+                self.store.vouch(id, other)
+            return
+        vouched = self.store.vouch(id, other)
+        self.model[id] = replace(mine, active_at=self.clock())
+        if target.gone is None:
+            by = min(mine.ordinal, target.vouched or mine.ordinal)
+            self.model[other] = replace(self.model[other], vouched=by)
+            assert vouched == self.model[other]
+        else:
+            assert vouched is None
+
+    @rule(id=tabs)
     def its_connection_is_to_be_cut(self, id: str) -> None:
         before = self.model.get(id)
         assert self.store.cut(id) == (before if before is not None and before.online else None)
@@ -456,16 +509,11 @@ class Stories(RuleBasedStateMachine):
         now = self.clock()
         self.blocks[user] = Block(None if seconds is None else now + seconds, "spam", now, "console admin")
         ended = self.store.block(APP, user, self.blocks[user].until, "spam", "console admin")
-        live = {each.id for each in self.live(user)}
-        away = {
-            id
-            for id, each in self.model.items()
-            if each.user == user and each.gone is not None and each.gone.reason == AWAY and id not in self.final
-        }
-        assert {each.id for each in ended} == live | away
-        for id in live | away:
-            self.end(self.model[id], Gone(TYPES.KICKED_OUT_REST_API, now))
-        self.count["kicks"] += len(live)
+        remaining = self.remaining(user)
+        assert {each.id for each in ended} == {each.id for each in remaining}
+        self.count["kicks"] += len(self.live(user))
+        for each in remaining:
+            self.end(each, Gone(TYPES.KICKED_OUT_REST_API, now))
 
     @rule(user=st.sampled_from(USERS))
     def an_operator_unblocks_an_account(self, user: str) -> None:

@@ -680,6 +680,82 @@ def test_nobody_is_signed_out_by_another_account_or_an_unknown_one(store: Store,
     assert live(store, "bob") == [foreign.id]
 
 
+def test_one_that_holds_signs_out_all_others_also_those_that_are_away(
+    store: Store, log_in: LogIn, clock: Clock
+) -> None:
+    away, foreign = log_in(attached=False), log_in("bob")
+    clock.advance(GRACE)
+    mine, others = log_in(browser="Chrome"), [log_in(), log_in(attached=False)]
+    ended = store.sign_out_others(mine.id)
+    assert {each.id for each in ended} == {away.id, *(other.id for other in others)}
+    assert {each.gone for each in ended} == {Gone(LOGGED_OUT, clock(), mine.client)}
+    assert [store.get(each.id) for each in ended] == ended
+    assert why_not(lambda: store.attach(away.id, NODE, 10)).reason == LOGGED_OUT, "it does not come back"
+    assert (live(store), live(store, "bob")) == ([mine.id], [foreign.id])
+    assert store.sign_out_others(mine.id) == []
+
+
+# names, and "it was me"
+
+
+def test_an_instance_has_the_name_that_it_was_given_last(store: Store, log_in: LogIn, clock: Clock) -> None:
+    tab, other = log_in(), log_in()
+    clock.advance(5)
+    for name in ("笔记本 at work", "my laptop", ""):
+        renamed = store.rename(tab.id, name)
+        assert renamed == replace(tab, name=name, active_at=clock())
+        assert store.instances(APP, "alice") == [renamed, other]
+
+
+def test_a_name_stays_with_an_instance_that_was_away(store: Store, log_in: LogIn, clock: Clock) -> None:
+    mine, tab = log_in(), log_in()
+    store.rename(tab.id, "my laptop")
+    store.vouch(mine.id, tab.id)
+    store.detach(tab.id, tab.stream)
+    clock.advance(GRACE)
+    store.sweep()
+    back = store.attach(tab.id, NODE, 10).instance
+    assert (back.name, back.ordinal, back.vouched) == ("my laptop", tab.ordinal, mine.ordinal)
+
+
+def test_it_was_me_is_kept_of_the_oldest_that_has_said_it(store: Store, log_in: LogIn, clock: Clock) -> None:
+    oldest, older, newcomer = log_in(), log_in(), log_in()
+    clock.advance(5)
+    for by, kept in ((older, older), (oldest, oldest), (older, oldest)):
+        assert store.vouch(by.id, newcomer.id) == replace(newcomer, vouched=kept.ordinal)
+        assert store.get(newcomer.id).vouched == kept.ordinal
+    assert store.get(older.id) == replace(older, active_at=clock())
+
+
+def test_nobody_says_it_was_me_of_one_that_has_ended(store: Store, log_in: LogIn) -> None:
+    mine, other = log_in(), log_in()
+    store.remove(other.id, Gone(LOGGED_OUT, 0))
+    ended = store.get(other.id)
+    assert store.vouch(mine.id, other.id) is None
+    assert store.get(other.id) == ended
+
+
+def test_nobody_says_it_was_me_of_a_login_of_another_account_or_an_unknown_one(store: Store, log_in: LogIn) -> None:
+    mine, foreign = log_in(), log_in("bob")
+    for wrong in (foreign.id, instance_id(APP, "alice", "f" * 32)):
+        with pytest.raises(NoSuchInstance):
+            store.vouch(mine.id, wrong)
+    assert store.get(foreign.id) == foreign
+
+
+def test_one_that_is_away_signs_nobody_out_and_changes_no_name(store: Store, log_in: LogIn, clock: Clock) -> None:
+    away = log_in(attached=False)
+    clock.advance(GRACE)
+    other = log_in()
+    for call in (
+        lambda: store.sign_out_others(away.id),
+        lambda: store.rename(away.id, "my laptop"),
+        lambda: store.vouch(away.id, other.id),
+    ):
+        assert why_not(call).reason == AWAY
+    assert store.instances(APP, "alice") == [other]
+
+
 # the ends that are kept
 
 
@@ -995,6 +1071,9 @@ def test_the_refusal_of_an_ended_instance_carries_it_as_get_returns_it(store: St
         lambda: store.view(tab.id, 1),
         lambda: store.append(APP, tab.id, "bob", "too late", new_id()),
         lambda: store.sign_out(tab.id, other.id),
+        lambda: store.sign_out_others(tab.id),
+        lambda: store.rename(tab.id, "my laptop"),
+        lambda: store.vouch(tab.id, other.id),
     ):
         with pytest.raises(InstanceGone) as refused:
             call()
@@ -1021,6 +1100,9 @@ def test_the_refusal_of_an_unknown_instance_carries_its_id(store: Store) -> None
         lambda: store.view(unknown, 1),
         lambda: store.append(APP, unknown, "bob", "hello", new_id()),
         lambda: store.sign_out(unknown, unknown),
+        lambda: store.sign_out_others(unknown),
+        lambda: store.rename(unknown, "my laptop"),
+        lambda: store.vouch(unknown, unknown),
     ):
         with pytest.raises(InstanceGone) as refused:
             call()

@@ -119,6 +119,30 @@ class Instances(Protocol):
             NoSuchInstance: its account has no instance `other`.
         """
 
+    def sign_out_others(self, id: str) -> list[Instance]:
+        """End all other instances of the account, live or AWAY, at the request of the instance `id`. Returns them.
+
+        Raises:
+            InstanceGone: the instance `id` has ended, or is away.
+        """
+
+    def rename(self, id: str, name: str) -> Instance:
+        """Give the instance, which must hold its seat, a name; an empty one takes it away. Returns the instance.
+
+        Raises:
+            InstanceGone: it has ended, or is away.
+        """
+
+    def vouch(self, id: str, other: str) -> Instance | None:
+        """Note that the instance `id`, which must hold its seat, says "it was me" of the login `other` of its account.
+
+        Returns the other one, or None where it has ended or is away, and stays as it is.
+
+        Raises:
+            InstanceGone: the instance `id` has ended, or is away.
+            NoSuchInstance: its account has no instance `other`.
+        """
+
     def get(self, id: str) -> Instance:
         """The instance, live or ended; with reason UNKNOWN where the store does not have it."""
 

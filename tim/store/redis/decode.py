@@ -119,7 +119,7 @@ def instance_of(flat: list[str]) -> Instance:
         ordinal=int(of.get("ordinal", of["generation"])),
         kind=of.get("kind", TAB),
         name=of.get("name", ""),
-        vouched="vouched" in of,
+        vouched=int(of.get("vouched", 0)),
         disowned="disowned" in of,
         lasts_until=seconds(of.get("lasts_until", "0")),
         idle_life=int(of.get("idle_life", 0)),

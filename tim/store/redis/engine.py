@@ -163,6 +163,18 @@ class RedisStore:
         [ended] = self._scripts.call(shard_of_instance(id), "sign_out", id, other)
         return instance_of(ended) if ended else None
 
+    def sign_out_others(self, id: str) -> list[Instance]:
+        [ended] = self._scripts.call(shard_of_instance(id), "sign_out_others", id, _call_id())
+        return instances_of(ended)
+
+    def rename(self, id: str, name: str) -> Instance:
+        [renamed] = self._scripts.call(shard_of_instance(id), "rename", id, name, _call_id())
+        return instance_of(renamed)
+
+    def vouch(self, id: str, other: str) -> Instance | None:
+        [vouched] = self._scripts.call(shard_of_instance(id), "vouch", id, other)
+        return instance_of(vouched) if vouched else None
+
     def get(self, id: str) -> Instance:
         now, found = self._scripts.call(shard_of_instance(id), "get", id)
         if not found:

@@ -27,6 +27,7 @@ from tim.store.sqlite import (
     instances,
     listing,
     messages,
+    peers,
     schema,
     sessions,
     settings,
@@ -76,6 +77,9 @@ class SQLiteStore:
         operators = blocks.Blocks(self._db, self._transaction, grace)
         self.block, self.unblock = operators.block, operators.unblock
         self.revoke, self.account = operators.revoke, operators.account
+        account = peers.Peers(self._db, self._transaction, grace)
+        self.sign_out, self.sign_out_others = account.sign_out, account.sign_out_others
+        self.rename, self.vouch = account.rename, account.vouch
         queue = events.Events(self._db, self._transaction)
         self.queue_events = queue.switch
         self.due_events = queue.due
@@ -190,10 +194,6 @@ class SQLiteStore:
                 return None
             action = None if stream is None else DISCONNECT  # its page was closed
             return instances.end_for_good(self._db, instance, replace(gone, at=now), self._grace, action, actor=actor)
-
-    def sign_out(self, id: str, other: str) -> Instance | None:
-        with self._transaction() as now:
-            return instances.sign_out(self._db, id, other, now, self._grace)
 
     def sweep(self) -> list[Instance]:
         with self._transaction() as now:

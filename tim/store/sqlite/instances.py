@@ -9,8 +9,8 @@ import sqlite3
 from dataclasses import replace
 
 from tim.audit import RETURNED, end_of, start_of
-from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
-from tim.errors import InstanceGone, NoSuchInstance, NotReady
+from tim.ends import AWAY, TYPES, Client, Gone
+from tim.errors import InstanceGone, NotReady
 from tim.model import Instance, unknown_instance
 from tim.rules import ENDS_KEPT, displaced_by, ended
 from tim.state_change import LOGIN, NO_EVENT, action_of
@@ -153,7 +153,7 @@ def _instance(row: sqlite3.Row) -> Instance:
         ordinal=row["ordinal"] or row["generation"],
         kind=row["kind"],
         name=row["name"],
-        vouched=bool(row["vouched"]),
+        vouched=row["vouched"],
         disowned=bool(row["disowned"]),
         lasts_until=row["lasts_until"],
         idle_life=row["idle_life"],
@@ -210,18 +210,6 @@ def come_back(
     return returned
 
 
-def sign_out(db: sqlite3.Connection, id: str, other: str, now: float, grace: float) -> Instance | None:
-    """End another instance of the same account, as `Instances.sign_out` promises.
-
-    Raises:
-        InstanceGone, NoSuchInstance.
-    """
-    instance, target = seated(db, id, now, grace), find(db, other)
-    if target is None or (target.app, target.user) != (instance.app, instance.user):
-        raise NoSuchInstance
-    return end_for_good(db, target, Gone(LOGGED_OUT, now, instance.client), grace, by=id)
-
-
 def end_all(
     db: sqlite3.Connection, app: int, user: str, now: float, grace: float, *, actor: str, words: str = ""
 ) -> list[Instance]:
@@ -231,9 +219,13 @@ def end_all(
         words: the reason, for the account to read.
     """
     gone = Gone(TYPES.KICKED_OUT_REST_API, now, words=words)
+    return [end(db, instance, gone, now, actor=actor) for instance in remaining(db, app, user, now, grace)]
+
+
+def remaining(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
+    """The live instances of an account, and those that are AWAY and could come back, after `settle`."""
     away = f"app = ? AND user = ? AND reason = '{AWAY}'"
-    found = settle(db, app, user, now, grace) + select(db, away, app, user)
-    return [end(db, instance, gone, now, actor=actor) for instance in found]
+    return settle(db, app, user, now, grace) + select(db, away, app, user)
 
 
 def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:

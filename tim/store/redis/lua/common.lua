@@ -237,14 +237,28 @@ local function notify_changed(app, user)
     return instances
 end
 
--- End the live instances of an account for `actor`, and those that are away and could come back; `words` is the reason.
-local function end_all(app, user, actor, words)
+-- The live instances of an account, and those that are away and could come back. Ends that are due are written.
+local function remaining(app, user)
     local instances = live(app, user, true)
     for _, id in ipairs(redis.call('ZRANGE', key('away', app, user), 0, -1)) do
         instances[#instances + 1] = find(id)
     end
+    return instances
+end
+
+-- End the live instances of an account for `actor`, and those that are away; `words` is the reason.
+local function end_all(app, user, actor, words)
+    local instances = remaining(app, user)
     for _, instance in ipairs(instances) do finish(instance, 'REST_API_Kick', now, nil, actor, words) end
     return all_flat(instances)
+end
+
+-- Another instance of the same account, or itself; nil where the account has none with this id. An instance of another
+-- account lies in another shard and is not found, or has another user.
+local function peer(instance, id)
+    if id == instance.id then return instance end
+    local found = find(id)
+    if found and found.app == instance.app and found.user == instance.user then return found end
 end
 
 -- The reply where instance `id` cannot act, as it has ended or is not known.

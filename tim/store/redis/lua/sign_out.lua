@@ -14,9 +14,8 @@ local instance = find(id)
 if not instance then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
--- An instance of another account lies in another shard and is not found, or has another user.
-local target = find(other)
-if not target or target.app ~= instance.app or target.user ~= instance.user then return {'no-instance'} end
+local target = peer(instance, other)
+if not target then return {'no-instance'} end
 if not finish_for_good(target, 'loggedOut', instance) then return {'ok', false} end
 notify_changed(instance.app, instance.user)
 return {'ok', flat(target)}

@@ -1,0 +1,25 @@
+#!lua
+-- Notes that an instance that is logged in says "it was me" of another login of its account.
+-- KEYS: the shard of the account
+-- ARGV: id, other
+-- Replies:
+--   {'ok', instance}  the other one
+--   {'ok', false}     the other one has ended
+--   {'gone', instance}  instance `id` has ended
+--   {'unknown', id, at}  there is no such instance
+--   {'no-instance'}   the account has no instance `other`
+local id, other = ARGV[4], ARGV[5]
+
+local instance = find(id)
+if not instance then return {'unknown', id, us(now)} end
+local reason, at = ended(instance)
+if reason then return gone(instance, reason, at) end
+local target = peer(instance, other)
+if not target then return {'no-instance'} end
+set(instance, {active_at = now})
+if ended(target) then return {'ok', false} end
+-- Where an older version has admitted it, the generation is the ordinal.
+local ordinal = instance.ordinal or instance.generation
+set(target, {vouched = math.min(ordinal, target.vouched or ordinal)})
+notify_changed(instance.app, instance.user)
+return {'ok', flat(target)}

@@ -1,0 +1,69 @@
+"""What an instance decides about itself and the other instances of its account."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from tim.ends import LOGGED_OUT, Gone
+from tim.errors import NoSuchInstance
+from tim.model import Instance
+from tim.store.sqlite import instances
+
+
+class Peers:
+    """The verbs of `tim.store.base.Instances` by which one instance acts on its account."""
+
+    def __init__(
+        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
+    ) -> None:
+        self._db = db
+        self._transaction = transaction
+        self._grace = grace
+
+    def sign_out(self, id: str, other: str) -> Instance | None:
+        with self._transaction() as now:
+            instance = instances.seated(self._db, id, now, self._grace)
+            return self._end(instance, self._peer(instance, other), now)
+
+    def sign_out_others(self, id: str) -> list[Instance]:
+        with self._transaction() as now:
+            instance = self._acting(id, now)
+            others = instances.remaining(self._db, instance.app, instance.user, now, self._grace)
+            ended = [self._end(instance, other, now) for other in others if other.id != id]
+            return [other for other in ended if other is not None]
+
+    def rename(self, id: str, name: str) -> Instance:
+        with self._transaction() as now:
+            instance = self._acting(id, now)
+            self._db.execute("UPDATE instances SET name = ? WHERE id = ?", (name, id))
+            return replace(instance, name=name)
+
+    def vouch(self, id: str, other: str) -> Instance | None:
+        with self._transaction() as now:
+            instance = self._acting(id, now)
+            known = self._peer(instance, other)
+            if instances.at(self._db, other, now, self._grace).gone is not None:
+                return None
+            oldest = min(instance.ordinal, known.vouched or instance.ordinal)
+            self._db.execute("UPDATE instances SET vouched = ? WHERE id = ?", (oldest, other))
+            return instances.find(self._db, other)
+
+    def _acting(self, id: str, now: float) -> Instance:
+        """The instance, which must be live, and is active now. Raises InstanceGone."""
+        instance = instances.seated(self._db, id, now, self._grace)
+        self._db.execute("UPDATE instances SET active_at = ? WHERE id = ?", (now, id))
+        return replace(instance, active_at=now)
+
+    def _peer(self, instance: Instance, other: str) -> Instance:
+        """The instance `other` of the same account. Raises NoSuchInstance."""
+        found = instances.find(self._db, other)
+        if found is None or (found.app, found.user) != (instance.app, instance.user):
+            raise NoSuchInstance
+        return found
+
+    def _end(self, by: Instance, other: Instance, now: float) -> Instance | None:
+        gone = Gone(LOGGED_OUT, now, by.client)
+        return instances.end_for_good(self._db, other, gone, self._grace, by=by.id)
