@@ -31,7 +31,7 @@ def unread(stream: Socket) -> str:
 
 def texts(stream: Socket) -> list[str]:
     """The texts the tab has been shown so far, oldest first."""
-    return re.findall(r'<p class="text">([^<]*)</p>', "".join(stream.frames))
+    return re.findall(r'<p class="text" dir="auto">([^<]*)</p>', "".join(stream.frames))
 
 
 def test_a_text_sent_at_one_is_pushed_to_every_tab_at_the_others(fleet: Fleet, account: Account) -> None:
@@ -111,7 +111,7 @@ def test_what_a_crowd_sends_everywhere_at_once_comes_to_all_in_one_order_each_on
         assert own == [f"[{n} {m}]" for m in range(EACH)], "whoever sends one after the other is read so"
     for tab in receivers:
         page = tab.at(fleet[0]).gets().body
-        assert re.findall(r'<p class="text">([^<]*)</p>', page) == one
+        assert re.findall(r'<p class="text" dir="auto">([^<]*)</p>', page) == one
     assert [line.code for line in lines] == [None] * CROWD
 
 
