@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
     {"tim.errors", "tim.state_change", "tim.audit"},
-    {"tim.log", "tim.receiver"},
+    {"tim.log", "tim.receiver", "tim.refusals"},
     {"tim.search"},
     {"tim.post", "tim.job"},
     {"tim.rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
@@ -45,7 +45,7 @@ LAYERS: list[set[str]] = [
     {"tim.attempts", "tim.app_settings", "tim.webhook"},
     {"tim.node", "tim.tab"},
     {"tim.listing", "tim.jobs"},
-    {"tim.sdk", "tim.admin", "tim.operators", "tim.overview", "tim.usersigs", "tim.faults"},
+    {"tim.sdk", "tim.admin", "tim.operators", "tim.overview", "tim.usersigs", "tim.faults", "tim.peers"},
     {"tim.backend"},
     {"tim"},
     # Flask from here on.

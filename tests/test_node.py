@@ -339,7 +339,7 @@ def test_one_that_was_evicted_meanwhile_signs_nobody_out(
 
     monkeypatch.setattr(store_of(here), "sign_out", is_evicted_first)
     with pytest.raises(InstanceGone):
-        here.sign_out(mine.id, other.id)
+        here.peers.sign_out(mine.id, other.id)
     assert store_of(there).get(other.id).gone is None
 
 

@@ -218,9 +218,9 @@ def test_another_tab_of_the_account_can_sign_this_one_out(person: Persons, backe
     alice, bob = person("alice"), person("bob")
     here, there, stranger = alice.logs_in("A"), alice.logs_in("B"), bob.logs_in("C")
     (mine, other), [foreign] = alice.instances(), bob.instances()
-    assert code(lambda: backend.sign_out(foreign.id, other.id)) == 70402
-    backend.sign_out(mine.id, other.id)
-    backend.sign_out(mine.id, other.id)
+    assert code(lambda: backend.peers.sign_out(foreign.id, other.id)) == 70402
+    backend.peers.sign_out(mine.id, other.id)
+    backend.peers.sign_out(mine.id, other.id)
     there.hears(EVENT.SDK_NOT_READY)
     assert there.heard(EVENT.KICKED_OUT) == [], "that was no kick by the server"
     assert store_of(backend).get(other.id).gone == Gone(LOGGED_OUT, clock(), mine.client)

@@ -28,6 +28,9 @@ REVOKED: Final = "revoked"
 """The UserSigs of the account that were made so far."""
 DELETED: Final = "deleted"
 """The account."""
+NOT_ME: Final = "not-me"
+"""The account of an evicted instance has said that the login which displaced it was not its own; `by` is that one, if
+it was still there. What this has ended follows, each as KICKED with the evicted instance as `by`."""
 SETTINGS: Final = "settings"
 CONSOLE_SIGN_IN: Final = "console-sign-in"
 CONSOLE_REFUSED: Final = "console-refused"
@@ -38,7 +41,7 @@ REFUSALS: Final = frozenset({REFUSED, CONSOLE_REFUSED})
 """Kinds that a stranger can cause as often as it likes; they are kept apart."""
 KINDS: Final = (
     LOGIN, RETURNED, REFUSED, LOGOUT, SIGNED_OUT, EVICTED, KICKED, EXPIRED, WENT_AWAY, BLOCKED, UNBLOCKED, REVOKED,
-    DELETED, SETTINGS, CONSOLE_SIGN_IN, CONSOLE_REFUSED, CONSOLE_SIGN_OUT, JOB,
+    DELETED, NOT_ME, SETTINGS, CONSOLE_SIGN_IN, CONSOLE_REFUSED, CONSOLE_SIGN_OUT, JOB,
 )  # fmt: skip
 """All kinds of entries."""
 SEATED: Final = frozenset({LOGIN, RETURNED})
@@ -76,7 +79,7 @@ class Entry:
         code: for programs: the error code of a refusal, the reason of an end; "" otherwise.
         words: for people: an operator's reason, or what was changed.
         actor: who has done it: "" for the account itself; else "console admin", "REST <identifier>", "API" or SERVER.
-        by: the id of the instance that has displaced this one or signed it out.
+        by: the id of the instance that has displaced this one, signed it out or disowned it.
     """
 
     id: str
@@ -208,6 +211,18 @@ def end_of(instance: Instance, *, by: str = "", actor: str = "") -> Entry:
     client = instance.client
     return Entry("", gone.at, kind, instance.user, instance.id, client.browser, client.address,
                  gone.reason, gone.words, actor, by)  # fmt: skip
+
+
+def disowning_of(instance: Instance, *, by: str, ended: int, at: float) -> Entry:
+    """Return the entry NOT_ME of an evicted instance.
+
+    Args:
+        by: the id of the instance that has displaced it, if it was still there.
+        ended: how many instances this has ended.
+        at: unix seconds.
+    """
+    client, words = instance.client, f"ended {ended} instance{'' if ended == 1 else 's'}"
+    return Entry("", at, NOT_ME, instance.user, instance.id, client.browser, client.address, words=words, by=by)
 
 
 def start_of(instance: Instance, kind: str, at: float) -> Entry:

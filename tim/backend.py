@@ -23,6 +23,7 @@ from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, un
 from tim.node import Node
 from tim.operators import Operators, Role
 from tim.overview import Overview
+from tim.peers import Peers
 from tim.receiver import Receiver
 from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
 from tim.sdk import TIM
@@ -53,7 +54,7 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
-        usersigs, overview, measures, listing, jobs: of the app; `measures` is what this node counts and times.
+        usersigs, overview, measures, listing, peers, jobs: of the app; `measures` is what this node counts and times.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -96,6 +97,7 @@ class Backend:
             self.webhook.follow(self.settings.now())
             self._node = Node(self._store, self._hub, self.settings, self.measures, self.webhook.wake, timing=timing)
             self.listing = Listing(self._store, sdk_app_id, self._node)
+            self.peers = Peers(sdk_app_id, self._store, self._node)
             self.jobs = Jobs(self._store, sdk_app_id, self._node, timing)
         except SettingError:
             self._store.close()
@@ -229,13 +231,6 @@ class Backend:
         ended = self._store.remove(id, Gone(LOGGED_OUT, 0), stream)
         self._node.notify(self.sdk_app_id, ended=[ended])
         return ended
-
-    def sign_out(self, id: str, other: str) -> None:
-        """End another instance of the same account. One that has ended already stays as it is.
-
-        Raises InstanceGone where the calling one has ended, NoSuchInstance, StoreUnavailable.
-        """
-        self._node.notify(self.sdk_app_id, ended=[self._store.sign_out(id, other)])
 
     def send(self, id: str, to: str, text: str, message_id: str | None = None) -> Message:
         """Write a text message into the logs of both accounts, and notify their streams.

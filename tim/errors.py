@@ -2,12 +2,12 @@
 
     IMError                     code, message: what the vendor's SDK calls an IMError
     ├── UserSigRefused          70001 … 70014: this UserSig does not open this account
-    │   └── UserSigRevoked      70052: revoked by an operator since it was made
+    │   └── UserSigRevoked      70052: revoked since it was made
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── AccountBlocked          70051: .block, until when and why
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
-    │   └── NoSuchInstance      70402: the account has none with this id
+    │   └── NoSuchInstance      70402: the account has none with this id. Beside it `tim.refusals`: NotDisplaced
     ├── BadFrame                20001: not a request of the vendor's SDK
     ├── NotAdministrator        70403: only an administrator of the app has this permission
     ├── TokenRefused            70403: no token of the console
@@ -101,10 +101,10 @@ class UserSigRefused(IMError):
 
 
 class UserSigRevoked(UserSigRefused):
-    """An operator has revoked the UserSigs of the account since this one was made. A REST kick does so as well."""
+    """The UserSigs of the account were revoked since this one was made."""
 
     def __init__(self) -> None:
-        super().__init__(USERSIG_REVOKED, "this UserSig was revoked by an operator; get a new one")
+        super().__init__(USERSIG_REVOKED, "this UserSig was revoked; get a new one")
 
 
 class UnknownApp(IMError):

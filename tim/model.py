@@ -148,6 +148,21 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Disowned:
+    """What "that wasn't me" has done.
+
+    Attributes:
+        left: seconds until new UserSigs are accepted; the caller must wait them before replying.
+        ended: the instances that it has ended, in the order of their logins.
+        again: whether it was said of the same login before; then nothing has changed.
+    """
+
+    left: float
+    ended: list[Instance]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One text from one account to another: the copy in the log of one of the two.
 

@@ -16,6 +16,7 @@ from tim.ends import AWAY, TYPES, Gone
 from tim.errors import AccountBlocked, BadParameter, MessageTooLong, SettingError, UserSigRevoked
 from tim.model import Account, AppSettings, Instance, Limits, Message
 from tim.receiver import receiver_at
+from tim.refusals import NotDisplaced
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
@@ -56,6 +57,8 @@ AUDITED_KEPT: Final = 1000
 """Number of entries of the audit, the newest, that are found by their account without a search."""
 MINUTES_KEPT: Final = 2 * 3600
 """Seconds for which is kept what was counted in each minute."""
+NOT_ME_LIFE: Final = 600
+"""Seconds for which the account of an evicted instance can say "that wasn't me" of the login that displaced it."""
 WINDOW: Final = 60
 """Seconds within which failed attempts are counted together."""
 PAUSE: Final = 60
@@ -133,6 +136,37 @@ def newcomers(this: Instance, instances: Iterable[Instance]) -> list[Instance]:
     younger = [each for each in instances if each.ordinal > this.ordinal]
     unknown = [each for each in younger if not 0 < each.vouched <= this.ordinal]
     return sorted(unknown, key=lambda instance: instance.ordinal)
+
+
+def check_displaced(instance: Instance, now: float) -> None:
+    """Check that "that wasn't me" can be said at `now` of the login that has displaced the instance.
+
+    Raises:
+        NotDisplaced.
+    """
+    gone = instance.gone
+    if gone is None or gone.reason != TYPES.KICKED_OUT_MULT_ACCOUNT or gone.by is None:
+        raise NotDisplaced(late=False)
+    if gone.at + NOT_ME_LIFE <= now:
+        raise NotDisplaced(late=True)
+
+
+def disowned(displaced: Instance, instances: Iterable[Instance]) -> list[Instance]:
+    """Return those that "that wasn't me" of a displaced instance ends, in the order of their logins: the younger ones.
+
+    So no instance can end an older one, and two sides that press in turns cannot keep each other out.
+
+    Args:
+        instances: of its account, live and AWAY.
+    """
+    younger = [each for each in instances if each.ordinal > displaced.ordinal]
+    return sorted(younger, key=lambda each: each.ordinal)
+
+
+def displacer(displaced: Instance, younger: Iterable[Instance]) -> str:
+    """Return the id of the one that has displaced an instance: its login was at that instant. "" if it is not there."""
+    at = None if displaced.gone is None else displaced.gone.at
+    return next((each.id for each in younger if each.since == at), "")
 
 
 def event_pause(failures: int) -> float:

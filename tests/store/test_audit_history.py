@@ -35,7 +35,7 @@ class History:
         """One operation, at a time of its own."""
         self._clock.advance(self._chance.choice([0.125, 0.5, 1, 7, 29, GRACE - 1, GRACE + 1, 1000]))
         acts = [self._login] * 4 + [self._attach] * 4 + [self._detach] * 4
-        acts += [self._logout, self._sign_out, self._sign_out_others]
+        acts += [self._logout, self._sign_out, self._sign_out_others, self._disown]
         acts += [self._kick, self._delete, self._block, self._sweep]
         with suppress(IMError):  # a refusal is an operation too
             self._chance.choice(acts)()
@@ -69,6 +69,9 @@ class History:
 
     def _sign_out_others(self) -> None:
         self._store.sign_out_others(self._some().id)
+
+    def _disown(self) -> None:
+        self._store.disown(self._some().id)
 
     def _kick(self) -> None:
         self._store.kick_account(APP, self._chance.choice(USERS))

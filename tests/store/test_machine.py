@@ -7,6 +7,7 @@ logins - logouts - expiries - aways - evictions + returns = live; an end that is
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,19 @@ from hypothesis.stateful import (
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import ENGINES, NODES, Engine
-from tim.audit import SEATED, UNSEATED, AuditFilter
+from tim.audit import NOT_ME, SEATED, UNSEATED, AuditFilter
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import AccountBlocked, InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, SettingsChanged
+from tim.errors import (
+    AccountBlocked,
+    InstanceGone,
+    NoSuchAccount,
+    NoSuchInstance,
+    NotReady,
+    SettingsChanged,
+)
 from tim.model import Account, AppSettings, Block, Instance, Limits, Message, View
-from tim.rules import NEWEST, REMEMBERED, distinct_id, ended, leaving
+from tim.refusals import NotDisplaced
+from tim.rules import NEWEST, REMEMBERED, check_displaced, disowned, distinct_id, ended, leaving
 from tim.state_change import LOGIN
 
 USERS = ("alice", "bob")
@@ -68,6 +77,7 @@ class Stories(RuleBasedStateMachine):
         self.store.queue_events(APP, True)
         self.saved: AppSettings | None = None
         self.blocks: dict[str, Block] = {}
+        self.revoked: Counter[str] = Counter()  # before when UserSigs of each account are
 
     def teardown(self) -> None:
         """Whatever happened: once all have gone and time has passed, nothing is left."""
@@ -98,7 +108,7 @@ class Stories(RuleBasedStateMachine):
                 if entry.kind in SEATED:
                     assert entry.instance not in seats
                     seats.add(entry.instance)
-                elif entry.instance:
+                elif entry.instance and entry.kind != NOT_ME:
                     assert entry.kind in UNSEATED
                     seats.discard(entry.instance)
             assert seats == {instance.id for instance in self.live(user)}
@@ -106,6 +116,7 @@ class Stories(RuleBasedStateMachine):
         assert kinds.get("login:", 0) == self.count["logins"]
         assert kinds.get("returned:", 0) == self.count["returns"]
         assert kinds.get("away:away", 0) == self.count["aways"]
+        assert kinds.get("not-me:", 0) == self.count["disownings"]
 
     # The model
 
@@ -343,6 +354,36 @@ class Stories(RuleBasedStateMachine):
             assert vouched is None
 
     @rule(id=tabs)
+    def says_that_wasnt_me(self, id: str) -> None:
+        mine = self.model.get(id)
+        if mine is None:
+            with pytest.raises(InstanceGone):
+                self.store.disown(id)
+            return
+        try:
+            # The store alone knows since when one that came back in vain was displaced.
+            check_displaced(self.store.get(id), self.clock())
+        except NotDisplaced:
+            if not mine.disowned:
+                with pytest.raises(NotDisplaced):
+                    self.store.disown(id)
+                return
+        done = self.store.disown(id)
+        assert done.again is mine.disowned
+        if done.again:
+            assert done.ended == []
+            return
+        younger = disowned(mine, self.remaining(mine.user))
+        assert [each.id for each in done.ended] == [each.id for each in younger]
+        for each in done.ended:
+            assert each.gone == Gone(TYPES.KICKED_OUT_REST_API, self.clock(), mine.client)
+            self.count["kicks"] += self.model[each.id].gone is None
+            self.end(self.model[each.id], each.gone)
+        self.model[id] = replace(mine, disowned=True)
+        self.revoked[mine.user] = math.floor(self.clock()) + 1
+        self.count["disownings"] += 1
+
+    @rule(id=tabs)
     def its_connection_is_to_be_cut(self, id: str) -> None:
         before = self.model.get(id)
         assert self.store.cut(id) == (before if before is not None and before.online else None)
@@ -519,7 +560,7 @@ class Stories(RuleBasedStateMachine):
     def an_operator_unblocks_an_account(self, user: str) -> None:
         assert self.store.unblock(APP, user, "console admin") is (self.block(user) is not None)
         self.blocks.pop(user, None)
-        assert self.store.account(APP, user) == Account(user, user in self.exists, None, 0)
+        assert self.store.account(APP, user) == Account(user, user in self.exists, None, self.revoked[user])
 
     # What always holds
 

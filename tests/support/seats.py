@@ -12,9 +12,19 @@ NODE: Final = "node-1"
 """The node that has their streams."""
 
 
-def log_in(store: Store, clock: Clock, user: str = "alice", *, made: float | None = None) -> Instance:
-    admitted, _ = store.admit(newcomer(user, expires=clock() + DAY), 10, clock() if made is None else made)
-    return store.attach(admitted.id, NODE, 10).instance
+def log_in(
+    store: Store,
+    clock: Clock,
+    user: str = "alice",
+    *,
+    made: float | None = None,
+    limit: int = 10,
+    browser: str = "Firefox",
+    attached: bool = True,
+) -> Instance:
+    asked = newcomer(user, expires=clock() + DAY, browser=browser)
+    admitted, _ = store.admit(asked, limit, clock() if made is None else made)
+    return store.attach(admitted.id, NODE, limit).instance if attached else admitted
 
 
 def reason(store: Store, instance: Instance) -> str | None:

@@ -101,6 +101,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "sign_out_others": lambda at: at.store.sign_out_others(at.online.id),
     "rename": lambda at: at.store.rename(at.online.id, "my laptop"),
     "vouch": lambda at: at.store.vouch(at.closed.id, at.online.id),
+    "disown": lambda at: at.store.disown(at.store.admit(newcomer("new"), 1)[1][-1].id),
     "sweep": lambda at: at.store.sweep(),
     "append": lambda at: at.store.append(APP, at.online.id, "bob", "hello", "m-1"),
     "deliver": lambda at: at.store.deliver(APP, "alice", "bob", "hello", "m-1", copy=True),

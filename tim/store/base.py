@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.ends import Gone
-from tim.model import Instance, Message, View
+from tim.model import Disowned, Instance, Message, View
 from tim.rules import NEWEST
 from tim.store.audit import Audit, Counters
 from tim.store.hints import Hint
@@ -141,6 +141,18 @@ class Instances(Protocol):
         Raises:
             InstanceGone: the instance `id` has ended, or is away.
             NoSuchInstance: its account has no instance `other`.
+        """
+
+    def disown(self, id: str) -> Disowned:
+        """Say "that wasn't me" of the login that has displaced the evicted instance `id`: works once.
+
+        Ends the instances of the account that logged in later than this one did, also those that are AWAY, for
+        KICKED_OUT_REST_API with its client as `by`, and revokes UserSigs as `kick_account` does. An older one stays,
+        whatever has displaced this one. Said before, it changes nothing.
+
+        Raises:
+            NotDisplaced: no other login has evicted it, or that was NOT_ME_LIFE ago.
+            InstanceGone: the store does not know it.
         """
 
     def get(self, id: str) -> Instance:

@@ -141,7 +141,7 @@ def send() -> BaseResponse:
 @blueprint.post("/instances/<other>/logout")
 def sign_out(other: str) -> BaseResponse:
     try:
-        service().backend.sign_out(g.instance, other)
+        service().backend.peers.sign_out(g.instance, other)
     except BadParameter as error:
         abort(404, error.message)
     if "HX-Request" not in request.headers:

@@ -20,6 +20,7 @@ from tim.errors import (
     UserSigRevoked,
 )
 from tim.model import TAB, AppSettings, Block, Instance, Limits, Message, View, unknown_instance
+from tim.refusals import NotDisplaced
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 
@@ -54,6 +55,8 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise NoSuchAccount(user)
         case ["no-instance"]:
             raise NoSuchInstance
+        case ["not-displaced", late]:
+            raise NotDisplaced(late=bool(late))
         case ["not-ready"]:
             raise NotReady
         case ["too-many", left]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import Gone
-from tim.model import Instance, Message, View, unknown_instance
+from tim.model import Disowned, Instance, Message, View, unknown_instance
 from tim.rules import NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.audit import Audit
@@ -174,6 +174,10 @@ class RedisStore:
     def vouch(self, id: str, other: str) -> Instance | None:
         [vouched] = self._scripts.call(shard_of_instance(id), "vouch", id, other)
         return instance_of(vouched) if vouched else None
+
+    def disown(self, id: str) -> Disowned:
+        left, ended, again = self._scripts.call(shard_of_instance(id), "disown", id, _call_id())
+        return Disowned(seconds(left), instances_of(ended), bool(again))
 
     def get(self, id: str) -> Instance:
         now, found = self._scripts.call(shard_of_instance(id), "get", id)

@@ -79,7 +79,7 @@ class SQLiteStore:
         self.revoke, self.account = operators.revoke, operators.account
         account = peers.Peers(self._db, self._transaction, grace)
         self.sign_out, self.sign_out_others = account.sign_out, account.sign_out_others
-        self.rename, self.vouch = account.rename, account.vouch
+        self.rename, self.vouch, self.disown = account.rename, account.vouch, account.disown
         queue = events.Events(self._db, self._transaction)
         self.queue_events = queue.switch
         self.due_events = queue.due

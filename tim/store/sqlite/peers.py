@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from tim.ends import LOGGED_OUT, Gone
-from tim.errors import NoSuchInstance
-from tim.model import Instance
-from tim.store.sqlite import instances
+from tim.audit import REVOKED, Entry, disowning_of
+from tim.ends import LOGGED_OUT, TYPES, Gone
+from tim.errors import InstanceGone, NoSuchInstance
+from tim.model import Disowned, Instance, unknown_instance
+from tim.rules import check_displaced, disowned, displacer
+from tim.store.sqlite import accounts, audit, instances
 
 
 class Peers:
@@ -50,6 +52,23 @@ class Peers:
             oldest = min(instance.ordinal, known.vouched or instance.ordinal)
             self._db.execute("UPDATE instances SET vouched = ? WHERE id = ?", (oldest, other))
             return instances.find(self._db, other)
+
+    def disown(self, id: str) -> Disowned:
+        with self._transaction() as now:
+            this = instances.find(self._db, id)
+            if this is None:
+                raise InstanceGone(unknown_instance(id, now))
+            if this.disowned:
+                return Disowned(0, [], again=True)
+            check_displaced(this, now)
+            younger = disowned(this, instances.remaining(self._db, this.app, this.user, now, self._grace))
+            self._db.execute("UPDATE instances SET disowned = 1 WHERE id = ?", (id,))
+            left = accounts.revoke(self._db, this.app, this.user, now)
+            said = disowning_of(this, by=displacer(this, younger), ended=len(younger), at=now)
+            for entry in (said, Entry("", now, REVOKED, this.user)):
+                audit.write(self._db, this.app, entry, now)
+            gone = Gone(TYPES.KICKED_OUT_REST_API, now, this.client)
+            return Disowned(left, [instances.end(self._db, each, gone, now, by=id) for each in younger])
 
     def _acting(self, id: str, now: float) -> Instance:
         """The instance, which must be live, and is active now. Raises InstanceGone."""
