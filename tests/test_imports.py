@@ -166,7 +166,7 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    names = ("audit", "ends", "model", "errors", "job", "rules", "search", "state_change", "timing")
+    names = ("audit", "ends", "model", "errors", "job", "refusals", "rules", "search", "state_change", "timing")
     known = {f"tim.{name}" for name in names}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 

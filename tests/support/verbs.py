@@ -11,7 +11,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tim.audit import REFUSED, AuditFilter, Entry
 from tim.ends import LOGGED_OUT, Client, Gone
 from tim.job import FINISHED, KICK, Job
-from tim.model import AppSettings, Instance, Limits
+from tim.model import AppSettings, Disowned, Instance, Limits
 from tim.rules import instance_id
 from tim.search import Search
 from tim.state_change import Delivery, StateChange
@@ -74,6 +74,12 @@ def _delete(at: World) -> list[Instance]:
     return at.store.delete_account(APP, "alice")
 
 
+def _disown(at: World) -> Disowned:
+    for name in ("owner", "thief"):
+        at.store.admit(newcomer(name, "bob"), 1)
+    return at.store.disown(newcomer("owner", "bob").id)
+
+
 def _take_job(at: World) -> Job:
     at.store.start_job(APP, JOB)
     job = at.store.take_job(APP, "node-1", 10)
@@ -101,7 +107,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "sign_out_others": lambda at: at.store.sign_out_others(at.online.id),
     "rename": lambda at: at.store.rename(at.online.id, "my laptop"),
     "vouch": lambda at: at.store.vouch(at.closed.id, at.online.id),
-    "disown": lambda at: at.store.disown(at.store.admit(newcomer("new"), 1)[1][-1].id),
+    "disown": _disown,
     "sweep": lambda at: at.store.sweep(),
     "append": lambda at: at.store.append(APP, at.online.id, "bob", "hello", "m-1"),
     "deliver": lambda at: at.store.deliver(APP, "alice", "bob", "hello", "m-1", copy=True),
