@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.timing import DEFAULT, Timing
-from tim.web import cli, guard, lifetime, login, logs, ops, tabs, templating
+from tim.web import cli, guard, language, lifetime, login, logs, ops, tabs, templating
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
 from tim.web.console import settings as settings_page
@@ -48,7 +48,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     templating.install(app)
     session.install(app)
     consoles = (session, overview, instances, accounts, audit_page, settings_page, usersig_page, webhook_page, api)
-    for face in (login, tabs, gateway, rest, ops, *consoles):
+    for face in (language, login, tabs, gateway, rest, ops, *consoles):
         app.register_blueprint(face.blueprint)
     app.cli.add_command(cli.commands)
     app.register_error_handler(StoreUnavailable, store_unavailable)

@@ -10,7 +10,8 @@ from tests.support.actors import APP, DAY, Clock
 from tests.support.inside import store_of
 from tim import Backend, Client, IMError
 from tim.audit import KICKED, LOGIN, REFUSED, AuditFilter, Entry
-from tim.errors import USERSIG_REVOKED, UserSigRevoked
+from tim.codes import USERSIG_REVOKED
+from tim.errors import UserSigRevoked
 
 PHONE = Client("Safari on iOS", "203.0.113.7")
 

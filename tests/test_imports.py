@@ -14,8 +14,9 @@ FILES = sorted((ROOT / "tim").rglob("*.py"))
 CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").parts]
 
 LAYERS: list[set[str]] = [
-    {"tim.version", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
+    {"tim.version", "tim.codes", "tim.text", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
     {"tim.model"},
+    {"tim.error_texts"},
     {"tim.errors", "tim.state_change", "tim.audit"},
     {"tim.log", "tim.receiver", "tim.refusals"},
     {"tim.search"},
@@ -52,8 +53,9 @@ LAYERS: list[set[str]] = [
     {"tim.web", "tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.responses"},
     {"tim.web.transport", "tim.web.settings"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
-    {"tim.web.context"},
-    {"tim.web.sockets", "tim.web.templating"},
+    {"tim.web.context", "tim.web.language"},
+    {"tim.web.sockets", "tim.web.time_words"},
+    {"tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
     {"tim.web.console", "tim.web.console.chart", "tim.web.console.session", "tim.web.console.times"},
@@ -166,8 +168,8 @@ def test_the_rules_are_pure() -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    names = ("audit", "ends", "model", "errors", "job", "refusals", "rules", "search", "state_change", "timing")
-    known = {f"tim.{name}" for name in names}
+    names = "audit codes ends model errors job refusals rules search state_change text timing"
+    known = {f"tim.{name}" for name in names.split()}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backlog, errors, hub, model, post, rules, tab, timing, usersig
+from tim import backlog, codes, hub, model, post, rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -35,7 +35,7 @@ DAY = 86400
         ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
         ("A message", f"counts {rules.MESSAGE_OVERHEAD} bytes"),
         ("Messages of one instance", f"{rules.MESSAGES_A_MINUTE} in a minute"),
-        ("Messages of one instance", f"with {errors.TOO_MANY_REQUESTS}"),
+        ("Messages of one instance", f"with {codes.TOO_MANY_REQUESTS}"),
         ("A message sent again", f"for {rules.MINUTE} s"),
         ("Failed UserSigs", f"more than {LIMITS.failures_per_account} in a minute for one account from one address"),
         ("Failed UserSigs", f"or {LIMITS.failures_per_address} from one address"),

@@ -14,7 +14,8 @@ from tests.support.actors import APP, DAY, Clock, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.verbs import EVERYTHING, world
-from tim.errors import STORE_UNAVAILABLE, StoreUnavailable
+from tim.codes import STORE_UNAVAILABLE
+from tim.errors import StoreUnavailable
 from tim.model import Instance
 from tim.store.redis.connection import AT_ONCE
 from tim.store.redis.engine import RedisStore

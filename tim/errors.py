@@ -23,68 +23,42 @@
     SettingError (ValueError)   .name, the setting that has a bad value; stops the start
     SettingsChanged             .current, the settings of the app that were saved meanwhile
 
-The range of a code tells the client what to do. The numbers are the vendor's.
-
-    0 … 9999                        change the client's state: log in, or wait for SDK_READY
-    20000 … 29999, 80000 … 99999    change the request
-    60000 … 69999                   retry later
-    70000 … 79999                   log in with other credentials or parameters
+The codes, and what the range of each tells the client to do, are in `tim/codes.py`.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import Final
 
+from tim.codes import (
+    ACCOUNT_BLOCKED,
+    BAD_FRAME,
+    BAD_PARAMETER,
+    MESSAGE_TOO_LONG,
+    NO_SUCH_ACCOUNT,
+    NOT_ADMINISTRATOR,
+    NOT_LOGGED_IN,
+    NOT_READY,
+    STORE_UNAVAILABLE,
+    TOO_MANY_FAILURES,
+    TOO_MANY_REQUESTS,
+    UNKNOWN_APP,
+    USERSIG_REVOKED,
+)
+from tim.error_texts import blocked
 from tim.model import AppSettings, Block, Instance
+from tim.text import text
 
-NOT_LOGGED_IN: Final = 2024
-NOT_READY: Final = 2999
-BAD_FRAME: Final = 20001
-NO_SUCH_ACCOUNT: Final = 20003
-UNREADABLE_JSON: Final = 60003
-TOO_MANY_REQUESTS: Final = 60007
-STORE_UNAVAILABLE: Final = 60008
-NO_SUCH_COMMAND: Final = 60009
-USERSIG_EXPIRED: Final = 70001
-USERSIG_EMPTY: Final = 70002
-USERSIG_MALFORMED: Final = 70003
-USERSIG_FORGED: Final = 70009
-USERSIG_OTHER_USER: Final = 70013
-USERSIG_OTHER_APP: Final = 70014
-UNKNOWN_APP: Final = 70020
-TOO_MANY_FAILURES: Final = 70050
-ACCOUNT_BLOCKED: Final = 70051
-USERSIG_REVOKED: Final = 70052
-ACCOUNT_NOT_IMPORTED: Final = 70107
-BAD_PARAMETER: Final = 70402
-NOT_ADMINISTRATOR: Final = 70403
-MESSAGE_TOO_LONG: Final = 80002
-BAD_BODY: Final = 90001
-BAD_RECEIVER: Final = 90003
-BAD_MSG_SEQ: Final = 90004
-BAD_MSG_RANDOM: Final = 90005
-BAD_TIME: Final = 90006
-BAD_MSG_BODY: Final = 90007
-BAD_SENDER: Final = 90008
-BAD_ELEMENT: Final = 90010
-TOO_MANY_ACCOUNTS: Final = 90011
-BAD_SYNC: Final = 90031
-BODY_TOO_LARGE: Final = 93000
-
-
-def _utc(at: float) -> str:
-    """Unix seconds in words; the next whole minute, so that nobody comes too early."""
-    return datetime.fromtimestamp(math.ceil(at / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
+_USERSIG_VERIFICATION: Final = text("UserSig verification")
 
 
 class IMError(Exception):
     """A refused call.
 
     Attributes:
-        code: one of the numbers above.
-        message: what is wrong and what to do, in words for a user.
+        code: one of `tim.codes`.
+        message: what is wrong and what to do, in words for a user; a `Text` where pages can translate it.
         retry_after: seconds after which the same call may succeed; None where waiting does not help.
     """
 
@@ -104,21 +78,24 @@ class UserSigRevoked(UserSigRefused):
     """The UserSigs of the account were revoked since this one was made."""
 
     def __init__(self) -> None:
-        super().__init__(USERSIG_REVOKED, "this UserSig was revoked; get a new one")
+        super().__init__(USERSIG_REVOKED, text("this UserSig was revoked; get a new one"))
 
 
 class UnknownApp(IMError):
     """No app with this SDKAppID is served here."""
 
     def __init__(self, sdk_app_id: int) -> None:
-        super().__init__(UNKNOWN_APP, f"no app with SDKAppID {sdk_app_id} is served here")
+        super().__init__(UNKNOWN_APP, text("no app with SDKAppID %(app)s is served here", app=sdk_app_id))
 
 
 class TooManyFailures(IMError):
     """UserSigs of this account, or secrets from this address, failed too often. The next attempt has to wait."""
 
-    def __init__(self, retry_after: int, what: str = "UserSig verification") -> None:
-        super().__init__(TOO_MANY_FAILURES, f"{what} failed too often; try again in {retry_after} seconds")
+    def __init__(self, retry_after: int, what: str = _USERSIG_VERIFICATION) -> None:
+        super().__init__(
+            TOO_MANY_FAILURES,
+            text("%(what)s failed too often; try again in %(seconds)s seconds", what=what, seconds=retry_after),
+        )
         self.retry_after = retry_after
 
 
@@ -128,8 +105,10 @@ class TokenRefused(IMError):
     def __init__(self) -> None:
         super().__init__(
             NOT_ADMINISTRATOR,
-            "this token does not open the console; type the value of TIM_ADMIN_TOKEN or TIM_VIEWER_TOKEN, or open the "
-            "address that the demo app prints at its start",
+            text(
+                "this token does not open the console; type the value of TIM_ADMIN_TOKEN or TIM_VIEWER_TOKEN, or open "
+                "the address that the demo app prints at its start"
+            ),
         )
 
 
@@ -141,9 +120,7 @@ class AccountBlocked(IMError):
     """
 
     def __init__(self, block: Block) -> None:
-        until = "" if block.until is None else f" until {_utc(block.until)}"
-        why = f" ({block.words})" if block.words else ""
-        super().__init__(ACCOUNT_BLOCKED, f"this account is blocked{until}{why}; ask the operator of this service")
+        super().__init__(ACCOUNT_BLOCKED, blocked(block))
         self.block = block
 
 
@@ -163,7 +140,7 @@ class NoSuchInstance(BadParameter):
     """The account has no such instance."""
 
     def __init__(self) -> None:
-        super().__init__("instance", "this account has no such instance; reload the page")
+        super().__init__("instance", text("this account has no such instance; reload the page"))
 
 
 class BadFrame(IMError):
@@ -185,7 +162,8 @@ class NoSuchAccount(IMError):
 
     def __init__(self, user_id: str) -> None:
         super().__init__(
-            NO_SUCH_ACCOUNT, f"there is no account {user_id} here; it exists once it has logged in or was imported"
+            NO_SUCH_ACCOUNT,
+            text("there is no account %(user)s here; it exists once it has logged in or was imported", user=user_id),
         )
         self.user_id = user_id
 
@@ -199,7 +177,10 @@ class MessageTooLong(IMError):
     """
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(MESSAGE_TOO_LONG, f"the text has {size} bytes, a message holds {limit}; send it in parts")
+        super().__init__(
+            MESSAGE_TOO_LONG,
+            text("the text has %(size)s bytes, a message holds %(limit)s; send it in parts", size=size, limit=limit),
+        )
         self.size = size
         self.limit = limit
 
@@ -233,7 +214,7 @@ class NotReady(IMError):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__(NOT_READY, "the SDK is not ready; wait for SDK_READY, or try again in 5 seconds")
+        super().__init__(NOT_READY, text("the SDK is not ready; wait for SDK_READY, or try again in 5 seconds"))
 
 
 class TooManyRequests(IMError):
@@ -242,7 +223,10 @@ class TooManyRequests(IMError):
     retry_after: int
 
     def __init__(self, what: str, retry_after: int) -> None:
-        super().__init__(TOO_MANY_REQUESTS, f"{what}; try again in {retry_after} seconds")
+        super().__init__(
+            TOO_MANY_REQUESTS,
+            text("%(what)s; try again in %(seconds)s seconds", what=what, seconds=retry_after),
+        )
         self.retry_after = retry_after
 
 
@@ -250,7 +234,7 @@ class TooManyMessages(TooManyRequests):
     """The instance has sent the largest number of messages that one minute allows."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("this instance has sent as many messages as it may in a minute", math.ceil(seconds))
+        super().__init__(text("this instance has sent as many messages as it may in a minute"), math.ceil(seconds))
 
 
 class StoreUnavailable(IMError):
@@ -263,7 +247,8 @@ class StoreUnavailable(IMError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            STORE_UNAVAILABLE, f"the service cannot reach its store now; try again in {self.retry_after} seconds"
+            STORE_UNAVAILABLE,
+            text("the service cannot reach its store now; try again in %(seconds)s seconds", seconds=self.retry_after),
         )
         self.args = (f"{STORE_UNAVAILABLE}: the store is not available: {why}",)
 
@@ -280,11 +265,13 @@ class SettingError(ValueError):
 
     Attributes:
         name: the setting, as the caller spells it.
+        message: the rule that it breaks; a `Text` where pages can translate it.
     """
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
         self.name = name
+        self.message = message
 
 
 class SettingsChanged(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tim.errors import BadParameter
+from tim.text import text
 
 
 class NotDisplaced(BadParameter):
@@ -10,9 +11,11 @@ class NotDisplaced(BadParameter):
 
     def __init__(self, *, late: bool) -> None:
         why = (
-            "this was to be said within 10 minutes of the other login; log in, look at your sessions, and sign out the "
-            "one that is not yours, or ask the operator of this service"
+            text(
+                "this was to be said within 10 minutes of the other login; log in, look at your sessions, and sign out "
+                "the one that is not yours, or ask the operator of this service"
+            )
             if late
-            else "no other login has ended this session, so there is none to disown"
+            else text("no other login has ended this session, so there is none to disown")
         )
         super().__init__("instance", why)

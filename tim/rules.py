@@ -13,15 +13,16 @@ from dataclasses import fields
 from typing import Final
 
 from tim.ends import AWAY, TYPES, Gone
+from tim.error_texts import bad_user_id
 from tim.errors import AccountBlocked, BadParameter, MessageTooLong, SettingError, UserSigRevoked
 from tim.model import Account, AppSettings, Instance, Limits, Message
 from tim.receiver import receiver_at
 from tim.refusals import NotDisplaced
+from tim.text import text
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
 MAX_USER_ID: Final = 32
-UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""
 LATEST: Final = 253_370_764_800
@@ -201,24 +202,12 @@ def instance_id(app: int, user: str, unique: str) -> str:
 def check_user_id(user_id: str, name: str = "userID") -> str:
     """Return `user_id` if it follows the rule for UserIDs; otherwise raise BadParameter for the parameter `name`."""
     if not isinstance(user_id, str):
-        raise BadParameter(name, f"{name} must be a string of 1 to {MAX_USER_ID} characters")
+        raise BadParameter(
+            name, text("%(name)s must be a string of 1 to %(most)s characters", name=name, most=MAX_USER_ID)
+        )
     if not USER_ID.fullmatch(user_id):
-        raise BadParameter(name, f"{name} must be {_what_is_wrong(user_id)}")
+        raise BadParameter(name, bad_user_id(name, user_id, MAX_USER_ID))
     return user_id
-
-
-def _what_is_wrong(user_id: str) -> str:
-    """Return the rule that `user_id` breaks, and what to do."""
-    rule = f"1 to {MAX_USER_ID} letters, digits or ASCII signs"
-    if not user_id:
-        return f"{rule}; it is empty"
-    if UUID.fullmatch(user_id):
-        return f"{rule}; this UUID has 36 characters: remove the dashes"
-    if user_id != user_id.strip():
-        return f"{rule}; remove the blank at its beginning or end"
-    if not user_id.isascii() or not user_id.isprintable() or " " in user_id:
-        return f"{rule}, without blanks and other characters; use the account's number or mail address, for example"
-    return f"{rule}; this one has {len(user_id)}: use a shorter one"
 
 
 def check_account(account: Account, made: float) -> None:
@@ -233,24 +222,26 @@ def check_account(account: Account, made: float) -> None:
         raise AccountBlocked(account.block)
 
 
-def check_text(text: str) -> str:
-    """Return `text` if it fits into a message; otherwise raise BadParameter or MessageTooLong."""
-    if not isinstance(text, str) or not text.strip():
-        raise BadParameter("text", "the text is empty; write something")
+def check_text(typed: str) -> str:
+    """Return `typed` if it fits into a message; otherwise raise BadParameter or MessageTooLong."""
+    if not isinstance(typed, str) or not typed.strip():
+        raise BadParameter("text", text("the text is empty; write something"))
     try:
-        size = len(text.encode())
+        size = len(typed.encode())
     except UnicodeEncodeError:
-        raise BadParameter("text", "the text has half of a surrogate pair, which is no character") from None
+        raise BadParameter("text", text("the text has half of a surrogate pair, which is no character")) from None
     if size > MAX_TEXT:
         raise MessageTooLong(size, MAX_TEXT)
-    return text
+    return typed
 
 
 def check_words(words: str, name: str = "words") -> str:
     """Return an operator's reason without blanks around it; otherwise raise BadParameter for the parameter `name`."""
     words = words.strip()
     if len(words) > MAX_WORDS or not words.isprintable():
-        raise BadParameter(name, f"{name} must be one line of at most {MAX_WORDS} characters")
+        raise BadParameter(
+            name, text("%(name)s must be one line of at most %(most)s characters", name=name, most=MAX_WORDS)
+        )
     return words
 
 
@@ -271,7 +262,7 @@ def check_limits(limits: Limits) -> Limits:
     for field, most in zip(fields(limits), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
         value = getattr(limits, field.name)
         if not (isinstance(value, int) and 1 <= value <= most):
-            raise SettingError(field.name, f"must be a whole number from 1 to {most}")
+            raise SettingError(field.name, text("must be a whole number from 1 to %(most)s", most=most))
     return limits
 
 
@@ -283,11 +274,11 @@ def check_settings(settings: AppSettings) -> AppSettings:
     """
     check_limits(settings.limits)
     if settings.policy not in POLICIES:
-        raise SettingError("policy", f"must be one of: {', '.join(POLICIES)}")
+        raise SettingError("policy", text("must be one of: %(all)s", all=", ".join(POLICIES)))
     for name in ("webhook_url", "webhook_token"):
-        text = getattr(settings, name)
-        if not (isinstance(text, str) and re.fullmatch(rf"[!-~]{{0,{MAX_WEBHOOK}}}", text)):
-            raise SettingError(name, f"must be at most {MAX_WEBHOOK} ASCII characters without blanks")
+        value = getattr(settings, name)
+        if not (isinstance(value, str) and re.fullmatch(rf"[!-~]{{0,{MAX_WEBHOOK}}}", value)):
+            raise SettingError(name, text("must be at most %(most)s ASCII characters without blanks", most=MAX_WEBHOOK))
     if settings.webhook_url:
         receiver_at(settings.webhook_url, settings.webhook_token, local=True)
     return settings

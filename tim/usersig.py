@@ -15,15 +15,15 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tim.errors import (
+from tim.codes import (
     USERSIG_EMPTY,
     USERSIG_EXPIRED,
     USERSIG_FORGED,
     USERSIG_MALFORMED,
     USERSIG_OTHER_APP,
     USERSIG_OTHER_USER,
-    UserSigRefused,
 )
+from tim.errors import UserSigRefused
 
 MAX_SIZE: Final = 4096
 """Largest size of a ticket in bytes, both deflated and inflated. A usual ticket has about 200."""

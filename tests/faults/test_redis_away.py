@@ -14,8 +14,8 @@ from tests.support.server import Server
 from tests.support.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
 from tests.support.waiting import until
 from tests.support.wire import Answer, browser_cookie, element, get, log_in, post_login
+from tim.codes import STORE_UNAVAILABLE
 from tim.ends import LOGGED_OUT
-from tim.errors import STORE_UNAVAILABLE
 from tim.timing import DEFAULT
 
 QUICK = 5.0

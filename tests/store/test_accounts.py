@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer, read_seq
 from tests.support.seats import NODE, log_in, reason
+from tim.codes import USERSIG_REVOKED
 from tim.ends import LOGGED_OUT, TYPES, Gone
-from tim.errors import USERSIG_REVOKED, InstanceGone, NoSuchAccount, UserSigRevoked
+from tim.errors import InstanceGone, NoSuchAccount, UserSigRevoked
 from tim.rules import EARLY_KEPT
 from tim.store.base import Store
 

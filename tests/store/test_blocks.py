@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
 from tests.support.seats import NODE, log_in, reason
+from tim.codes import ACCOUNT_BLOCKED
 from tim.ends import LOGGED_OUT, TYPES, Gone
-from tim.errors import ACCOUNT_BLOCKED, AccountBlocked, InstanceGone, UserSigRevoked
+from tim.errors import AccountBlocked, InstanceGone, UserSigRevoked
 from tim.model import Account, Block
 from tim.store.base import Store
 

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tim.errors import (
+from tim.codes import (
     BAD_ELEMENT,
     BAD_MSG_BODY,
     BAD_MSG_RANDOM,
     BAD_MSG_SEQ,
     BAD_RECEIVER,
     BAD_TIME,
-    BadFrame,
-    BadParameter,
 )
+from tim.errors import BadFrame, BadParameter
 from tim.model import Message
 from tim.web.tencent import frames, stubs
 

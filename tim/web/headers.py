@@ -25,5 +25,7 @@ def set_headers(response: Response) -> Response:
     if response.location is not None:
         # Werkzeug redirects a path without its slash to the Host of the request: keep only the path.
         response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
+    if request.endpoint != "static":
+        response.vary.update(("Accept-Language", "Cookie"))  # the language
     response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
     return response

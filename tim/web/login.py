@@ -9,16 +9,14 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.ends import KICKS
-from tim.errors import (
+from tim.codes import (
     ACCOUNT_BLOCKED,
     BAD_PARAMETER,
     STORE_UNAVAILABLE,
     TOO_MANY_FAILURES,
-    BadParameter,
-    IMError,
-    StoreUnavailable,
 )
+from tim.ends import KICKS
+from tim.errors import BadParameter, IMError, StoreUnavailable
 from tim.model import Instance
 from tim.rules import instance_id
 from tim.web.client import address_of, client_of

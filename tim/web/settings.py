@@ -168,7 +168,7 @@ def _webhook(config: Config) -> Receiver | None:
     try:
         return receiver_at(url, token, local=_read(config, "WEBHOOK_ALLOW_LOCAL", False, _yes_or_no))
     except SettingError as error:
-        raise SettingError(f"TIM_{error.name.upper()}", str(error).partition(": ")[2]) from None
+        raise SettingError(f"TIM_{error.name.upper()}", error.message) from None
 
 
 def _read(config: Config, name: str, default: T, rule: Callable[[Any], T]) -> T:

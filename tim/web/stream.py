@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
-from flask import render_template
+from flask import g, render_template
 from simple_websocket import ConnectionClosed, Server
 
 from tim.backend import Backend
@@ -16,9 +17,12 @@ from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
+from tim.web.time_words import Shown
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx ignores. A page that receives nothing for two ping periods opens a new connection."""
+TIME: Final = '<time id="{id}" hx-swap-oob="innerHTML">{words}</time>'
+"""A relative time whose words have changed."""
 
 
 def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | None) -> None:
@@ -27,6 +31,7 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | N
     Args:
         read: number of the newest message above `#new-messages` in the page; None for a page without this element.
     """
+    g.shown = Shown()
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
         with closing(Tab(backend, id, ws.event.set, after=read or 0)) as tab:
@@ -55,7 +60,7 @@ def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
     # Where the page lacks messages between `read` and these, all messages in it are replaced.
     follow_on = read is not None and (not view.messages or view.messages[0].seq == read + 1)
     events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
-    waiting = render_template(
+    waiting = _render(
         "_waiting.html", this=tab.instance, messages=view.messages, unread=unread, follow_on=follow_on, events=events
     )
     _send(ws, _list(backend, tab, view.instances) + waiting)
@@ -64,6 +69,7 @@ def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
 
 
 def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> End:
+    due = time.monotonic() + ping_period  # when the relative times are looked at
     while ws.connected:
         happened = wait(ws, ping_period)
         ws.input_buffer.clear()  # a page sends nothing on its stream
@@ -72,11 +78,24 @@ def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> End:
         if isinstance(end, End) and end.code == CLOSE_CUT:
             return end
         frame = "".join(_fragment(backend, tab, item) for item in items)
+        if time.monotonic() >= due:
+            frame += _times()
+            due = time.monotonic() + ping_period
         if frame or not happened:
             _send(ws, frame or HEARTBEAT)
         if isinstance(end, End):
             return end
     raise ConnectionClosed
+
+
+def _times() -> str:
+    """The relative times of the page that read otherwise by now."""
+    return "".join(TIME.format(id=id, words=words) for id, words in g.shown.changed())
+
+
+def _render(template: str, **values: Any) -> str:
+    g.shown.write(template)
+    return render_template(template, **values)
 
 
 def _send(ws: Server, frame: str) -> None:
@@ -93,7 +112,7 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
         case InstancesChanged():
             return _list(backend, tab, backend.instances(tab.instance.user))
         case Message():
-            return render_template("_arrived.html", this=tab.instance, message=item, events=events)
+            return _render("_arrived.html", this=tab.instance, message=item, events=events)
         case End():
             if item.gone is not None:
                 return _ended(tab.instance, item.gone, events)
@@ -103,7 +122,7 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
 
 
 def _list(backend: Backend, tab: Tab, instances: list[Instance]) -> str:
-    return render_template(
+    return _render(
         "_instances.html",
         this=tab.instance,
         instances=instances,
@@ -113,9 +132,9 @@ def _list(backend: Backend, tab: Tab, instances: list[Instance]) -> str:
 
 
 def _state(state: str, tab: Tab, events: list[Event]) -> str:
-    return render_template("_state.html", state=state, this=tab.instance, events=events)
+    return _render("_state.html", state=state, this=tab.instance, events=events)
 
 
 def _ended(instance: Instance, gone: Gone, events: list[Event]) -> str:
     state = "kicked-out" if gone.reason in KICKS else "not-ready"
-    return render_template("_ended.html", this=instance, state=state, events=events)
+    return _render("_ended.html", this=instance, state=state, events=events)

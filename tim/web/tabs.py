@@ -10,17 +10,15 @@ from simple_websocket import Server
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.errors import (
+from tim.codes import (
     BAD_PARAMETER,
     MESSAGE_TOO_LONG,
     NO_SUCH_ACCOUNT,
     NOT_READY,
     STORE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
-    BadParameter,
-    IMError,
-    InstanceGone,
 )
+from tim.errors import BadParameter, IMError, InstanceGone
 from tim.model import View
 from tim.rules import MAX_TEXT
 from tim.tab import HISTORY

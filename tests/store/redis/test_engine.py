@@ -9,8 +9,9 @@ import pytest
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
+from tim.codes import STORE_UNAVAILABLE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
-from tim.errors import STORE_UNAVAILABLE, InstanceGone, NodeForgotten, StoreUnavailable
+from tim.errors import InstanceGone, NodeForgotten, StoreUnavailable
 from tim.model import Instance
 from tim.rules import REMEMBERED, SHARDS
 from tim.store.redis.engine import RedisStore

@@ -12,7 +12,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from tim.errors import BAD_PARAMETER, STORE_UNAVAILABLE, BadParameter, IMError
+from tim.codes import BAD_PARAMETER, STORE_UNAVAILABLE
+from tim.errors import BadParameter, IMError
 from tim.model import DEMO_APP
 from tim.rules import MAX_INSTANCES
 from tim.web.client import client_of

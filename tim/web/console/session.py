@@ -26,7 +26,8 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Flask, Response, abort, g, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from tim.errors import TOO_MANY_FAILURES, IMError, TokenRefused, TooManyFailures
+from tim.codes import TOO_MANY_FAILURES
+from tim.errors import IMError, TokenRefused, TooManyFailures
 from tim.operators import Role, Session
 from tim.web.client import address_of
 from tim.web.context import service

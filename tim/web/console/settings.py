@@ -175,7 +175,7 @@ def _form(
         "saved": _shown(current),
         "conflict": conflict,
         "receiver": service().backend.webhook.receiver,
-        "errors": {} if error is None else {error.name.replace("_", "-"): {"message": str(error).partition(": ")[2]}},
+        "errors": {} if error is None else {error.name.replace("_", "-"): error},
         "policies": POLICIES,
         "most": {"online-web-instances": MAX_INSTANCES},
         "most_failures": MOST_FAILURES,

@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from tim.codes import BAD_SENDER, NOT_LOGGED_IN, USERSIG_EXPIRED
 from tim.ends import CLOSE_LATER, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import (
-    BAD_SENDER,
-    NOT_LOGGED_IN,
-    USERSIG_EXPIRED,
     BadParameter,
     IMError,
     InstanceGone,

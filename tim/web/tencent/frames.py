@@ -15,17 +15,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tim.ends import TYPES
-from tim.errors import (
+from tim.codes import (
     BAD_ELEMENT,
     BAD_MSG_BODY,
     BAD_MSG_RANDOM,
     BAD_MSG_SEQ,
     BAD_RECEIVER,
     BAD_TIME,
-    BadFrame,
-    BadParameter,
 )
+from tim.ends import TYPES
+from tim.errors import BadFrame, BadParameter
 from tim.model import Message
 
 MAX_FRAME: Final = 64 * 1024

@@ -11,16 +11,14 @@ import json
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
-from tim.errors import (
+from tim.codes import (
     ACCOUNT_NOT_IMPORTED,
     BAD_BODY,
     BODY_TOO_LARGE,
     NO_SUCH_COMMAND,
     UNREADABLE_JSON,
-    BadParameter,
-    IMError,
-    NoSuchAccount,
 )
+from tim.errors import BadParameter, IMError, NoSuchAccount
 from tim.web.client import address_of
 from tim.web.context import service
 from tim.web.tencent.rest_body import Body

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-from tim.errors import (
-    BAD_BODY,
-    BAD_RECEIVER,
-    TOO_MANY_ACCOUNTS,
-    BadParameter,
-)
+from tim.codes import BAD_BODY, BAD_RECEIVER, TOO_MANY_ACCOUNTS
+from tim.errors import BadParameter
 
 MOST_ACCOUNTS: Final = 500
 """How many accounts one query may ask for, and one batch may send to."""

@@ -10,13 +10,8 @@ from typing import Final
 from flask import request
 
 from tim.admin import Admin
-from tim.errors import (
-    ACCOUNT_NOT_IMPORTED,
-    BAD_SENDER,
-    BAD_SYNC,
-    BadParameter,
-    NoSuchAccount,
-)
+from tim.codes import ACCOUNT_NOT_IMPORTED, BAD_SENDER, BAD_SYNC
+from tim.errors import BadParameter, NoSuchAccount
 from tim.web.tencent import frames
 from tim.web.tencent.rest_body import Body, items_of, names_of, receivers_of, user_of
 
