@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
+from tim.ends import AWAY, EXPIRY_WORDS, LOGGED_OUT, TYPES, Gone
 from tim.model import Instance
 
 LOGIN: Final = "login"
@@ -77,7 +77,7 @@ class Entry:
         browser: of that instance, or of the request that was refused.
         address: the same.
         code: for programs: the error code of a refusal, the reason of an end; "" otherwise.
-        words: for people: an operator's reason, or what was changed.
+        words: for people: an operator's reason, what was changed, or which life of the app is over.
         actor: who has done it: "" for the account itself; else "console admin", "REST <identifier>", "API" or SERVER.
         by: the id of the instance that has displaced this one, signed it out or disowned it.
     """
@@ -208,9 +208,10 @@ def end_of(instance: Instance, *, by: str = "", actor: str = "") -> Entry:
     kind = kind_of(gone)
     if kind in (EXPIRED, WENT_AWAY):
         actor = actor or SERVER
+    words = EXPIRY_WORDS[instance.expiry_cause] if kind == EXPIRED else gone.words
     client = instance.client
     return Entry("", gone.at, kind, instance.user, instance.id, client.browser, client.address,
-                 gone.reason, gone.words, actor, by)  # fmt: skip
+                 gone.reason, words, actor, by)  # fmt: skip
 
 
 def disowning_of(instance: Instance, *, by: str, ended: int, at: float) -> Entry:

@@ -25,7 +25,7 @@ from tim.operators import Operators, Role
 from tim.overview import Overview
 from tim.peers import Peers
 from tim.receiver import Receiver
-from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id
+from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id, with_lives
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
 from tim.status import Status, read_status
@@ -154,8 +154,9 @@ class Backend:
         """
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
-        newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
         with self._attempts.counted(app, user, client):
+            newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
+            newcomer = with_lives(newcomer, self.settings.now())
             instance, evicted = self._store.admit(newcomer, self.settings.seats(), ticket.made)
         log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)

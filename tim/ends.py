@@ -32,6 +32,13 @@ AWAY: Final = "away"
 UNKNOWN: Final = "unknown"
 """The store does not know the instance, or no longer."""
 
+USERSIG: Final = "usersig"
+LIFE: Final = "life"
+IDLE: Final = "idle"
+EXPIRY_WORDS: Final = {USERSIG: "", LIFE: "its session life was over", IDLE: "it was idle for too long"}
+"""Why an instance ends with KICKED_OUT_USERSIG_EXPIRED: its UserSig, the app's session life or idle life is over. With
+each, what the audit says of it."""
+
 CLOSE_CODES: Final = {
     TYPES.KICKED_OUT_MULT_ACCOUNT: 4001,
     TYPES.KICKED_OUT_MULT_DEVICE: 4002,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from tim.ends import UNKNOWN, Client, Gone
+from tim.ends import IDLE, LIFE, UNKNOWN, USERSIG, Client, Gone
 
 DEMO_APP: Final = 1400000000
 """SDKAppID of the demo app, the default."""
@@ -117,8 +117,9 @@ class Instance:
             older than that one still take it for a stranger's.
         disowned: whether its account has said "that wasn't me" of the login that evicted it.
         lasts_until: unix seconds at which it ends by the app's `session_life`; 0 for never.
-        idle_life: the app's, when it logged in.
-        active_at: unix seconds of its last action: a login, a stream that opens, a message, a change of names or seats.
+        idle_life: the app's, when it logged in; 0 for none.
+        active_at: unix seconds of its last action: a login, a stream that its page opens, a message, a change of names
+            or seats. Without an `idle_life` it stays that of its login.
     """
 
     id: str
@@ -145,6 +146,26 @@ class Instance:
     def online(self) -> bool:
         """Whether it is logged in and its stream is open."""
         return self.gone is None and self.detached_at is None
+
+    @property
+    def ends_at(self) -> float:
+        """Unix seconds at which it ends as expired, if it does nothing until then."""
+        return min(self._lives())[0]
+
+    @property
+    def expiry_cause(self) -> str:
+        """What ends it at `ends_at`: USERSIG, LIFE or IDLE. USERSIG also where it was ended as expired before."""
+        at, _, cause = min(self._lives())
+        return USERSIG if self.gone is not None and self.gone.at < at else cause
+
+    def _lives(self) -> list[tuple[float, int, str]]:
+        """The end of each life that it has, in unix seconds; of two at the same time, the first counts."""
+        lives = [(self.expires, 0, USERSIG)]
+        if self.lasts_until:
+            lives.append((self.lasts_until, 1, LIFE))
+        if self.idle_life:
+            lives.append((self.active_at + self.idle_life, 2, IDLE))
+        return lives
 
 
 @dataclass(frozen=True, slots=True)

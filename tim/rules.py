@@ -9,7 +9,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 from tim.ends import AWAY, TYPES, Gone
@@ -112,12 +112,19 @@ def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
     """
     if instance.gone is not None:
         return instance.gone
+    ends_at = instance.ends_at
     away_at = float("inf") if instance.detached_at is None else instance.detached_at + grace
-    if min(instance.expires, away_at) > now:
+    if min(ends_at, away_at) > now:
         return None
-    if instance.expires <= away_at:
-        return Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+    if ends_at <= away_at:
+        return Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, ends_at)
     return Gone(AWAY, away_at)
+
+
+def with_lives(newcomer: Instance, settings: AppSettings) -> Instance:
+    """Return the newcomer with the lives that the app gives to a login from its `since` on."""
+    lasts_until = settings.session_life and newcomer.since + settings.session_life
+    return replace(newcomer, lasts_until=lasts_until, idle_life=settings.idle_life)
 
 
 def displaced_by(live: Sequence[Instance], away_at: float) -> Gone:

@@ -147,6 +147,10 @@ class Stories(RuleBasedStateMachine):
         for user in USERS:
             self.logs[user] = [each for each in self.logs[user] if each.time >= self.clock() - REMEMBERED]
 
+    def acted(self, instance: Instance) -> Instance:
+        """The instance, which has just done something itself."""
+        return replace(instance, active_at=self.clock()) if instance.idle_life else instance
+
     def block(self, user: str) -> Block | None:
         block = self.blocks.get(user)
         return None if block is None or (block.until is not None and block.until <= self.clock()) else block
@@ -171,10 +175,16 @@ class Stories(RuleBasedStateMachine):
         life=st.sampled_from([50.0, 130.0, 3 * DAY, 20 * DAY, 20 * DAY]),
         browser=st.sampled_from(["Firefox", "Chrome"]),
         skew=st.sampled_from([0, -3600, 3600]),
+        lives=st.tuples(st.sampled_from([0, 0, 90, 2 * DAY]), st.sampled_from([0, 0, 40, 3000])),
     )
-    def logs_in(self, user: str, life: float, browser: str, skew: float) -> object:
+    def logs_in(self, user: str, life: float, browser: str, skew: float, lives: tuple[float, int]) -> object:
         now = self.clock()
-        asked = newcomer(user, browser=browser, expires=now + life, since=now + skew)
+        session_life, idle_life = lives
+        asked = replace(
+            newcomer(user, browser=browser, expires=now + life, since=now + skew),
+            lasts_until=session_life and now + skew + session_life,
+            idle_life=idle_life,
+        )
         if (block := self.block(user)) is not None:
             with pytest.raises(AccountBlocked) as refused:
                 self.store.admit(asked, self.limit)
@@ -183,7 +193,15 @@ class Stories(RuleBasedStateMachine):
         out = leaving(self.live(user), self.limit)
         admitted, evicted = self.store.admit(asked, self.limit)
         number = admitted.generation
-        assert admitted == replace(asked, since=now, detached_at=now, active_at=now, generation=number, ordinal=number)
+        assert admitted == replace(
+            asked,
+            since=now,
+            detached_at=now,
+            active_at=now,
+            lasts_until=session_life and now + session_life,
+            generation=number,
+            ordinal=number,
+        )
         assert admitted.generation > self.newest[user]
         # Who is away may be written down on this occasion; it is not evicted by it.
         assert [each.id for each in evicted] == [each.id for each in out]
@@ -238,7 +256,7 @@ class Stories(RuleBasedStateMachine):
         if before is None:
             self.is_refused(id, {UNKNOWN}, node)
             return
-        expired = before.expires <= self.clock()
+        expired = before.ends_at <= self.clock()
         room = not expired and len(self.live(before.user)) < self.limit
         may_return = before.gone is not None and before.gone.reason == AWAY and id not in self.final
         if before.gone is None or (may_return and room):
@@ -246,10 +264,12 @@ class Stories(RuleBasedStateMachine):
             attached = view.instance
             assert attached.stream > before.stream
             if before.gone is None:
-                assert attached == replace(before, stream=attached.stream, detached_at=None, node=node)
+                opened = replace(before, stream=attached.stream, detached_at=None, node=node)
+                assert attached == self.acted(opened)
             else:
                 assert attached.generation > self.newest[before.user]
                 assert (attached.id, attached.user, attached.online) == (id, before.user, True)
+                assert attached.active_at == self.acted(before).active_at
                 self.newest[before.user] = attached.generation
                 self.count["returns"] += 1
             self.model[id] = attached
@@ -301,9 +321,11 @@ class Stories(RuleBasedStateMachine):
                 self.store.sign_out(id, other)
         elif other in self.final or (target.gone is not None and target.gone.reason != AWAY):
             assert self.store.sign_out(id, other) is None
+            self.model[id] = self.acted(mine)
         else:
             ended_by = self.store.sign_out(id, other)
             assert ended_by is not None
+            self.model[id] = self.acted(mine)
             assert ended_by.gone == Gone(LOGGED_OUT, self.clock(), mine.client)
             self.count["logouts"] += target.gone is None
             self.end(target, ended_by.gone)
@@ -318,7 +340,7 @@ class Stories(RuleBasedStateMachine):
         others = {each.id for each in self.remaining(mine.user)} - {id}
         ended = self.store.sign_out_others(id)
         assert {each.id for each in ended} == others
-        self.model[id] = replace(mine, active_at=self.clock())
+        self.model[id] = self.acted(mine)
         for other in others:
             self.count["logouts"] += self.model[other].gone is None
             self.end(self.model[other], Gone(LOGGED_OUT, self.clock(), mine.client))
@@ -330,7 +352,7 @@ class Stories(RuleBasedStateMachine):
             with pytest.raises(InstanceGone):
                 self.store.rename(id, name)
         else:
-            self.model[id] = replace(before, name=name, active_at=self.clock())
+            self.model[id] = replace(self.acted(before), name=name)
             assert self.store.rename(id, name) == self.model[id]
 
     @rule(id=tabs, other=tabs)
@@ -345,7 +367,7 @@ class Stories(RuleBasedStateMachine):
                 self.store.vouch(id, other)
             return
         vouched = self.store.vouch(id, other)
-        self.model[id] = replace(mine, active_at=self.clock())
+        self.model[id] = self.acted(mine)
         if target.gone is None:
             by = min(mine.ordinal, target.vouched or mine.ordinal)
             self.model[other] = replace(self.model[other], vouched=by)
@@ -499,6 +521,7 @@ class Stories(RuleBasedStateMachine):
                     assert message is None
                     continue
                 self.is_written(user, message, expected)
+            self.model[id] = self.acted(sender)
         return id, to, message_id
 
     @rule(message=sent)
@@ -510,6 +533,7 @@ class Stories(RuleBasedStateMachine):
             if written:
                 mine, _ = self.store.append(APP, id, to, "hello", message_id)
                 assert [mine] == written
+                self.model[id] = self.acted(sender)
 
     @rule(message=sent, to=st.sampled_from(USERS), text=st.sampled_from(["hello", "goodbye"]))
     def says_something_else_under_the_same_id(self, message: tuple[str, str, str], to: str, text: str) -> None:
@@ -524,6 +548,7 @@ class Stories(RuleBasedStateMachine):
         ids = (message_id, distinct_id(asked))
         written = [each for each in log if each.id in ids and (each.to, each.text) == (to, text)]
         mine, theirs = self.store.append(APP, id, to, text, message_id)
+        self.model[id] = self.acted(sender)
         if written:
             assert [mine] == written
             return

@@ -29,20 +29,34 @@ ANY_STORE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture]
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """When, in microseconds, an instance comes, opens its stream, closes it, and its UserSig ends."""
+    """When, in microseconds, an instance comes, opens its stream, sends, closes it, and its UserSig ends.
+
+    And in seconds its session life and its idle life; 0 for none.
+    """
 
     comes: int
     opens: int | None
+    sends: int | None
     closes: int | None
     expires: int
+    session_life: int
+    idle_life: int
 
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    comes, opens, closes = sorted(draw(st.tuples(MOMENTS, MOMENTS, MOMENTS)))
+    comes, opens, sends, closes = sorted(draw(st.tuples(MOMENTS, MOMENTS, MOMENTS, MOMENTS)))
     opened = draw(st.booleans())
-    closed = opened and draw(st.booleans())
-    return Life(comes, opens if opened else None, closes if closed else None, draw(MOMENTS | st.just(10**6 * SECOND)))
+    sent, closed = (opened and draw(st.booleans()) for _ in range(2))
+    return Life(
+        comes,
+        opens if opened else None,
+        sends if sent else None,
+        closes if closed else None,
+        draw(MOMENTS | st.just(10**6 * SECOND)),
+        draw(st.sampled_from([0, 0, 1, 59, 60, 61])),
+        draw(st.sampled_from([0, 0, 1, 59, 60])),
+    )
 
 
 @pytest.fixture
@@ -69,22 +83,31 @@ class Account:
         for n, life in enumerate(all_lives):
             steps += [(life.comes, 0, n)]
             steps += [(life.opens, 1, n)] if life.opens is not None else []
-            steps += [(life.closes, 2, n)] if life.closes is not None else []
+            steps += [(life.sends, 2, n)] if life.sends is not None else []
+            steps += [(life.closes, 3, n)] if life.closes is not None else []
         known: dict[int, Instance] = {}
         for moment, step, n in sorted(steps):
             self.clock.now = (begin + moment) / SECOND
             if step == 0:
-                asked = newcomer(self.user, expires=(begin + all_lives[n].expires) / SECOND)
-                known[n], evicted = self.store.admit(asked, 100)
+                known[n], evicted = self.store.admit(self.asks(all_lives[n], begin), 100)
                 assert evicted == []
             elif self.now_of(known[n]) is None:
                 if step == 1:
                     known[n] = self.store.attach(known[n].id, "node-1", 100).instance
+                elif step == 2:
+                    self.store.append(APP, known[n].id, self.user, "hello", new_id())
+                    known[n] = acted(known[n], self.clock())
                 else:
                     assert self.store.detach(known[n].id, known[n].stream)
                     known[n] = replace(known[n], detached_at=self.clock(), node="")
         self.clock.now = max((begin + now) / SECOND, self.clock())
         self.known = sorted(known.values(), key=lambda each: each.generation)
+
+    def asks(self, life: Life, begin: int) -> Instance:
+        """What is to be admitted now, for a life that is counted from `begin`."""
+        now = self.clock()
+        asked = newcomer(self.user, expires=(begin + life.expires) / SECOND, since=now)
+        return replace(asked, lasts_until=life.session_life and now + life.session_life, idle_life=life.idle_life)
 
     def now_of(self, instance: Instance) -> Gone | None:
         """What the rules say has become of it by now."""
@@ -93,6 +116,11 @@ class Account:
     def live(self) -> list[Instance]:
         """Who is logged in by the rules, oldest first."""
         return [instance for instance in self.known if self.now_of(instance) is None]
+
+
+def acted(instance: Instance, now: float) -> Instance:
+    """The instance, which has done something itself at `now`."""
+    return replace(instance, active_at=now) if instance.idle_life else instance
 
 
 ALL_LIVES = st.lists(lives(), max_size=12)
@@ -141,8 +169,8 @@ def test_who_comes_back_and_who_hears_that_another_has_the_seat(
             assert fate is not None
             if fate.reason != AWAY:
                 assert refused.gone == fate
-            elif instance.expires <= account.clock():
-                assert refused.gone == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires)
+            elif instance.ends_at <= account.clock():
+                assert refused.gone == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.ends_at)
             else:
                 assert len(live) >= limit
                 assert refused.gone == displaced_by(live, fate.at)
@@ -151,7 +179,7 @@ def test_who_comes_back_and_who_hears_that_another_has_the_seat(
             assert fate is None or (fate.reason == AWAY and len(live) < limit)
             newest = max((each.generation for each in account.known), default=0)
             assert back == replace(
-                instance,
+                acted(instance, account.clock()),
                 stream=instance.stream + 1,
                 detached_at=None,
                 node="node-2",

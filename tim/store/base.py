@@ -53,13 +53,18 @@ class Nodes(Protocol):
 
 
 class Instances(Protocol):
-    """The logins of accounts, from admission to end."""
+    """The logins of accounts, from admission to end.
+
+    `admit`, `attach`, `append`, `sign_out`, `sign_out_others`, `rename` and `vouch` are actions of the instance `id`:
+    they move its `active_at`, where it has an `idle_life`. What a node does by itself, as in `attach_again`, is none.
+    """
 
     def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit.
 
         Returns the newcomer with its `since` and `generation`, and the evicted instances in the order of
-        `rules.leaving`. Idempotent by `newcomer.id`: admitting it again changes nothing and evicts nothing.
+        `rules.leaving`. Its `lasts_until` is as long after its `since` as in `newcomer`. Idempotent by `newcomer.id`:
+        admitting it again changes nothing and evicts nothing.
 
         Args:
             limit: how many instances the account may have, with the newcomer.

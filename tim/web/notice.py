@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import astuple, dataclass
 
-from tim.ends import Client, Gone
+from tim.ends import TYPES, Client, Gone
 from tim.model import Instance
 
 
@@ -17,16 +17,22 @@ class Notice:
         id: of the instance.
         user: its account; empty where the store does not know the instance.
         gone: how it ended.
+        cause: `Instance.expiry_cause` of one that has expired; "" of any other.
     """
 
     id: str
     user: str
     gone: Gone
+    cause: str = ""
 
     @classmethod
     def of(cls, instance: Instance) -> Notice | None:
         """The notice of an ended instance; None where it is live."""
-        return None if instance.gone is None else cls(instance.id, instance.user, instance.gone)
+        gone = instance.gone
+        if gone is None:
+            return None
+        cause = instance.expiry_cause if gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED else ""
+        return cls(instance.id, instance.user, gone, cause)
 
     def dump(self) -> str:
         """The notice as ASCII text."""
@@ -35,5 +41,5 @@ class Notice:
     @classmethod
     def load(cls, text: str) -> Notice:
         """The notice in a text that `dump` has returned."""
-        id, user, (reason, at, by, words) = json.loads(text)
-        return cls(id, user, Gone(reason, at, None if by is None else Client(*by), words))
+        id, user, (reason, at, by, words), *cause = json.loads(text)
+        return cls(id, user, Gone(reason, at, None if by is None else Client(*by), words), *cause)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -467,13 +468,25 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
-VERSION_6 = """
-DROP TABLE audit; DROP TABLE refusals; DROP TABLE counters; DROP TABLE minutes;
-ALTER TABLE instances DROP COLUMN words;
+VERSION_8 = """
+DROP INDEX instances_due; DROP INDEX instances_ending;
+ALTER TABLE instances DROP COLUMN ends_at;
+CREATE INDEX instances_due ON instances (detached_at, expires, app) WHERE reason IS NULL;
+"""
+"""Takes back what version 9 has changed."""
+VERSION_7 = f"""{VERSION_8}
 ALTER TABLE instances DROP COLUMN ordinal; ALTER TABLE instances DROP COLUMN kind;
 ALTER TABLE instances DROP COLUMN name; ALTER TABLE instances DROP COLUMN vouched;
 ALTER TABLE instances DROP COLUMN disowned; ALTER TABLE instances DROP COLUMN lasts_until;
 ALTER TABLE instances DROP COLUMN idle_life; ALTER TABLE instances DROP COLUMN active_at;
+ALTER TABLE settings DROP COLUMN not_me; ALTER TABLE settings DROP COLUMN help_text;
+ALTER TABLE settings DROP COLUMN help_url; ALTER TABLE settings DROP COLUMN session_life;
+ALTER TABLE settings DROP COLUMN idle_life;
+"""
+"""Takes back what version 8 has changed as well."""
+VERSION_6 = f"""{VERSION_7}
+DROP TABLE audit; DROP TABLE refusals; DROP TABLE counters; DROP TABLE minutes;
+ALTER TABLE instances DROP COLUMN words;
 DROP TABLE events; DROP TABLE event_accounts; DROP TABLE event_queues; DROP TABLE settings;
 DROP TABLE sessions; DROP TABLE jobs;
 DROP TABLE blocks;
@@ -484,7 +497,7 @@ DROP INDEX instances_live; DROP INDEX instances_by_address; DROP INDEX instances
 DROP INDEX instances_by_since;
 CREATE INDEX instances_live ON instances (app, user) WHERE reason IS NULL;
 """
-"""Takes back what version 7 has changed."""
+"""Takes back what version 7 has changed as well."""
 VERSION_5 = f"""{VERSION_6}
 ALTER TABLE accounts RENAME COLUMN read_seq TO shown;
 ALTER TABLE revocations RENAME TO voided;
@@ -529,6 +542,40 @@ def test_who_is_live_in_a_file_of_version_6_is_on_the_list(file: Path, clock: Cl
     with opened(file, clock) as store:
         for where in (Search("alice"), Search(address=tab.client.address), Search(browser="fire"), Search(since=1)):
             assert [each.id for each in store.search(APP, where).instances] == [tab.id]
+
+
+@pytest.mark.parametrize(("version", "takes_back"), [(7, VERSION_7), (8, VERSION_8)])
+def test_who_is_logged_in_in_a_file_of_an_older_version_goes_on(
+    file: Path, clock: Clock, version: int, takes_back: str
+) -> None:
+    with opened(file, clock) as store:
+        first, second = (store.admit(newcomer(expires=clock() + DAY), 2)[0] for _ in range(2))
+        expiring, _ = store.admit(newcomer("bob", expires=clock() + 100), 1)
+        store.attach(first.id, NODE, 2)
+        store.append(APP, first.id, "bob", "hello", new_id())
+        store.save_settings(APP, AppSettings(Limits(2)), "console admin")
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{takes_back} PRAGMA user_version = {version}")
+    with opened(file, clock) as store:
+        assert [(each.id, each.ordinal, each.ends_at) for each in store.instances(APP, "alice")] == [
+            (each.id, each.generation, each.expires) for each in (first, second)
+        ]
+        assert store.settings(APP) == replace(
+            AppSettings(Limits(2), version=1), saved_at=clock(), saved_by="console admin"
+        )
+        attached = store.attach(first.id, NODE, 2).instance
+        assert (attached.generation, attached.stream) == (first.generation, first.stream + 2)
+        store.append(APP, first.id, "bob", "hello again", new_id())
+        third, evicted = store.admit(newcomer(expires=clock() + DAY), 2)
+        assert ([each.id for each in evicted], third.ordinal > second.generation) == ([second.id], True)
+        store.attach(expiring.id, NODE, 2)
+        clock.advance(100)
+        assert {each.id: each.gone and each.gone.reason for each in store.sweep()} == {
+            expiring.id: TYPES.KICKED_OUT_USERSIG_EXPIRED,
+            third.id: AWAY,
+        }
+        clock.advance(DAY)
+        assert [each.id for each in store.sweep()] == [first.id]
 
 
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:

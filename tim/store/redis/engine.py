@@ -132,7 +132,8 @@ class RedisStore:
     def admit(self, newcomer: Instance, limit: int, made: float = EXACT) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
         whom = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
-        how = (limit, int(min(made, EXACT)), newcomer.kind)
+        life = us(newcomer.lasts_until - newcomer.since) if newcomer.lasts_until else 0
+        how = (limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life)
         admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how)
         return instance_of(admitted), instances_of(evicted)
 

@@ -134,7 +134,8 @@ class SQLiteStore:
             blocks.check(self._db, newcomer.app, newcomer.user, now)
             if now < made < math.inf:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
-            instance = replace(newcomer, since=now, detached_at=now, active_at=now, node="")
+            lasts_until = newcomer.lasts_until and now + round(newcomer.lasts_until - newcomer.since, 6)
+            instance = replace(newcomer, since=now, detached_at=now, active_at=now, lasts_until=lasts_until, node="")
             by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
                 # The event of the login counts them.
@@ -162,7 +163,7 @@ class SQLiteStore:
             # An instance that has ended for good is reported as such, whichever stream is the newest.
             if before.stream != after and (before.gone is None or before.gone.reason == AWAY):
                 return None
-            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace)
+            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace, action=False)
             if attached.gone is None:
                 return attached
         raise InstanceGone(attached)
@@ -205,9 +206,7 @@ class SQLiteStore:
             self._pace.forget(now)
             audit.delete_old(self._db, self._retention, now)
             counters.forget(self._db, now)
-            due = instances.select(
-                self._db, "reason IS NULL AND (expires <= ? OR detached_at <= ?)", now, now - self._grace
-            )
+            due = instances.due(self._db, now, self._grace)
             return instances.end_if_due(self._db, due, now, self._grace)[0]
 
     def get(self, id: str) -> Instance:
@@ -229,7 +228,9 @@ class SQLiteStore:
         with self._transaction() as now:
             sender = instances.online(self._db, app, id, now, self._grace)
             message = Message(0, message_id, sender.user, to, text, now, id)
-            return messages.append(self._db, app, message, self._pace, grace=self._grace)
+            copies = messages.append(self._db, app, message, self._pace, grace=self._grace)
+            instances.note_action(self._db, sender, now)
+            return copies
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool

@@ -171,40 +171,60 @@ def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float
     return end_if_due(db, _not_ended(db, app, user), now, grace)[1]
 
 
+def due(db: sqlite3.Connection, now: float, grace: float) -> list[Instance]:
+    """The instances whose end is due and not written down."""
+    ending = "SELECT generation FROM instances INDEXED BY instances_ending WHERE reason IS NULL AND ends_at <= ?"
+    away = "SELECT generation FROM instances INDEXED BY instances_due WHERE reason IS NULL AND detached_at <= ?"
+    return select(db, f"generation IN ({ending} UNION {away})", now, now - grace)
+
+
+def note_action(db: sqlite3.Connection, instance: Instance, now: float) -> Instance:
+    """Note that the instance, which is live, has just acted; nothing is written where it has no `idle_life`."""
+    if not instance.idle_life:
+        return instance
+    db.execute("UPDATE instances SET active_at = ? WHERE id = ?", (now, instance.id))
+    return replace(instance, active_at=now)
+
+
 def end_if_due(
     db: sqlite3.Connection, found: list[Instance], now: float, grace: float
 ) -> tuple[list[Instance], list[Instance]]:
     """Mark the instances as ended that have ended by `now`, as `rules.ended` decides. Returns these, and the others."""
-    due: list[Instance] = []
+    over: list[Instance] = []
     rest: list[Instance] = []
     for instance in found:
         gone = ended(instance, now=now, grace=grace)
         if gone is None:
             rest.append(instance)
         else:
-            due.append(end(db, instance, gone, now))
-    return due, rest
+            over.append(end(db, instance, gone, now))
+    return over, rest
+
+
+def opened(instance: Instance, node: str, now: float, *, action: bool) -> Instance:
+    """The instance with a new stream at the node. `action` is whether its page opens it, and not the node by itself."""
+    acted_at = now if action and instance.idle_life else instance.active_at
+    return replace(instance, stream=instance.stream + 1, detached_at=None, node=node, active_at=acted_at)
 
 
 def come_back(
-    db: sqlite3.Connection, instance: Instance, node: str, limit: int, now: float, *, grace: float
+    db: sqlite3.Connection, instance: Instance, node: str, limit: int, now: float, *, grace: float, action: bool
 ) -> Instance:
     """Open a stream at the node of an instance that has ended, if it was AWAY and finds a free seat.
 
-    Returns it, or how it has ended for good.
+    Returns it, or how it has ended for good. `action` is that of `opened`.
     """
     gone = ended(instance, now=now, grace=grace)
     # Writes down that this one has ended, if it was not yet; the event of that is its last.
     seats = settle(db, instance.app, instance.user, now, grace)
     if gone is None or gone.reason != AWAY:
         return replace(instance, gone=gone)
-    if instance.expires <= now:
-        return end(db, instance, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.expires), now, NO_EVENT)
+    if instance.ends_at <= now:
+        return end(db, instance, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.ends_at), now, NO_EVENT)
     if len(seats) >= limit:
         return end(db, instance, displaced_by(seats, gone.at), now, NO_EVENT, by=seats[-1].id)
     db.execute("DELETE FROM instances WHERE id = ?", (instance.id,))
-    back = replace(instance, stream=instance.stream + 1, detached_at=None, gone=None, node=node)
-    returned = insert(db, back)
+    returned = insert(db, replace(opened(instance, node, now, action=action), gone=None))
     audit.write(db, instance.app, start_of(instance, RETURNED, now), now)
     events.queue(db, returned, LOGIN, at=now, now=now)
     return returned

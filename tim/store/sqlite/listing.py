@@ -25,7 +25,7 @@ AT_A_TIME: Final = 5000
 """Rows among which one call looks for accounts with too many instances."""
 IN_ORDER: Final = "instances_live"
 """The index in the order of the list."""
-LIVE: Final = "reason IS NULL AND expires > ? AND (detached_at IS NULL OR detached_at + ? > ?)"
+LIVE: Final = "reason IS NULL AND ends_at > ? AND (detached_at IS NULL OR detached_at + ? > ?)"
 """`rules.ended` as a condition; the values are the time, the grace time, and the time."""
 
 
@@ -79,7 +79,7 @@ class Listing:
         values = (app, *(value for each in filters for value in each.values))
         written = self._count(index, conditions, values)
         # Those whose end no sweep has written down yet.
-        ended = f"NOT (expires > ? AND (detached_at IS NULL OR detached_at + ? > ?)) AND {conditions}"
+        ended = f"NOT (ends_at > ? AND (detached_at IS NULL OR detached_at + ? > ?)) AND {conditions}"
         return written - self._count("instances_due", ended, (now, self._grace, now, *values))
 
     def _count(self, index: str, condition: str, values: tuple[object, ...]) -> int:

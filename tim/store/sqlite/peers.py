@@ -27,7 +27,7 @@ class Peers:
 
     def sign_out(self, id: str, other: str) -> Instance | None:
         with self._transaction() as now:
-            instance = instances.seated(self._db, id, now, self._grace)
+            instance = self._acting(id, now)
             return self._end(instance, self._peer(instance, other), now)
 
     def sign_out_others(self, id: str) -> list[Instance]:
@@ -71,10 +71,8 @@ class Peers:
             return Disowned(left, [instances.end(self._db, each, gone, now, by=id) for each in younger])
 
     def _acting(self, id: str, now: float) -> Instance:
-        """The instance, which must be live, and is active now. Raises InstanceGone."""
-        instance = instances.seated(self._db, id, now, self._grace)
-        self._db.execute("UPDATE instances SET active_at = ? WHERE id = ?", (now, id))
-        return replace(instance, active_at=now)
+        """The instance, which must be live, and acts now. Raises InstanceGone."""
+        return instances.note_action(self._db, instances.seated(self._db, id, now, self._grace), now)
 
     def _peer(self, instance: Instance, other: str) -> Instance:
         """The instance `other` of the same account. Raises NoSuchInstance."""

@@ -23,11 +23,15 @@ CREATE TABLE instances (
     disowned    INTEGER NOT NULL DEFAULT 0,
     lasts_until REAL    NOT NULL DEFAULT 0,
     idle_life   INTEGER NOT NULL DEFAULT 0,
-    active_at   REAL    NOT NULL DEFAULT 0
+    active_at   REAL    NOT NULL DEFAULT 0,
+    -- model.Instance.ends_at
+    ends_at     REAL    AS (min(expires, iif(lasts_until, lasts_until, expires),
+                                iif(idle_life, active_at + idle_life, expires)))
 );
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
-CREATE INDEX instances_due ON instances (detached_at, expires, app) WHERE reason IS NULL;
+CREATE INDEX instances_due ON instances (detached_at, ends_at, app) WHERE reason IS NULL;
+CREATE INDEX instances_ending ON instances (ends_at) WHERE reason IS NULL;
 CREATE INDEX instances_pending ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;

@@ -6,23 +6,27 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 
 from tim.model import Instance, View, unknown_instance
 from tim.rules import REMEMBERED, ended
 from tim.store.sqlite import accounts, instances, messages
 
 
-def attach(db: sqlite3.Connection, id: str, node: str, limit: int, *, now: float, grace: float) -> Instance:
-    """Open a stream of the instance at the node. Returns it as it is then: attached, or ended."""
+def attach(
+    db: sqlite3.Connection, id: str, node: str, limit: int, *, now: float, grace: float, action: bool = True
+) -> Instance:
+    """Open a stream of the instance at the node. Returns it as it is then: attached, or ended.
+
+    `action` is that of `instances.opened`.
+    """
     instance = instances.find(db, id)
     if instance is None:
         return unknown_instance(id, now)
     if ended(instance, now=now, grace=grace) is not None:
-        return instances.come_back(db, instance, node, limit, now, grace=grace)
-    attached = replace(instance, stream=instance.stream + 1, detached_at=None, node=node)
-    update = "UPDATE instances SET stream = ?, node = ?, detached_at = NULL WHERE id = ?"
-    db.execute(update, (attached.stream, node, id))
+        return instances.come_back(db, instance, node, limit, now, grace=grace, action=action)
+    attached = instances.opened(instance, node, now, action=action)
+    update = "UPDATE instances SET stream = ?, node = ?, detached_at = NULL, active_at = ? WHERE id = ?"
+    db.execute(update, (attached.stream, node, attached.active_at, id))
     return attached
 
 

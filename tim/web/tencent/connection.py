@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from tim.backend import Backend
-from tim.ends import CLOSE_LATER, CLOSE_MOVED, KICKS, LOGGED_OUT, TYPES, Gone
+from tim.ends import CLOSE_LATER, CLOSE_MOVED, IDLE, KICKS, LOGGED_OUT, TYPES, Gone
 from tim.errors import StoreUnavailable
 from tim.hub import End, InstancesChanged, News, Stream
 from tim.model import Instance, Message
@@ -53,11 +53,23 @@ class Page:
         self.close_code: int | None = None
 
     def serves(self, id: str) -> Instance | None:
-        """The instance with this id, if it is served here and its UserSig has not expired; None otherwise."""
+        """The instance with this id, if it is served here and has not expired; None otherwise."""
         tab = self._tab
-        if tab is not None and tab.instance.expires <= self._backend.clock():
-            self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.expires)))
+        if tab is not None and tab.instance.ends_at <= self._backend.clock() and not self._has_acted(tab):
+            self._ended(End(0, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, tab.instance.ends_at)))
         return self._tab.instance if self._tab is not None and self._tab.instance.id == id else None
+
+    def _has_acted(self, tab: Tab) -> bool:
+        """Whether the instance has not expired, as it has acted since the store was read; also while that is away."""
+        if tab.instance.expiry_cause != IDLE:
+            return False
+        try:
+            found = self._backend.find(tab.instance.id)
+        except StoreUnavailable:
+            return True
+        if found.gone is None:
+            tab.instance = found
+        return found.gone is None or found.gone.reason != TYPES.KICKED_OUT_USERSIG_EXPIRED
 
     def serve(self, id: str) -> list[str]:
         """Serves this instance, which has just logged in, in place of any other. Returns the pushes of unread messages.

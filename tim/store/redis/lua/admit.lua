@@ -1,14 +1,16 @@
 #!lua
 -- Evicts as many instances of the account as the limit demands, and admits the newcomer.
 -- KEYS: the shard of the account
--- ARGV: id, app, user, browser, address, expires, limit, made, kind
---   `made` is the date of the UserSig in unix seconds, or `exact` if it is not known.
+-- ARGV: id, app, user, browser, address, expires, limit, made, kind, life, idle_life
+--   `made` is the date of the UserSig in unix seconds, or `exact` if it is not known. `life` is how long the instance
+--   lasts at most, and `idle_life` the same in seconds without an action; 0 for any time.
 -- Replies:
 --   {'ok', instance, evicted}  admitted, or it was before
 --   {'revoked'}                the UserSig was revoked
 --   {'blocked', block}         the account is blocked
 local id, app, user, browser, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local expires, limit, made, kind = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+local life, idle_life = tonumber(ARGV[13]), ARGV[14]
 
 local known = find(id)
 if known then return {'ok', flat(known), {}} end
@@ -41,7 +43,7 @@ local generation = redis.call('HINCRBY', account, 'generation', 1)
 set(instance, {
     app = app, user = user, browser = browser, address = address, since = now, expires = expires,
     generation = generation, ordinal = generation, stream = 0, detached_at = now, active_at = now,
-    kind = kind ~= 'tab' and kind,
+    kind = kind ~= 'tab' and kind, lasts_until = life > 0 and now + life, idle_life = idle_life ~= '0' and idle_life,
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 list(instance)

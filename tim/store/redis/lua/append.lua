@@ -24,6 +24,7 @@ local message = {id = message_id, sender = user, to = to, text = text, time = us
 local outbox = key('outbox')
 local known, copy = copy_of(app, user, message, 0)
 if known then
+    note_action(instance)
     local entry = outbox_entry(app, user, known)
     return {'ok', known, copy, entry, redis.call('ZSCORE', outbox, entry) and 1 or 0}
 end
@@ -40,5 +41,6 @@ redis.call('PEXPIRE', sent_at, minute / 1000)
 
 local seq, fields = write(app, user, message)
 local entry = outbox_entry(app, user, seq)
+note_action(instance)
 if to ~= user then redis.call('ZADD', outbox, 'NX', now, entry) end
 return {'ok', seq, fields, entry, 1}

@@ -28,8 +28,9 @@ if reason == 'away' then
     -- Writes down that this one is away, if it was not yet; the event of that is its last.
     local seated = live(app, user, true)
     end_action = 'none'
-    if tonumber(instance.expires) <= now then
-        finish(instance, 'userSigExpired', tonumber(instance.expires))
+    local expires = ends_at(instance)
+    if expires <= now then
+        finish(instance, 'userSigExpired', expires)
         return gone(instance, instance.reason, instance.at)
     elseif #seated >= limit then
         -- rules.displaced_by: the newest has the seat.
@@ -54,7 +55,9 @@ elseif reason then
 end
 
 local old = instance.node
-set(instance, {stream = instance.stream + 1, node = node, detached_at = false})
+-- Where the node opens it by itself, that is no action of the instance.
+local acts = instance.idle_life and not newest
+set(instance, {stream = instance.stream + 1, node = node, detached_at = false, active_at = acts and now or nil})
 if old then redis.call('SREM', key('attached', old), id) end
 redis.call('SADD', key('attached', node), id)
 if old and old ~= node then

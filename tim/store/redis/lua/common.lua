@@ -101,10 +101,20 @@ end
 -- When a detached instance loses its seat; never while its stream is open.
 local function away_at(instance) return instance.detached_at and instance.detached_at + grace or math.huge end
 
+-- Instance.ends_at: when it ends as expired, if it does nothing until then; and Instance.expiry_cause, what ends it then.
+local function ends_at(instance)
+    local at, cause = tonumber(instance.expires), 'usersig'
+    local lasts_until = tonumber(instance.lasts_until)
+    if lasts_until and lasts_until < at then at, cause = lasts_until, 'life' end
+    local idle_at = instance.idle_life and instance.active_at + instance.idle_life * 1000000
+    if idle_at and idle_at < at then at, cause = idle_at, 'idle' end
+    return at, cause
+end
+
 -- rules.ended: the reason for which an instance has ended by now, and when; nil while it is logged in.
 local function ended(instance)
     if instance.reason then return instance.reason, tonumber(instance.at) end
-    local expires, away = tonumber(instance.expires), away_at(instance)
+    local expires, away = ends_at(instance), away_at(instance)
     if math.min(expires, away) > now then return nil end
     if expires <= away then return 'userSigExpired', expires end
     return 'away', away
@@ -116,9 +126,16 @@ local function schedule(instance)
     if instance.reason then
         due = instance.at + remembered + 1
     else
-        due = math.min(tonumber(instance.expires), away_at(instance))
+        local expires = ends_at(instance)
+        due = math.min(expires, away_at(instance))
     end
     redis.call('ZADD', key('due'), due, instance.id)
+end
+
+-- Note that a live instance has just acted; nothing is written where it has no `idle_life`. When `sweep` looks at it
+-- stays as it is: it is put off then.
+local function note_action(instance)
+    if instance.idle_life then set(instance, {active_at = now}) end
 end
 
 -- Send a hint to a node. It may be lost: the node learns the same by renewing.

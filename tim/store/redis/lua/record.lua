@@ -47,13 +47,20 @@ local ends_as = {
     multipleAccount = 'evicted', multipleDevice = 'signed-out', userSigExpired = 'expired', REST_API_Kick = 'kicked',
     loggedOut = 'logout', away = 'away',
 }
+-- ends.EXPIRY_WORDS
+local expiry_words = {usersig = '', life = 'its session life was over', idle = 'it was idle for too long'}
 function record_end(instance, by, actor)
     local kind = assert(ends_as[instance.reason], 'no end that is written down')
     if kind == 'logout' and by then kind = 'signed-out' end
     if (kind == 'expired' or kind == 'away') and (actor or '') == '' then actor = 'server' end
+    local words = instance.words
+    if kind == 'expired' then
+        local at, cause = ends_at(instance)
+        words = tonumber(instance.at) < at and '' or expiry_words[cause]
+    end
     record(instance.app, {
         at = tonumber(instance.at), kind = kind, user = instance.user, instance = instance.id,
-        browser = instance.browser, address = instance.address, code = instance.reason, words = instance.words,
+        browser = instance.browser, address = instance.address, code = instance.reason, words = words,
         actor = actor, by = by and by.id,
     })
 end

@@ -15,6 +15,6 @@ local instance = find(id)
 if not instance then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
-set(instance, {name = name ~= '' and name, active_at = now})
+set(instance, {name = name ~= '' and name, active_at = instance.idle_life and now or nil})
 notify_changed(instance.app, instance.user)
 return keep_reply(call, {'ok', flat(instance)})

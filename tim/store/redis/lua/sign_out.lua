@@ -16,6 +16,7 @@ local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
 local target = peer(instance, other)
 if not target then return {'no-instance'} end
+note_action(instance)
 if not finish_for_good(target, 'loggedOut', instance) then return {'ok', false} end
 notify_changed(instance.app, instance.user)
 return {'ok', flat(target)}

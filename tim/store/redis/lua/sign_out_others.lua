@@ -15,7 +15,7 @@ local instance = find(id)
 if not instance then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
-set(instance, {active_at = now})
+note_action(instance)
 local others = {}
 for _, other in ipairs(remaining(instance.app, instance.user)) do
     if other.id ~= id then

@@ -51,7 +51,7 @@ for _, id in ipairs(due) do
     local instance = find(id)
     local reason, at = ended(instance)
     if not reason then
-        schedule(instance) -- another node has a shorter grace time
+        schedule(instance) -- it has acted since, or another node has a shorter grace time
     elseif not instance.reason then
         finish(instance, reason, at)
         notify_changed(instance.app, instance.user)

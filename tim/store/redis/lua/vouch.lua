@@ -16,7 +16,7 @@ local reason, at = ended(instance)
 if reason then return gone(instance, reason, at) end
 local target = peer(instance, other)
 if not target then return {'no-instance'} end
-set(instance, {active_at = now})
+note_action(instance)
 if ended(target) then return {'ok', false} end
 -- Where an older version has admitted it, the generation is the ordinal.
 local ordinal = instance.ordinal or instance.generation
