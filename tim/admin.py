@@ -13,6 +13,7 @@ from tim.model import Account, Instance, Message
 from tim.node import Node
 from tim.rules import ADMINISTRATOR, LATEST, USER_ID, check_account, check_text, check_user_id, check_words
 from tim.store.base import Store
+from tim.text import text
 from tim.usersig import Ticket
 
 
@@ -104,7 +105,8 @@ class Admin:
         user = check_user_id(user_id, "UserID")
         if until is not None and not self._store.now() < until < LATEST:
             raise BadParameter(
-                "until", "until must lie in the future, before the year 9999; leave it out for a block without an end"
+                "until",
+                text("until must lie in the future, before the year 9999; leave it out for a block without an end"),
             )
         ended = self._store.block(self._app, user, until, check_words(words), self._actor)
         self._node.notify(self._app, ended=ended)

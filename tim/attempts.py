@@ -22,11 +22,12 @@ from tim.log import log_event
 from tim.model import Limits
 from tim.rules import PAUSE, SIGN_IN_FAILURES, USER_ID
 from tim.store.base import Store
+from tim.text import text
 
 REMEMBERED_PAUSES: Final = 10_000
 """Largest number of pauses that a node remembers. Checking any other costs a call to the store."""
 
-SIGN_IN: Final = "signing in to the console"
+SIGN_IN: Final = text("signing in to the console")
 """What has failed, in the error of a token."""
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tim.errors import SettingError
 from tim.state_change import REASONS, StateChange
+from tim.text import text
 
 COMMAND: Final = "State.StateChange"
 PRINTABLE: Final = re.compile(r"[!-~]+")
@@ -70,29 +71,29 @@ def receiver_at(url: str, token: str, *, local: bool = False) -> Receiver:
         SettingError: `webhook_url` or `webhook_token` cannot be used.
     """
     if not PRINTABLE.fullmatch(url):
-        raise SettingError("webhook_url", "must be ASCII without blanks")
+        raise SettingError("webhook_url", text("must be ASCII without blanks"))
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise SettingError("webhook_url", "must begin with https:// or http:// and name a host")
+        raise SettingError("webhook_url", text("must begin with https:// or http:// and name a host"))
     if "@" in parts.netloc or "#" in url:
-        raise SettingError("webhook_url", "must have neither a user nor a # in it")
+        raise SettingError("webhook_url", text("must have neither a user nor a # in it"))
     if not token:
-        raise SettingError("webhook_token", "is needed with a webhook address, as it signs what is sent there")
+        raise SettingError("webhook_token", text("is needed with a webhook address, as it signs what is sent there"))
     if not PRINTABLE.fullmatch(token):
-        raise SettingError("webhook_token", "must be ASCII without blanks")
+        raise SettingError("webhook_token", text("must be ASCII without blanks"))
     secure = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     found = Receiver(secure, host, port or (443 if secure else 80), target, token, local)
     if not local and (LOCALHOST.fullmatch(host) or is_local(host)):
-        raise SettingError("webhook_url", f"{REFUSED}; set TIM_WEBHOOK_ALLOW_LOCAL=1 to allow it")
+        raise SettingError("webhook_url", text("%(why)s; set TIM_WEBHOOK_ALLOW_LOCAL=1 to allow it", why=REFUSED))
     return found
 
 
-REFUSED: Final = "is a loopback or link-local address"
+REFUSED: Final = text("is a loopback or link-local address")
 
 
 def is_local(address: str) -> bool:

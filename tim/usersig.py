@@ -24,6 +24,7 @@ from tim.codes import (
     USERSIG_OTHER_USER,
 )
 from tim.errors import UserSigRefused
+from tim.text import text
 
 MAX_SIZE: Final = 4096
 """Largest size of a ticket in bytes, both deflated and inflated. A usual ticket has about 200."""
@@ -79,19 +80,31 @@ def verify(
     claims = _parse(user_sig)
     if claims["TLS.sdkappid"] != sdk_app_id:
         raise UserSigRefused(
-            USERSIG_OTHER_APP, f"this UserSig was made for SDKAppID {claims['TLS.sdkappid']}, not {sdk_app_id}"
+            USERSIG_OTHER_APP,
+            text(
+                "this UserSig was made for SDKAppID %(made)s, not %(here)s",
+                made=claims["TLS.sdkappid"],
+                here=sdk_app_id,
+            ),
         )
     if claims["TLS.identifier"] != user_id:
-        raise UserSigRefused(USERSIG_OTHER_USER, "this UserSig was made for another UserID")
+        raise UserSigRefused(USERSIG_OTHER_USER, text("this UserSig was made for another UserID"))
     if not hmac.compare_digest(_sign(key, claims), _bytes(claims["TLS.sig"])):
-        raise UserSigRefused(USERSIG_FORGED, "the signature does not verify: it was made with another secret key")
+        raise UserSigRefused(USERSIG_FORGED, text("the signature does not verify: it was made with another secret key"))
     made, expires = claims["TLS.time"], claims["TLS.time"] + claims["TLS.expire"]
     if made > (latest or now) + MAX_CLOCK_LEAD:
         raise UserSigRefused(
-            USERSIG_EXPIRED, f"this UserSig is dated {made - now:.0f} seconds in the future; set its maker's clock"
+            USERSIG_EXPIRED,
+            text(
+                "this UserSig is dated %(seconds)s seconds in the future; set its maker's clock",
+                seconds=round(made - now),
+            ),
         )
     if expires <= now:
-        raise UserSigRefused(USERSIG_EXPIRED, f"this UserSig expired {now - expires:.0f} seconds ago; get a new one")
+        raise UserSigRefused(
+            USERSIG_EXPIRED,
+            text("this UserSig expired %(seconds)s seconds ago; get a new one", seconds=round(now - expires)),
+        )
     return Ticket(user_id, sdk_app_id, made, expires)
 
 
@@ -121,17 +134,16 @@ def _bytes(text: str) -> bytes:
 
 def _parse(user_sig: str) -> dict[str, Any]:
     if not user_sig:
-        raise UserSigRefused(USERSIG_EMPTY, "the UserSig is empty")
+        raise UserSigRefused(USERSIG_EMPTY, text("the UserSig is empty"))
     if not isinstance(user_sig, str) or len(user_sig) > MAX_SIZE:
-        raise _malformed(f"it is no string of at most {MAX_SIZE} characters")
+        raise _malformed(text("it is no string of at most %(most)s characters", most=MAX_SIZE))
     try:
         packed = base64.b64decode(user_sig.translate(_TO_BASE64), validate=True)
-        text = _inflate(packed)
-        claims = json.loads(text)
+        claims = json.loads(_inflate(packed))
     except (binascii.Error, ValueError, zlib.error, RecursionError):
-        raise _malformed("it is truncated or damaged") from None
+        raise _malformed(text("it is truncated or damaged")) from None
     if not _is_ticket(claims):
-        raise _malformed("it is not the JSON object that the vendor's generators make")
+        raise _malformed(text("it is not the JSON object that the vendor's generators make"))
     return dict(claims)
 
 
@@ -156,4 +168,4 @@ def _is_ticket(claims: object) -> bool:
 
 
 def _malformed(why: str) -> UserSigRefused:
-    return UserSigRefused(USERSIG_MALFORMED, f"the UserSig cannot be read: {why}; get a new one")
+    return UserSigRefused(USERSIG_MALFORMED, text("the UserSig cannot be read: %(why)s; get a new one", why=why))

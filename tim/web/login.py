@@ -19,6 +19,7 @@ from tim.ends import KICKS
 from tim.errors import BadParameter, IMError, StoreUnavailable
 from tim.model import Instance
 from tim.rules import instance_id
+from tim.text import text
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.identity import login_number
@@ -31,11 +32,11 @@ STATUS = {BAD_PARAMETER: 400, ACCOUNT_BLOCKED: 403, TOO_MANY_FAILURES: 429, STOR
 """HTTP status of a refused login by error code; 401 for other codes."""
 FORM: Final = re.compile(r"[0-9a-f]{32}")
 """The number that identifies one login form."""
-NO_COOKIE: Final = (
+NO_COOKIE: Final = text(
     "the cookie of this form did not come back, so the login could not be kept, and nothing has changed; "
     "allow cookies for this site and press Log in again (a script: GET /login first, and send its cookie back)"
 )
-USED_UP: Final = "this form has logged in once, and that login has ended; press Log in again for a new one"
+USED_UP: Final = text("this form has logged in once, and that login has ended; press Log in again for a new one")
 
 
 @blueprint.get("/")

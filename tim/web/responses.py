@@ -8,6 +8,7 @@ from typing import Final
 from flask import Response, request
 
 from tim.errors import IMError, StoreUnavailable
+from tim.web.language import translated
 
 LIVE: Final = "div#live"
 """The part of a page of the console that is polled, as htmx names it."""
@@ -28,6 +29,6 @@ def retry_after(error: IMError) -> dict[str, str]:
 def store_unavailable(error: StoreUnavailable) -> Response:
     """503 with the reason, as plain text; for a poll of the console, in place of numbers that are no longer true."""
     if request.headers.get("HX-Target") == LIVE:
-        words = f'<p id="away" class="bad" role="alert">{html.escape(error.message)}</p>'
+        words = f'<p id="away" class="bad" role="alert">{html.escape(translated(error.message))}</p>'
         return Response(f'<div hx-swap-oob="innerHTML:#live">{words}</div>', 503, retry_after(error))
     return Response(f"{error.message}\n", 503, retry_after(error), mimetype="text/plain")

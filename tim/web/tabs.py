@@ -22,6 +22,7 @@ from tim.errors import BadParameter, IMError, InstanceGone
 from tim.model import View
 from tim.rules import MAX_TEXT
 from tim.tab import HISTORY
+from tim.text import text
 from tim.web import stream
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
@@ -79,7 +80,9 @@ def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEnt
     """Shows the error beside the form, which keeps its text."""
     if "HX-Request" not in request.headers:
         return error
-    too_long = IMError(MESSAGE_TOO_LONG, f"the text is far over the {MAX_TEXT} bytes of a message; send it in parts")
+    too_long = IMError(
+        MESSAGE_TOO_LONG, text("the text is far over the %(most)s bytes of a message; send it in parts", most=MAX_TEXT)
+    )
     return render_template("_send_error.html", error=too_long, oob=True), 413
 
 
@@ -112,18 +115,20 @@ def log_out() -> Response:
 
 @blueprint.post("/messages")
 def send() -> BaseResponse:
-    to, text = request.form.get("to", ""), request.form.get("text", "").replace("\r\n", "\n")
+    to, words = request.form.get("to", ""), request.form.get("text", "").replace("\r\n", "\n")
     number = request.form.get("number", "")
     try:
         if number and not FORM_NUMBER.fullmatch(number):
             number = ""
-            raise BadParameter("number", "number must be 32 hex digits, another one for each message; reload the page")
-        service().backend.send(g.instance, to, text, number or None)
+            raise BadParameter(
+                "number", text("number must be 32 hex digits, another one for each message; reload the page")
+            )
+        service().backend.send(g.instance, to, words, number or None)
     except InstanceGone:
         raise
     except IMError as error:
         # Keep the number: if this attempt has reached the store after all, the next one is the same message.
-        typed: dict[str, str | IMError] = {"to": to, "text": text, "number": number, "error": error}
+        typed: dict[str, str | IMError] = {"to": to, "text": words, "number": number, "error": error}
         if "HX-Request" in request.headers:
             response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
         else:

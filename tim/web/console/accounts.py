@@ -12,6 +12,7 @@ from tim.admin import Admin
 from tim.audit import AuditFilter
 from tim.errors import BadParameter
 from tim.rules import check_user_id
+from tim.text import text
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
 from tim.web.context import service
@@ -155,7 +156,7 @@ def _until() -> float | None:
     """
     duration = _form("duration")
     if duration not in DURATIONS:
-        raise BadParameter("duration", "choose how long the block lasts")
+        raise BadParameter("duration", text("choose how long the block lasts"))
     if duration != UNTIL:
         return None if duration == FOREVER else service().backend.clock() + int(duration)
     return typed_time(_form(UNTIL), UNTIL)

@@ -12,6 +12,8 @@ from tim.audit import KINDS, AuditFilter, AuditPage, Entry
 from tim.audit_export import all_entries, csv_lines, json_lines
 from tim.errors import BadParameter
 from tim.rules import check_user_id
+from tim.text import text
+from tim.web.console.kinds import kind_words
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
 from tim.web.context import service
@@ -35,7 +37,7 @@ FORMS: Final[dict[str, tuple[Callable[[Iterator[Entry]], Iterator[str]], str]]] 
 @blueprint.get("/audit")
 def page() -> Response:
     typed = {name: request.args.get(name, "").strip() for name in FILTER}
-    kinds = [(kind, kind) for kind in KINDS]
+    kinds = list(kind_words().items())
     try:
         values = _values() | {"more": _given(), "watch": "watch" in request.args}
     except BadParameter as error:
@@ -61,7 +63,7 @@ def export() -> Response:
     form = request.args.get("form", "csv")
     try:
         if form not in FORMS:
-            raise BadParameter("form", f"form must be one of {', '.join(FORMS)}")
+            raise BadParameter("form", text("form must be one of %(all)s", all=", ".join(FORMS)))
         where = _filter()
     except BadParameter as error:
         return Response(f"{error.message}\n", 400, mimetype="text/plain")
@@ -78,7 +80,7 @@ def _values() -> dict[str, Any]:
     """The page that the address names. Raises BadParameter, StoreUnavailable."""
     before = request.args.get("before", "")
     if before and not ID.fullmatch(before):
-        raise BadParameter("before", "this address names no page; begin again with the newest entries")
+        raise BadParameter("before", text("this address names no page; begin again with the newest entries"))
     found: AuditPage = service().backend.admin(actor()).audit(_filter(), before, ENTRIES)
     newest = url_for("console_audit.page", **_given())
     following = url_for("console_audit.page", before=found.next, **_given()) if found.next else ""
@@ -95,7 +97,7 @@ def _filter() -> AuditFilter:
     user, address = (request.args.get(name, "").strip() for name in ("userID", "address"))
     kinds = frozenset(kind for kind in request.args.getlist("kind") if kind)
     if not kinds <= set(KINDS):
-        raise BadParameter("kind", f"kind must be one of {', '.join(KINDS)}")
+        raise BadParameter("kind", text("kind must be one of %(all)s", all=", ".join(KINDS)))
     return AuditFilter(check_user_id(user) if user else "", kinds, address, _time("since"), _time("until"))
 
 

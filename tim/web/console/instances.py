@@ -15,6 +15,7 @@ from tim.errors import BadParameter, IMError
 from tim.job import RUNNING
 from tim.rules import check_words
 from tim.search import DETACHED, ONLINE, Page, Search, place
+from tim.text import text
 from tim.web.console.accounts import address as account_address
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
@@ -65,7 +66,7 @@ def kick() -> BaseResponse:
     ids = request.form.getlist("instance")[:ROWS]
     try:
         if not ids:
-            raise BadParameter("instance", "select the instances to kick in the table, or kick all that match")
+            raise BadParameter("instance", text("select the instances to kick in the table, or kick all that match"))
         ended = service().backend.listing.kick(ids, request.form.get("words", "").strip(), actor())
     except BadParameter as error:
         return _page(error)
@@ -168,7 +169,7 @@ def _search() -> Search:
     """
     typed = _typed()
     if typed["state"] not in ("", ONLINE, DETACHED):
-        raise BadParameter("state", "choose one of the states of the list")
+        raise BadParameter("state", text("choose one of the states of the list"))
     address = canonical(typed["address"])
     return Search(
         user=typed["userID"],

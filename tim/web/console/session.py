@@ -29,7 +29,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.codes import TOO_MANY_FAILURES
 from tim.errors import IMError, TokenRefused, TooManyFailures
 from tim.operators import Role, Session
+from tim.text import text
 from tim.web.client import address_of
+from tim.web.console.kinds import kind_words
 from tim.web.context import service
 from tim.web.responses import go, retry_after
 
@@ -39,13 +41,15 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BELOW: Final = re.compile(r"/console(/[!-\[\]-~]*|\?[!-\[\]-~]*)?")
 """An address of the console, without the prefix of the service, where a sign-in may lead."""
 BEARER: Final = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
-READ_ONLY: Final = "you are signed in with the viewer's token, which changes nothing; sign in with the admin token"
+READ_ONLY: Final = text(
+    "you are signed in with the viewer's token, which changes nothing; sign in with the admin token"
+)
 
 
 def install(app: Flask) -> None:
-    """Adds the guard to `app`, before routes are looked at, and `is_admin` to its templates."""
+    """Adds the guard to `app`, before routes are looked at, and to its templates `is_admin` and `kind_words`."""
     app.before_request(check_operator)
-    app.jinja_env.globals.update(is_admin=is_admin)
+    app.jinja_env.globals.update(is_admin=is_admin, kind_words=kind_words)
 
 
 def check_operator() -> BaseResponse | None:

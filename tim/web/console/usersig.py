@@ -12,6 +12,7 @@ from flask import Blueprint, abort, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from tim.errors import BadParameter, IMError
+from tim.text import text
 from tim.usersigs import Verdict
 from tim.web.context import service
 
@@ -43,7 +44,7 @@ def make() -> Response:
     user_id, life = request.form.get("for", ""), request.form.get("life", "")
     try:
         if life not in map(str, LIVES):
-            raise BadParameter("life", "choose one of the lives that the form offers; reload the page")
+            raise BadParameter("life", text("choose one of the lives that the form offers; reload the page"))
         made = here.backend.usersigs.make(user_id, int(life))
     except BadParameter as error:
         return _page(made_for=user_id, life=life, error=error)

@@ -1,0 +1,52 @@
+"""The kinds of entries of the audit, as people read them."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+
+from tim.audit import (
+    BLOCKED,
+    CONSOLE_REFUSED,
+    CONSOLE_SIGN_IN,
+    CONSOLE_SIGN_OUT,
+    DELETED,
+    EVICTED,
+    EXPIRED,
+    JOB,
+    KICKED,
+    LOGIN,
+    LOGOUT,
+    NOT_ME,
+    REFUSED,
+    RETURNED,
+    REVOKED,
+    SETTINGS,
+    SIGNED_OUT,
+    UNBLOCKED,
+    WENT_AWAY,
+)
+
+
+def kind_words() -> dict[str, str]:
+    """The words of each kind, in the language of the request."""
+    return {
+        LOGIN: _("logged in"),
+        RETURNED: _("came back"),
+        REFUSED: _("refused"),
+        LOGOUT: _("logged out"),
+        SIGNED_OUT: _("signed out from elsewhere"),
+        EVICTED: _("evicted at the limit"),
+        KICKED: _("kicked"),
+        EXPIRED: _("expired"),
+        WENT_AWAY: _("gave up its seat"),
+        BLOCKED: _("blocked"),
+        UNBLOCKED: _("unblocked"),
+        REVOKED: _("UserSigs revoked"),
+        DELETED: _("account deleted"),
+        NOT_ME: _("“That wasn't me”"),
+        SETTINGS: _("settings saved"),
+        CONSOLE_SIGN_IN: _("console: signed in"),
+        CONSOLE_REFUSED: _("console: refused"),
+        CONSOLE_SIGN_OUT: _("console: signed out"),
+        JOB: _("job"),
+    }
