@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po, write_po
 from tests.support.server import ROOT
 from tim.web.language import CATALOGUES, ENGLISH, LANGUAGES
 
-METHODS: Final = [("**.py", "python"), ("**.html", "jinja2")]
+METHODS: Final = [("web/tencent/**.py", "ignore"), ("**.py", "python"), ("**.html", "jinja2")]
 KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "text": None}
 HEADER: Final = r"""# Brought up to date by: python -m tests.support.catalogue
 msgid ""
