@@ -24,7 +24,7 @@ def test_that_says_so(): raise AssertionError("left out")
 def test_on_each_engine(engine): assert engine.name == "sqlite-memory"
 
 def test_of_python_alone():
-    assert not shutil.which("redis-server") and not shutil.which("chromium") and not shutil.which("node")
+    assert not shutil.which("redis-server") and not shutil.which("chromium-headless-shell") and not shutil.which("node")
 """
 
 

@@ -11,14 +11,14 @@ from tests.support.browser import RECORDER
 KEPT: Final = 3
 """How many are kept for the next test; most take one or two."""
 HERE: Final = "http://127.0.0.1/"
-"""Of the site on which all servers under test are. Chromium has one process for each site of a browser."""
+"""Of the site on which all servers under test are."""
 
 
 class Windows:
     """Browsers whose cookies no other has.
 
-    The first page of a browser costs a second of work, because Chromium starts a process for it. So a browser that was
-    given back is used again, with its page at `HERE` still open, and without what it knew of any other.
+    The first page of a browser costs much, because Chromium starts a process for it. So a browser that was given back
+    is used again, with its page at `HERE` still open, and without what it knew of any other.
     """
 
     def __init__(self, chromium: Browser) -> None:
