@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,19 +13,27 @@ from hypothesis import strategies as st
 
 from tests.support.actors import APP
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
-from tim.errors import BadParameter, MessageTooLong
-from tim.model import Instance
+from tim.errors import BadParameter, MessageTooLong, SettingError
+from tim.model import AppSettings, Choice, Instance, Limits
+from tim.refusals import AtLimit
 from tim.rules import (
+    ASK,
+    EVICT,
     MAX_NAME,
     MAX_TEXT,
+    MAX_WORDS,
+    POLICIES,
+    REJECT,
     check_name,
     check_text,
     check_user_id,
     displaced_by,
     ended,
     leaving,
+    making_room,
     newcomers,
 )
+from tim.setting_rules import LONGEST_LIFE, MAX_LINK, check_settings
 
 GRACE = 60.0
 SOMEBODY = Client("Firefox", "203.0.113.7")
@@ -94,6 +103,78 @@ def test_nobody_is_lost_and_nobody_counted_twice(steps: list[str], limit: int, d
                 live[chosen] = replace(live[chosen], detached_at=1.0)
         assert len(live) <= limit
         assert logins - logouts - evictions == len(live)
+
+
+# At the limit
+
+
+ADMISSIONS = (accounts().map(lambda live: sorted(live, key=lambda each: each.generation)), st.integers(1, 10))
+
+
+def choices(live: list[Instance]) -> st.SearchStrategy[Choice]:
+    """Choices from exactly this list."""
+    ids = [each.id for each in live]
+    return st.builds(Choice, st.just(tuple(ids)), st.frozensets(st.sampled_from(ids)) if ids else st.just(frozenset()))
+
+
+@given(*ADMISSIONS, st.none() | st.just(Choice((), frozenset())))
+def test_by_default_who_comes_evicts(live: list[Instance], limit: int, choice: Choice | None) -> None:
+    assert making_room(live, limit, EVICT, choice) == leaving(live, limit)
+
+
+@given(*ADMISSIONS, st.data())
+def test_who_is_rejected_ends_nobody_whatever_it_chooses(live: list[Instance], limit: int, data: st.DataObject) -> None:
+    choice = data.draw(st.none() | choices(live))
+    if len(live) < limit:
+        assert making_room(live, limit, REJECT, choice) == []
+    else:
+        with pytest.raises(AtLimit) as refused:
+            making_room(live, limit, REJECT, choice)
+        assert (refused.value.instances, refused.value.limit) == (live, limit)
+
+
+@given(*ADMISSIONS, st.data())
+def test_a_choice_ends_the_chosen_alone_and_only_if_that_is_enough(
+    live: list[Instance], limit: int, data: st.DataObject
+) -> None:
+    choice = data.draw(choices(live))
+    chosen = [each for each in live if each.id in choice.ending]
+    if len(live) - len(chosen) < limit:
+        assert making_room(live, limit, ASK, choice) == chosen
+    else:
+        with pytest.raises(AtLimit):
+            making_room(live, limit, ASK, choice)
+
+
+@given(*ADMISSIONS, st.data())
+def test_a_choice_from_another_list_ends_nobody(live: list[Instance], limit: int, data: st.DataObject) -> None:
+    choice = data.draw(choices(live))
+    seen = data.draw(st.permutations(choice.seen) | st.just([*choice.seen, "another"]) | st.just([*choice.seen[1:]]))
+    if tuple(seen) == choice.seen:
+        return
+    for other in (None, Choice(tuple(seen), frozenset(seen) | choice.ending)):
+        if len(live) < limit:
+            assert making_room(live, limit, ASK, other) == []
+        else:
+            with pytest.raises(AtLimit):
+                making_room(live, limit, ASK, other)
+
+
+def test_an_unknown_policy_is_a_fault() -> None:
+    with pytest.raises(ValueError, match="'Evict' is no policy"):
+        making_room([], 1, "Evict")
+
+
+def test_who_is_rejected_is_told_where_the_account_is_online_and_of_three_at_most() -> None:
+    live = [replace(instance(n, detached_at=9.0 if n == 2 else None), since=86399.0) for n in range(1, 6)]
+    named = replace(live[0], name="Desk")
+    one, many = AtLimit([named], 1).message, AtLimit(live, 5).message
+    assert "(Online Web Instances: 1)" in one
+    assert "Desk at 203.0.113.7 since 1970-01-01 23:59 UTC" in one
+    assert "more" not in one
+    assert many.count("Firefox at 203.0.113.7") == 3
+    assert many.count("closed but still seated") == 1
+    assert "and 2 more" in many
 
 
 # The end
@@ -281,3 +362,52 @@ def test_a_text_that_says_nothing_or_is_none_is_refused(text: str) -> None:
 def test_any_text_is_taken_as_it_is_or_refused(text: str) -> None:
     if text.strip():
         assert check_text(text) == text
+
+
+# The settings of an app
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        *({"policy": policy} for policy in POLICIES),
+        {"not_me": False},
+        {"session_life": 0, "idle_life": LONGEST_LIFE},
+        {"help_text": "é" * MAX_WORDS, "help_url": ""},
+        {"help_url": "https://example.com/" + "x" * (MAX_LINK - 20)},
+        {"help_url": "http://[::1]:8000/?a=b#c"},
+    ],
+    ids=str,
+)
+def test_settings_within_their_rules_are_taken_as_they_are(right: dict[str, Any]) -> None:
+    settings = AppSettings(Limits(3), **right)
+    assert check_settings(settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("policy", ""),
+        ("policy", "Evict"),
+        ("not_me", 1),
+        ("not_me", "off"),
+        *((name, wrong) for name in ("session_life", "idle_life") for wrong in (-1, LONGEST_LIFE + 1, 0.5, "60", True)),
+        ("help_text", "x" * (MAX_WORDS + 1)),
+        ("help_text", "two\nlines"),
+        ("help_text", None),
+        ("help_url", "example.com"),
+        ("help_url", "javascript:alert(1)"),
+        ("help_url", "https://"),
+        ("help_url", "https:///path"),
+        ("help_url", " https://example.com/"),
+        ("help_url", "https://example.com/\n"),
+        ("help_url", "https://example.com/a b"),
+        ("help_url", "https://exämple.com/"),
+        ("help_url", "https://example.com/" + "x" * (MAX_LINK - 19)),
+        ("help_url", None),
+    ],
+)
+def test_a_setting_that_breaks_its_rule_is_refused_by_its_name(name: str, wrong: object) -> None:
+    with pytest.raises(SettingError, match="must be") as refused:
+        check_settings(AppSettings(**{name: wrong}))  # type: ignore[arg-type]
+    assert refused.value.name == name

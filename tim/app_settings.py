@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tim.errors import SettingsChanged
 from tim.model import AppSettings, Limits
-from tim.rules import check_settings
+from tim.setting_rules import check_settings
 from tim.store.base import Store
 
 

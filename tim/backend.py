@@ -17,7 +17,7 @@ from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
 from tim.jobs import Jobs
 from tim.listing import Listing
-from tim.log import log_instance
+from tim.logins import Logins
 from tim.measures import OVERFLOWED, Measures, timed
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, unknown_instance
 from tim.node import Node
@@ -25,9 +25,10 @@ from tim.operators import Operators, Role
 from tim.overview import Overview
 from tim.peers import Peers
 from tim.receiver import Receiver
-from tim.rules import ADMINISTRATOR, NEWEST, check_limits, check_text, check_user_id, instance_id, with_lives
+from tim.rules import ADMINISTRATOR, NEWEST, check_text, check_user_id
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
+from tim.setting_rules import check_limits
 from tim.status import Status, read_status
 from tim.store import open_store
 from tim.timing import DEFAULT, DETACH_GRACE, Timing
@@ -54,7 +55,8 @@ class Backend:
 
     Attributes:
         settings: of the app, as any node saved them last.
-        usersigs, overview, measures, listing, peers, jobs: of the app; `measures` is what this node counts and times.
+        usersigs, logins, overview, measures, listing, peers, jobs: of the app; `measures` is what this node counts and
+            times.
 
     Raises:
         SettingError: the store or another argument cannot be used.
@@ -96,6 +98,7 @@ class Backend:
                 self._store.import_account(sdk_app_id, ADMINISTRATOR)
             self.webhook.follow(self.settings.now())
             self._node = Node(self._store, self._hub, self.settings, self.measures, self.webhook.wake, timing=timing)
+            self.logins = Logins(self._store, self.settings, self._attempts, self._node)
             self.listing = Listing(self._store, sdk_app_id, self._node)
             self.peers = Peers(sdk_app_id, self._store, self._node)
             self.jobs = Jobs(self._store, sdk_app_id, self._node, timing)
@@ -131,7 +134,7 @@ class Backend:
         return self.usersigs.make(user_id, expire)
 
     def verify(self, sdk_app_id: int, user_id: str, user_sig: str, address: str) -> Ticket:
-        """Verify the signature and the dates of a UserSig. Whether it was revoked, `admit` checks.
+        """Verify the signature and the dates of a UserSig. Whether it was revoked, `logins.admit` checks.
 
         A failure counts for the `address` of the client; a valid UserSig never waits. Raises BadParameter, UnknownApp,
         UserSigRefused, TooManyFailures, StoreUnavailable.
@@ -139,28 +142,8 @@ class Backend:
         return self.usersigs.verify(sdk_app_id, user_id, user_sig, address)
 
     def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
-        """Call `verify` and `admit`; raises what they raise."""
-        return self.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
-
-    def admit(self, ticket: Ticket, client: Client, id: str | None = None) -> Instance:
-        """Admit an instance of the account of a verified UserSig, and evict instances over the limit.
-
-        The instance is detached until it is attached.
-
-        Args:
-            id: of the instance; repeating an id repeats the same login. Random by default.
-
-        Raises UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
-        """
-        app, user = ticket.sdk_app_id, ticket.user_id
-        id = id or instance_id(app, user, secrets.token_hex(16))
-        with self._attempts.counted(app, user, client):
-            newcomer = Instance(id, app, user, client, self.clock(), ticket.expires)
-            newcomer = with_lives(newcomer, self.settings.now())
-            instance, evicted = self._store.admit(newcomer, self.settings.seats(), ticket.made)
-        log_instance("login", instance)
-        self._node.notify(app, ended=evicted, changed=user)
-        return instance
+        """Call `verify` and `logins.admit`, which asks nobody; raises what they raise."""
+        return self.logins.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
 
     def attach(self, id: str, wake: Callable[[], None], after: int = NEWEST, most: int = 0) -> tuple[View, Stream]:
         """Open a stream of an instance. An older stream of the same instance ends with CLOSE_MOVED.

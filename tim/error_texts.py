@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from tim.model import Block
+from tim.model import Block, Instance
 from tim.text import Text, text
 
+PLACES_SHOWN: Final = 3
+"""Largest number of instances that an error names."""
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -32,6 +35,33 @@ def blocked(block: Block) -> Text:
     if block.words:
         return text("this account is blocked (%(why)s); ask the operator of this service", why=block.words)
     return text("this account is blocked; ask the operator of this service")
+
+
+def at_limit(instances: Sequence[Instance], limit: int) -> Text:
+    """The account has as many instances as it may have: where PLACES_SHOWN of them are, and how many more there are."""
+    places = _place(instances[0]) if instances else text("none")
+    for instance in instances[1:PLACES_SHOWN]:
+        places = text("%(places)s; %(next)s", places=places, next=_place(instance))
+    if len(instances) > PLACES_SHOWN:
+        places = text("%(places)s; and %(number)s more", places=places, number=len(instances) - PLACES_SHOWN)
+    return text(
+        "this account is at its limit (Online Web Instances: %(limit)s): %(places)s; log out there first, or wait "
+        "until a closed one has lost its seat",
+        limit=limit,
+        places=places,
+    )
+
+
+def _place(instance: Instance) -> Text:
+    """Where an instance is, and since when."""
+    what = {
+        "name": instance.name or instance.client.browser,
+        "address": instance.client.address,
+        "since": datetime.fromtimestamp(instance.since, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    if instance.online:
+        return text("%(name)s at %(address)s since %(since)s", **what)
+    return text("%(name)s at %(address)s since %(since)s, closed but still seated", **what)
 
 
 def bad_user_id(name: str, user_id: str, most: int) -> Text:

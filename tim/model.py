@@ -184,6 +184,19 @@ class Disowned:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Which instances a login at the limit ends, chosen from a list that was shown.
+
+    Attributes:
+        seen: ids of the live instances in the list, oldest generation first.
+        ending: ids of those to end.
+    """
+
+    seen: tuple[str, ...]
+    ending: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One text from one account to another: the copy in the log of one of the two.
 

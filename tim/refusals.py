@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tim.errors import BadParameter
+from collections.abc import Sequence
+
+from tim.codes import AT_LIMIT
+from tim.error_texts import at_limit
+from tim.errors import BadParameter, IMError
+from tim.model import Instance
 from tim.text import text
 
 
@@ -19,3 +24,17 @@ class NotDisplaced(BadParameter):
             else text("no other login has ended this session, so there is none to disown")
         )
         super().__init__("instance", why)
+
+
+class AtLimit(IMError):
+    """The account has as many instances as it may have, and none of them has to leave for a login.
+
+    Attributes:
+        instances: its live ones, oldest generation first.
+        limit: how many it may have.
+    """
+
+    def __init__(self, instances: Sequence[Instance], limit: int) -> None:
+        super().__init__(AT_LIMIT, at_limit(instances, limit))
+        self.instances = list(instances)
+        self.limit = limit

@@ -9,15 +9,14 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Final
 
 from tim.ends import AWAY, TYPES, Gone
 from tim.error_texts import bad_user_id
-from tim.errors import AccountBlocked, BadParameter, MessageTooLong, SettingError, UserSigRevoked
-from tim.model import Account, AppSettings, Instance, Limits, Message
-from tim.receiver import receiver_at
-from tim.refusals import NotDisplaced
+from tim.errors import AccountBlocked, BadParameter, MessageTooLong, UserSigRevoked
+from tim.model import Account, AppSettings, Choice, Instance, Message
+from tim.refusals import AtLimit, NotDisplaced
 from tim.text import text
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
@@ -35,13 +34,14 @@ MAX_TEXT: Final = 12 * 1024
 """Largest size of a text in bytes of UTF-8, as the vendor documents it."""
 MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
-MOST_FAILURES: Final = 1_000_000
-"""The largest number of failures that limits can allow."""
 EVICT: Final = "evict"
-POLICIES: Final = (EVICT,)
+"""A login at the limit is admitted, and the oldest instance leaves."""
+REJECT: Final = "reject"
+"""It is refused."""
+ASK: Final = "ask"
+"""It chooses which instances leave."""
+POLICIES: Final = (EVICT, REJECT, ASK)
 """What an app may do with a login at the limit."""
-MAX_WEBHOOK: Final = 1000
-"""Largest number of characters of a webhook's address or token."""
 SHARDS: Final = 64
 """Shards of a store. Each account lies in one, and each shard may lie on a server of its own."""
 REMEMBERED: Final = 7 * 86400
@@ -103,6 +103,30 @@ def leaving(live: Iterable[Instance], limit: int) -> list[Instance]:
     """
     order = sorted(live, key=lambda instance: (instance.detached_at is None, instance.generation))
     return order[: max(0, len(order) + 1 - limit)]
+
+
+def making_room(live: Sequence[Instance], limit: int, policy: str, choice: Choice | None = None) -> list[Instance]:
+    """Return the instances that leave so that one more fits under `limit`, in the order of leaving.
+
+    By EVICT those of `leaving`; by REJECT none; by ASK those of the choice. A choice from another list than `live` is
+    none.
+
+    Args:
+        live: the live instances of the account, oldest generation first.
+
+    Raises:
+        AtLimit: one more does not fit, whoever leaves by the policy.
+    """
+    if policy == EVICT:
+        return leaving(live, limit)
+    if policy not in POLICIES:
+        raise ValueError(f"{policy!r} is no policy")
+    chosen: list[Instance] = []
+    if policy == ASK and choice is not None and choice.seen == tuple(instance.id for instance in live):
+        chosen = [instance for instance in live if instance.id in choice.ending]
+    if len(live) - len(chosen) >= limit:
+        raise AtLimit(live, limit)
+    return chosen
 
 
 def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
@@ -260,34 +284,3 @@ def check_name(name: str) -> str:
             "name", text("name must be one line of at most %(most)s characters; leave it empty for none", most=MAX_NAME)
         )
     return name
-
-
-def check_limits(limits: Limits) -> Limits:
-    """Return `limits` if each is in its range.
-
-    Raises:
-        SettingError: one of them is out of range.
-    """
-    for field, most in zip(fields(limits), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
-        value = getattr(limits, field.name)
-        if not (isinstance(value, int) and 1 <= value <= most):
-            raise SettingError(field.name, text("must be a whole number from 1 to %(most)s", most=most))
-    return limits
-
-
-def check_settings(settings: AppSettings) -> AppSettings:
-    """Return `settings` if each follows its rule.
-
-    Raises:
-        SettingError: one of them does not.
-    """
-    check_limits(settings.limits)
-    if settings.policy not in POLICIES:
-        raise SettingError("policy", text("must be one of: %(all)s", all=", ".join(POLICIES)))
-    for name in ("webhook_url", "webhook_token"):
-        value = getattr(settings, name)
-        if not (isinstance(value, str) and re.fullmatch(rf"[!-~]{{0,{MAX_WEBHOOK}}}", value)):
-            raise SettingError(name, text("must be at most %(most)s ASCII characters without blanks", most=MAX_WEBHOOK))
-    if settings.webhook_url:
-        receiver_at(settings.webhook_url, settings.webhook_token, local=True)
-    return settings

@@ -39,9 +39,20 @@ from tim.errors import (
     NotReady,
     SettingsChanged,
 )
-from tim.model import Account, AppSettings, Block, Instance, Limits, Message, View
-from tim.refusals import NotDisplaced
-from tim.rules import NEWEST, REMEMBERED, check_displaced, disowned, distinct_id, ended, leaving
+from tim.model import Account, AppSettings, Block, Choice, Instance, Limits, Message, View
+from tim.refusals import AtLimit, NotDisplaced
+from tim.rules import (
+    ASK,
+    EVICT,
+    NEWEST,
+    REJECT,
+    REMEMBERED,
+    check_displaced,
+    disowned,
+    distinct_id,
+    ended,
+    making_room,
+)
 from tim.state_change import LOGIN
 
 USERS = ("alice", "bob")
@@ -176,8 +187,20 @@ class Stories(RuleBasedStateMachine):
         browser=st.sampled_from(["Firefox", "Chrome"]),
         skew=st.sampled_from([0, -3600, 3600]),
         lives=st.tuples(st.sampled_from([0, 0, 90, 2 * DAY]), st.sampled_from([0, 0, 40, 3000])),
+        policy=st.sampled_from([EVICT, EVICT, REJECT, ASK]),
+        chosen=st.lists(st.integers(0, 3), max_size=4),
     )
-    def logs_in(self, user: str, life: float, browser: str, skew: float, lives: tuple[float, int]) -> object:
+    def logs_in(
+        self,
+        user: str,
+        life: float,
+        browser: str,
+        skew: float,
+        *,
+        lives: tuple[float, int],
+        policy: str,
+        chosen: list[int],
+    ) -> object:
         now = self.clock()
         session_life, idle_life = lives
         asked = replace(
@@ -190,8 +213,17 @@ class Stories(RuleBasedStateMachine):
                 self.store.admit(asked, self.limit)
             assert refused.value.block == block
             return multiple()
-        out = leaving(self.live(user), self.limit)
-        admitted, evicted = self.store.admit(asked, self.limit)
+        live = self.live(user)
+        ids = tuple(each.id for each in live)
+        choice = Choice(ids, frozenset(id for n, id in enumerate(ids) if n in chosen)) if chosen else None
+        try:
+            out = making_room(live, self.limit, policy, choice)
+        except AtLimit:
+            with pytest.raises(AtLimit) as full:
+                self.store.admit(asked, self.limit, policy=policy, choice=choice)
+            assert (full.value.instances, full.value.limit) == (live, self.limit)
+            return multiple()
+        admitted, evicted = self.store.admit(asked, self.limit, policy=policy, choice=choice)
         number = admitted.generation
         assert admitted == replace(
             asked,

@@ -12,8 +12,9 @@ from tests.support.actors import APP, GRACE, Clock, new_id, newcomer
 from tests.support.engines import ONE_OF_EACH_KIND, with_nodes
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import InstanceGone
-from tim.model import Instance
-from tim.rules import MAX_INSTANCES, displaced_by, ended, leaving
+from tim.model import Choice, Instance
+from tim.refusals import AtLimit
+from tim.rules import ASK, MAX_INSTANCES, REJECT, displaced_by, ended, leaving, making_room
 from tim.store.base import Store
 
 pytestmark = pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
@@ -152,6 +153,31 @@ def test_who_has_to_leave_for_a_newcomer_and_in_which_order(
     for instance in account.known:
         fate = gone if instance in out else account.now_of(instance)
         assert store.get(instance.id) == replace(instance, gone=fate), "who was away was not evicted"
+
+
+@ANY_STORE
+@given(all_lives=ALL_LIVES, now=MOMENTS, limit=LIMITS, policy=st.sampled_from([REJECT, ASK, ASK]), data=st.data())
+def test_who_may_come_at_the_limit_and_who_leaves_by_its_choice(
+    account: Account, all_lives: list[Life], now: int, limit: int, *, policy: str, data: st.DataObject
+) -> None:
+    account.begins(all_lives, now)
+    store, live = account.store, account.live()
+    ids = [each.id for each in account.known]
+    seen = data.draw(st.just([each.id for each in live]) | (st.lists(st.sampled_from(ids)) if ids else st.just([])))
+    ending = data.draw(st.frozensets(st.sampled_from(ids))) if ids else frozenset[str]()
+    choice = data.draw(st.none() | st.just(Choice(tuple(seen), ending)))
+    asked = newcomer(account.user, expires=account.clock() + 1000)
+    try:
+        out = making_room(live, limit, policy, choice)
+    except AtLimit:
+        with pytest.raises(AtLimit) as refused:
+            store.admit(asked, limit, policy=policy, choice=choice)
+        assert (refused.value.instances, refused.value.limit) == (live, limit)
+        assert store.instances(APP, account.user) == live
+    else:
+        admitted, evicted = store.admit(asked, limit, policy=policy, choice=choice)
+        assert [each.id for each in evicted] == [each.id for each in out]
+        assert store.instances(APP, account.user) == [*(each for each in live if each not in out), admitted]
 
 
 @ANY_STORE

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tim.ends import Gone
-from tim.model import Disowned, Instance, Message, View
-from tim.rules import NEWEST
+from tim.model import Choice, Disowned, Instance, Message, View
+from tim.rules import EVICT, NEWEST
 from tim.store.audit import Audit, Counters
 from tim.store.hints import Hint
 from tim.store.operating import Blocks, Events, Jobs, Listing, Sessions, Settings
@@ -59,20 +59,30 @@ class Instances(Protocol):
     they move its `active_at`, where it has an `idle_life`. What a node does by itself, as in `attach_again`, is none.
     """
 
-    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
+    def admit(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = math.inf,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+    ) -> tuple[Instance, list[Instance]]:
         """Count, evict and admit.
 
-        Returns the newcomer with its `since` and `generation`, and the evicted instances in the order of
-        `rules.leaving`. Its `lasts_until` is as long after its `since` as in `newcomer`. Idempotent by `newcomer.id`:
-        admitting it again changes nothing and evicts nothing.
+        Returns the newcomer with its `since` and `generation`, and the evicted instances, which and in which order
+        `rules.making_room` says. Its `lasts_until` is as long after its `since` as in `newcomer`. Idempotent by
+        `newcomer.id`: admitting it again changes nothing and evicts nothing.
 
         Args:
             limit: how many instances the account may have, with the newcomer.
             made: when the UserSig of the login was made, in unix seconds.
+            policy: what happens at the limit, one of `rules.POLICIES`.
+            choice: with ASK, which instances leave.
 
         Raises:
             UserSigRevoked: the UserSigs of the account were revoked since that one was made.
             AccountBlocked: the account is blocked.
+            AtLimit: the newcomer does not fit. Nobody has left.
         """
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:

@@ -80,7 +80,7 @@ def log_in() -> BaseResponse:
             # Without the cookie, this login would evict another one and be lost.
             raise BadParameter("cookie", NO_COOKIE)
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
-        instance = here.backend.admit(ticket, client_of(request)(), id)
+        instance = here.backend.logins.admit(ticket, client_of(request)(), id)
         if instance.gone is not None:
             form = ""  # the page makes a new one
             raise BadParameter("form", USED_UP)

@@ -17,7 +17,14 @@ def install(app: Flask) -> None:
     """Give the templates of `app` their filters, globals and translations."""
     babel = Babel(app, locale_selector=language.choose_language, timezone_selector=lambda: LOCALTZ)
     babel.domain_instance = language.Catalogues()
-    for words in (time_words.clock, time_words.iso, time_words.moment, time_words.span, language.translated):
+    for words in (
+        time_words.clock,
+        time_words.iso,
+        time_words.moment,
+        time_words.span,
+        time_words.duration,
+        language.translated,
+    ):
         app.add_template_filter(words)
     app.jinja_env.globals.update(
         now=_now,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from babel.units import format_unit
 from flask import g
 from flask_babel import format_datetime, format_timedelta, gettext, ngettext
 
@@ -63,6 +64,16 @@ def moment(seconds: float) -> str:
 def span(seconds: float) -> str:
     """A number of seconds in words, rounded to its largest unit."""
     return str(format_timedelta(timedelta(seconds=seconds), threshold=1.5))
+
+
+def duration(seconds: int) -> str:
+    """A whole number of seconds in words: exact, without the units of which there are none."""
+    parts = []
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(format_unit(number, f"duration-{unit}", locale=current()))
+    return " ".join(parts)
 
 
 def iso(seconds: float) -> str:

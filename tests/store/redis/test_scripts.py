@@ -47,7 +47,7 @@ SAVED = [
 ]
 """The fields of settings, as a script replies them."""
 BLOCK = ["until", "1", "words", "", "at", "1", "by", ""]
-VALUES = {"instance": ENDED, "settings": SAVED, "block": BLOCK}
+VALUES = {"instance": ENDED, "settings": SAVED, "block": BLOCK, "live": []}
 
 
 def source(name: str) -> str:

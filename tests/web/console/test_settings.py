@@ -42,8 +42,8 @@ def form(answer: Answer) -> dict[str, str]:
         name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
         if name and value:
             fields[name[1]] = unescape(value[1])
-    chosen = re.search(r'<option value="(\w+)" selected', answer.body)
-    return fields | ({"policy": chosen[1]} if chosen else {})
+    chosen = r'<select id="([^"]*)"(?:(?!</select>).)*<option value="(\w+)" selected'
+    return fields | dict(re.findall(chosen, answer.body, re.DOTALL))
 
 
 def text(answer: Answer, id: str) -> str:
@@ -119,7 +119,16 @@ def test_the_second_of_two_operators_is_told_and_loses_nothing(console: Server) 
         ("webhook-url", "example.com"),
         ("webhook-url", "javascript:alert(1)"),
         ("webhook-token", "a b"),
-        ("policy", "reject"),
+        ("policy", "Evict"),
+        ("session-life", ""),
+        ("session-life", "-1"),
+        ("idle-life", "8h"),
+        ("idle-life", "315360001"),
+        ("not-me", "maybe"),
+        ("help-text", "x" * 201),
+        ("help-url", "example.com"),
+        ("help-url", "javascript:alert(1)"),
+        ("help-url", "https://example.com/" + "x" * 1000),
     ],
 )
 @pytest.mark.parametrize("path", ["/settings/review", "/settings"])
@@ -128,8 +137,33 @@ def test_a_bad_value_is_refused_beside_its_field_and_kept(path: str, name: str, 
     answer = admin.posts(path, fields | {name: value, "do": "save"})
     assert answer.status == 400
     assert "must be" in answer.body
-    assert name == "policy" or (form(answer)[name] == value and text(answer, f"{name}-hint"))
+    assert "must be" in text(answer, f"{name}-hint")
+    assert name in ("policy", "not-me") or form(answer)[name] == value
     assert shown(admin, "webhook-url") != "https://example.com/"
+
+
+def test_what_an_account_has_to_say_is_set_and_reviewed_in_words(console: Server, admin: Operator) -> None:
+    wanted = {
+        "policy": "ask",
+        "session-life": "43200",
+        "idle-life": "5430",
+        "not-me": "off",
+        "help-text": "Ask the <desk>, floor 3",
+        "help-url": "https://example.com/new?a=1&b=2",
+    }
+    reviewed = admin.posts("/settings/review", changed(admin) | wanted)
+    assert set(re.findall(r'data-setting="([^"]+)"', reviewed.body)) == set(wanted)
+    for words in ("Ask: the login", "no end", "12 hours", "1 hour 30 minutes 30 seconds", "Ask the &lt;desk&gt;"):
+        assert words in reviewed.body
+    assert admin.posts("/settings", form(reviewed) | {"do": "save"}).status == 303
+    page = admin.gets("/settings")
+    assert form(page) | wanted == form(page)
+    assert text(page, "idle-life-hint").endswith("Saved now: 1 hour 30 minutes 30 seconds")
+    assert "policy evict → ask, not-me on → off" in page.body
+    again = admin.posts(
+        "/settings/review", changed(admin, policy="evict", not_me="on", session_life="0", idle_life="0")
+    )
+    assert admin.posts("/settings", form(again) | {"do": "save"}).status == 303
 
 
 def test_a_form_without_its_version_saves_nothing(admin: Operator) -> None:

@@ -10,6 +10,7 @@ from tim.audit import Entry
 from tim.ends import Client, Gone
 from tim.errors import (
     AccountBlocked,
+    IMError,
     InstanceGone,
     NodeForgotten,
     NoSuchAccount,
@@ -20,7 +21,7 @@ from tim.errors import (
     UserSigRevoked,
 )
 from tim.model import TAB, AppSettings, Block, Instance, Limits, Message, View, unknown_instance
-from tim.refusals import NotDisplaced
+from tim.refusals import AtLimit, NotDisplaced
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 
@@ -61,16 +62,26 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise NotReady
         case ["too-many", left]:
             raise TooManyMessages(seconds(left))
-        case ["revoked"]:
-            raise UserSigRevoked
-        case ["blocked", block]:
-            raise AccountBlocked(block_of(fields_of(block)))
         case ["changed", settings]:
             raise SettingsChanged(settings_of(fields_of(settings)) if settings else AppSettings())
         case ["forgotten"]:
             raise NodeForgotten
+    if (refusal := _login_refused(reply)) is not None:
+        raise refusal
     kind = reply[0] if isinstance(reply, list) and reply else reply
     raise UnknownReply(f"the script {verb} gave an unknown reply: {kind!r}")
+
+
+def _login_refused(reply: list[Any]) -> IMError | None:
+    """Why the reply refuses a login; None where it is another reply."""
+    match reply:
+        case ["revoked"]:
+            return UserSigRevoked()
+        case ["blocked", block]:
+            return AccountBlocked(block_of(fields_of(block)))
+        case ["at-limit", limit, instances]:
+            return AtLimit(instances_of(instances), int(limit))
+    return None
 
 
 def hint_of(published: str) -> Hint:

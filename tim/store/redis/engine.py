@@ -15,8 +15,8 @@ from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import Gone
-from tim.model import Disowned, Instance, Message, View, unknown_instance
-from tim.rules import NEWEST, SHARDS, shard_of
+from tim.model import Choice, Disowned, Instance, Message, View, unknown_instance
+from tim.rules import EVICT, NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.audit import Audit
 from tim.store.redis.blocks import Blocks
@@ -129,12 +129,20 @@ class RedisStore:
         self._messages.finish(unfinished)
         return ended
 
-    def admit(self, newcomer: Instance, limit: int, made: float = EXACT) -> tuple[Instance, list[Instance]]:
+    def admit(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = EXACT,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+    ) -> tuple[Instance, list[Instance]]:
         app, user, client = newcomer.app, newcomer.user, newcomer.client
         whom = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
         life = us(newcomer.lasts_until - newcomer.since) if newcomer.lasts_until else 0
-        how = (limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life)
-        admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how)
+        how = (limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life, policy)
+        chosen = () if choice is None else (" ".join(choice.seen), " ".join(choice.ending))
+        admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how, *chosen)
         return instance_of(admitted), instances_of(evicted)
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:

@@ -14,8 +14,8 @@ from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention, sta
 from tim.audit import LOGIN as LOGGED_IN
 from tim.ends import AWAY, TYPES, UNKNOWN, Gone
 from tim.errors import InstanceGone, UserSigRevoked
-from tim.model import Instance, Message, View
-from tim.rules import NEWEST, REMEMBERED, leaving
+from tim.model import Choice, Instance, Message, View
+from tim.rules import EVICT, NEWEST, REMEMBERED, making_room
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
 from tim.store.sqlite import (
@@ -124,7 +124,14 @@ class SQLiteStore:
             counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
             return dict(self._db.execute(counted).fetchall())
 
-    def admit(self, newcomer: Instance, limit: int, made: float = math.inf) -> tuple[Instance, list[Instance]]:
+    def admit(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = math.inf,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+    ) -> tuple[Instance, list[Instance]]:
         with self._transaction() as now:
             known = instances.find(self._db, newcomer.id)
             if known is not None:
@@ -136,11 +143,12 @@ class SQLiteStore:
                 accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
             lasts_until = newcomer.lasts_until and now + round(newcomer.lasts_until - newcomer.since, 6)
             instance = replace(newcomer, since=now, detached_at=now, active_at=now, lasts_until=lasts_until, node="")
+            live = instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace)
             by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
             evicted = [
                 # The event of the login counts them.
                 instances.end(self._db, old, by_newcomer, now, NO_EVENT, by=newcomer.id)
-                for old in leaving(instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace), limit)
+                for old in making_room(live, limit, policy, choice)
             ]
             audit.write(self._db, newcomer.app, start_of(newcomer, LOGGED_IN, now), now)
             accounts.create(self._db, instance.app, instance.user)

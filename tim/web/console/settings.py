@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
@@ -13,7 +13,9 @@ from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
 from tim.job import APPLY_LIMIT, RUNNING, Job
 from tim.model import AppSettings, Limits
-from tim.rules import MAX_INSTANCES, MOST_FAILURES, POLICIES, check_settings
+from tim.rules import MAX_INSTANCES, MAX_WORDS
+from tim.setting_rules import LONGEST_LIFE, MAX_LINK, MOST_FAILURES, check_settings
+from tim.text import text
 from tim.web.console.accounts import address
 from tim.web.console.instances import SHOWN
 from tim.web.console.session import actor, is_admin
@@ -21,16 +23,6 @@ from tim.web.context import service
 from tim.web.responses import go
 
 blueprint = Blueprint("console_settings", __name__, url_prefix="/console")
-
-FIELDS: Final = (
-    "online-web-instances",
-    "policy",
-    "failures-per-account",
-    "failures-per-address",
-    "webhook-url",
-    "webhook-token",
-)
-"""Names of the form's fields; those of `AppSettings` and `Limits` with dashes."""
 
 SAVES: Final = AuditFilter(kinds=frozenset({SETTINGS}))
 
@@ -44,7 +36,8 @@ def page() -> Response:
 @blueprint.post("/settings/review")
 def review() -> Response:
     """Shows what the typed settings would change; nothing is saved."""
-    current, typed = service().backend.settings.refresh(), _typed()
+    current = service().backend.settings.refresh()
+    typed = _typed(current)
     try:
         wanted = check_settings(_wanted(typed, current))
     except SettingError as error:
@@ -66,8 +59,9 @@ def review() -> Response:
 @blueprint.post("/settings")
 def save() -> BaseResponse:
     """Saves the typed settings, also applies their limit, or goes back to the form with them."""
-    settings, typed = service().backend.settings, _typed()
+    settings = service().backend.settings
     current = settings.refresh()
+    typed = _typed(current)
     if request.form.get("do") == "edit":
         return _form(typed, current)
     try:
@@ -117,8 +111,9 @@ def _stop_address() -> str:
     return url_for("console_settings.stop")
 
 
-def _typed() -> dict[str, str]:
-    return {name: request.form.get(name, "").strip() for name in FIELDS}
+def _typed(current: AppSettings) -> dict[str, str]:
+    """What the form has; a field that it lacks, as one of a script may, is that of the current settings."""
+    return {name: request.form.get(name, saved).strip() for name, saved in _shown(current).items()}
 
 
 def _version() -> int:
@@ -128,10 +123,18 @@ def _version() -> int:
 
 
 def _shown(settings: AppSettings) -> dict[str, str]:
-    """The settings as the form shows them: without the token, a secret; to a viewer, of the webhook its host alone."""
+    """The settings as the form shows them, by the names of its fields: those of `AppSettings` and `Limits` with dashes.
+
+    Without the token, a secret; to a viewer, of the webhook its host alone.
+    """
     return {
-        **{name: str(getattr(settings.limits, name.replace("-", "_"))) for name in FIELDS if _is_limit(name)},
+        **{name.replace("_", "-"): str(value) for name, value in asdict(settings.limits).items()},
         "policy": settings.policy,
+        "session-life": str(settings.session_life),
+        "idle-life": str(settings.idle_life),
+        "not-me": "on" if settings.not_me else "off",
+        "help-text": settings.help_text,
+        "help-url": settings.help_url,
         "webhook-url": settings.webhook_url if is_admin() else host_of(settings.webhook_url),
         "webhook-token": "",
     }
@@ -141,13 +144,18 @@ def _wanted(typed: dict[str, str], current: AppSettings) -> AppSettings:
     """The typed settings. The webhook keeps its token where none is typed, and has none without an address.
 
     Raises:
-        SettingError: the webhook cannot be used.
+        SettingError: the webhook cannot be used, or a switch is neither on nor off.
     """
     numbers = {name.replace("-", "_"): _number(text) for name, text in typed.items() if _is_limit(name)}
     token = typed["webhook-token"] or current.webhook_token
     wanted = AppSettings(
         limits=Limits(**numbers),
         policy=typed["policy"],
+        session_life=_number(typed["session-life"]),
+        idle_life=_number(typed["idle-life"]),
+        not_me=_switch("not_me", typed["not-me"]),
+        help_text=typed["help-text"],
+        help_url=typed["help-url"],
         webhook_url=typed["webhook-url"],
         webhook_token=token if typed["webhook-url"] else "",
         version=current.version,
@@ -161,8 +169,15 @@ def _is_limit(name: str) -> bool:
 
 
 def _number(text: str) -> int:
-    """The typed number; 0, which no limit may be, for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    """The typed number; -1, which no setting may be, for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+
+
+def _switch(name: str, typed: str) -> bool:
+    """Whether the setting is on. Raises SettingError."""
+    if typed not in ("on", "off"):
+        raise SettingError(name, text("must be on or off"))
+    return typed == "on"
 
 
 def _form(
@@ -176,9 +191,12 @@ def _form(
         "conflict": conflict,
         "receiver": service().backend.webhook.receiver,
         "errors": {} if error is None else {error.name.replace("_", "-"): error},
-        "policies": POLICIES,
-        "most": {"online-web-instances": MAX_INSTANCES},
+        "grace": service().backend.detach_grace,
+        "most_instances": MAX_INSTANCES,
         "most_failures": MOST_FAILURES,
+        "longest_life": LONGEST_LIFE,
+        "longest_words": MAX_WORDS,
+        "longest_link": MAX_LINK,
         "job": _job(),
         "stop_address": _stop_address(),
         "entries": service().backend.admin().audit(SAVES, limit=20).entries,

@@ -1,0 +1,79 @@
+"""Logins: a verified UserSig becomes an instance, and the app's policy says what happens at the limit."""
+
+from __future__ import annotations
+
+import secrets
+
+from tim.app_settings import SavedSettings
+from tim.attempts import Attempts
+from tim.ends import Client
+from tim.log import log_instance
+from tim.model import Choice, Instance
+from tim.node import Node
+from tim.refusals import AtLimit
+from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
+from tim.store.base import Store
+from tim.usersig import Ticket
+
+
+class Logins:
+    """The logins of one app, made by `Backend`."""
+
+    def __init__(self, store: Store, settings: SavedSettings, attempts: Attempts, node: Node) -> None:
+        self._store = store
+        self._settings = settings
+        self._attempts = attempts
+        self._node = node
+
+    def admit(
+        self,
+        ticket: Ticket,
+        client: Client,
+        id: str | None = None,
+        choice: Choice | None = None,
+        *,
+        can_ask: bool = False,
+    ) -> Instance:
+        """Admit an instance of the account of a verified UserSig, and end those that have to leave.
+
+        The instance is detached until it is attached.
+
+        Args:
+            id: of the instance; repeating an id repeats the same login. Random by default.
+            choice: which instances leave, from the list of an earlier AtLimit.
+            can_ask: whether the caller can let its user choose.
+
+        Raises:
+            AtLimit: one more does not fit. Where the user is asked, that is no refusal and not in the audit.
+            UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
+        """
+        app, user = ticket.sdk_app_id, ticket.user_id
+        id = id or instance_id(app, user, secrets.token_hex(16))
+        asked: AtLimit | None = None
+        with self._attempts.counted(app, user, client):
+            settings = self._settings.now()
+            newcomer = Instance(id, app, user, client, self._store.now(), ticket.expires)
+            newcomer = with_lives(newcomer, settings)
+            limit = settings.limits.online_web_instances
+            policy = _policy(settings.policy, choice, can_ask=can_ask)
+            try:
+                instance, evicted = self._store.admit(newcomer, limit, ticket.made, policy, choice)
+            except AtLimit as error:
+                if policy != ASK:
+                    raise
+                asked = error
+        if asked is not None:
+            raise asked
+        log_instance("login", instance)
+        self._node.notify(app, ended=evicted, changed=user)
+        return instance
+
+
+def _policy(saved: str, choice: Choice | None, *, can_ask: bool) -> str:
+    """Return the policy of a login by the one that the app has saved.
+
+    Who cannot ask rejects. A choice holds although the app evicts meanwhile: nobody else must leave than the chosen.
+    """
+    if saved == ASK and not can_ask:
+        return REJECT
+    return ASK if saved == EVICT and choice is not None else saved
