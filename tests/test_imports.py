@@ -55,7 +55,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.transport", "tim.web.settings"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
     {"tim.web.context"},
-    {"tim.web.sockets", "tim.web.time_words"},
+    {"tim.web.sockets", "tim.web.time_words", "tim.web.expected"},
     {"tim.web.templating"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},

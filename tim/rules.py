@@ -170,13 +170,12 @@ def newcomers(this: Instance, instances: Iterable[Instance]) -> list[Instance]:
     return sorted(unknown, key=lambda instance: instance.ordinal)
 
 
-def check_displaced(instance: Instance, now: float) -> None:
-    """Check that "that wasn't me" can be said at `now` of the login that has displaced the instance.
+def check_displaced(gone: Gone | None, now: float) -> None:
+    """Check that an instance with this end can say "that wasn't me" at `now` of the login that has displaced it.
 
     Raises:
         NotDisplaced.
     """
-    gone = instance.gone
     if gone is None or gone.reason != TYPES.KICKED_OUT_MULT_ACCOUNT or gone.by is None:
         raise NotDisplaced(late=False)
     if gone.at + NOT_ME_LIFE <= now:

@@ -79,7 +79,6 @@ def test_two_people_with_browsers_talk_and_the_second_tab_of_one_sends_the_first
     second.is_ready()
     second.lists("online")
     second.reads("hello carol", "hello alice", "from the second")
-    first.page.click("#log-in-again")
     first.page.fill("#userSig", server.user_sig(alice.user_id))
     first.page.click("#login")
     first.is_ready()

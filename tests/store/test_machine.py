@@ -416,7 +416,7 @@ class Stories(RuleBasedStateMachine):
             return
         try:
             # The store alone knows since when one that came back in vain was displaced.
-            check_displaced(self.store.get(id), self.clock())
+            check_displaced(self.store.get(id).gone, self.clock())
         except NotDisplaced:
             if not mine.disowned:
                 with pytest.raises(NotDisplaced):

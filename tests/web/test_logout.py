@@ -95,14 +95,13 @@ def test_a_tab_signed_out_from_another_one_is_told_so(
     here.lists("online", "online")
     here.signs_out(there)
     notice = there.is_signed_out()
-    expect(notice).to_contain_text("another tab")
+    expect(notice).to_contain_text("another session")
     expect(notice.locator(".by-browser")).to_contain_text("on Linux")
     expect(notice.locator(".by-address")).to_have_text("127.0.0.1")
     assert there.events() == ["sdkStateReady", "sdkStateNotReady"]
     here.lists("online")
     here.stays("ready", 0.5)
     # It can log in again from there, and has a new instance.
-    there.page.click("#log-in-again")
     there.page.fill("#userSig", alice.server.user_sig(alice.user_id))
     there.page.click("#login")
     there.is_ready()

@@ -13,10 +13,11 @@ from flask import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from tim.ends import LOGGED_OUT
 from tim.latest import Latest
 from tim.model import Instance
 from tim.operators import Role, Session
-from tim.rules import REMEMBERED, SESSION_LIFE
+from tim.rules import NOT_ME_LIFE, REMEMBERED, SESSION_LIFE
 from tim.web.notice import Notice
 
 TAB: Final = "tab"
@@ -47,6 +48,7 @@ class Identity:
         self._browser = _Signer(keys, "tim.browser", clock, latest)
         self._ticket = _Signer(keys, "tim.notice", clock, latest)
         self._end = _Signer(keys, "tim.end", clock, latest)
+        self._proof = _Signer(keys, "tim.not-me", clock, latest)
         self._session = _Signer(keys, "tim.session", clock, latest)
         self._console = _Signer(keys, "tim.console", clock, latest)
 
@@ -93,13 +95,33 @@ class Identity:
 
     def notice(self, request: Request, instance: str) -> Notice | None:
         """The notice of `instance` in the cookie of the request; None where it has none, or that of another tab."""
-        text = self._end.read(request.cookies.get(NOTICE), life=ON_ITS_WAY)
-        found = None if text is None else Notice.load(base64_decode(text).decode())
+        found = self._carried(request)
         return found if found is not None and found.id == instance else None
+
+    def logged_out(self, request: Request, user: str) -> Notice | None:
+        """The notice in the cookie of the request, if a tab of `user` in this browser has just logged itself out."""
+        found = self._carried(request)
+        if found is None or (found.user, found.gone.reason, found.gone.by) != (user, LOGGED_OUT, None):
+            return None
+        return found if self.is_own(request, found.id) else None
+
+    def _carried(self, request: Request) -> Notice | None:
+        """The notice in the cookie of the request."""
+        text = self._end.read(request.cookies.get(NOTICE), life=ON_ITS_WAY)
+        return None if text is None else Notice.load(base64_decode(text).decode())
 
     def clear_notice(self, request: Request, response: Response) -> None:
         """Deletes the cookie of the notice, which the response shows."""
         _set(request, response, NOTICE, "", f"{request.script_root}/login", life=0)
+
+    def proof(self, instance: str) -> str:
+        """The token with which the evicted `instance` says "that wasn't me"."""
+        return self._proof.sign(instance)
+
+    def proven(self, request: Request, proof: str) -> str | None:
+        """The instance whose proof this is; None unless the request comes from its own browser, within NOT_ME_LIFE."""
+        instance = self._proof.read(proof, life=NOT_ME_LIFE)
+        return instance if instance is not None and self.is_own(request, instance) else None
 
     def is_own(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the browser that logged `instance` in."""

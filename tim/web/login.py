@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -16,12 +17,13 @@ from tim.codes import (
     TOO_MANY_FAILURES,
 )
 from tim.ends import KICKS
-from tim.errors import BadParameter, IMError, StoreUnavailable
-from tim.model import Instance
+from tim.errors import BadParameter, IMError, StoreUnavailable, UserSigRefused
+from tim.model import Disowned, Instance
 from tim.rules import instance_id
 from tim.text import text
 from tim.web.client import address_of, client_of
 from tim.web.context import service
+from tim.web.expected import expected
 from tim.web.identity import login_number
 from tim.web.notice import Notice
 from tim.web.responses import go, retry_after
@@ -35,6 +37,10 @@ FORM: Final = re.compile(r"[0-9a-f]{32}")
 NO_COOKIE: Final = text(
     "the cookie of this form did not come back, so the login could not be kept, and nothing has changed; "
     "allow cookies for this site and press Log in again (a script: GET /login first, and send its cookie back)"
+)
+NOT_PROVEN: Final = text(
+    "this was not sent by the tab that was signed out, or more than 10 minutes later; nothing has changed: log in, "
+    "look at your sessions, and sign out the one that is not yours"
 )
 USED_UP: Final = text("this form has logged in once, and that login has ended; press Log in again for a new one")
 
@@ -54,13 +60,13 @@ def page() -> Response:
         return Response(headers={"Refresh": f"0; url={again}"})
     identity = service().identity
     id = identity.noticed(request, request.args.get("tab", ""))
-    if id is None:
-        return _page(user_id)
-    brought = identity.notice(request, id)
+    brought = identity.logged_out(request, user_id) if id is None else identity.notice(request, id)
     if brought is not None:
         response = _page(user_id, notice=brought)
         identity.clear_notice(request, response)
         return response
+    if id is None:
+        return _page(user_id)
     try:
         return _page(user_id, notice=Notice.of(service().backend.find(id)))
     except StoreUnavailable as unavailable:
@@ -91,6 +97,28 @@ def log_in() -> BaseResponse:
     return response
 
 
+@blueprint.get("/login/not-me")
+def said_not_me() -> BaseResponse:
+    """What is left of the answer to `not_me` when a browser asks for its address again."""
+    return redirect(url_for("login.page"), 303)
+
+
+@blueprint.post("/login/not-me")
+def not_me() -> Response:
+    """Says "that wasn't me" for the evicted tab whose notice has the form."""
+    here, proof, user_id = service(), request.form.get("proof", ""), ""
+    try:
+        if not here.backend.settings.now().not_me:
+            abort(404)
+        id = here.identity.proven(request, proof)
+        if id is None:
+            raise BadParameter("proof", NOT_PROVEN)
+        user_id = here.backend.find(id).user
+        return _page(user_id, done=here.backend.peers.disown(id))
+    except IMError as error:
+        return _page(user_id, error=error, proof=proof if isinstance(error, StoreUnavailable) else "")
+
+
 @blueprint.post("/usersig")
 def make_usersig() -> Response:
     """Makes a UserSig on request, where TIM_TEST_USERSIG allows it; the demo app does.
@@ -107,23 +135,35 @@ def make_usersig() -> Response:
         error = refusal
     if "form" in request.form and "HX-Request" not in request.headers:
         return _page(user_id, user_sig, form=_form(), error=error)
-    fragment = render_template("_usersig.html", user_sig=user_sig, error=error)
+    fragment = render_template("_made_usersig.html", user_id=user_id, user_sig=user_sig, error=error)
     return make_response(fragment, 200 if error is None else 400)
 
 
 def redirect_ended(instance: Instance) -> Response:
     """Sends the tab of an ended instance to the login page, which shows the reason, and deletes its cookie."""
-    identity, notice = service().identity, Notice.of(instance)
     response = go(ended_address(instance.id, instance.user))
+    leave_tab(response, instance)
+    return response
+
+
+def leave_tab(response: Response, instance: Instance) -> None:
+    """Deletes the cookie of the tab of an ended instance, and gives its browser the notice for the login page."""
+    identity, notice = service().identity, Notice.of(instance)
     identity.clear_tab(request, response, instance.id)
     if notice is not None and identity.is_own(request, instance.id):
         identity.set_notice(request, response, notice)
-    return response
 
 
 def ended_address(id: str, user_id: str = "") -> str:
     """The address of the login page that shows why the instance has ended."""
     return url_for("login.page", userID=user_id or None, tab=service().identity.ticket(id))
+
+
+def _field_of(error: IMError | None) -> str:
+    """The field of the login form that the error is about; "" where it is about none."""
+    if isinstance(error, BadParameter):
+        return error.name if error.name == "userID" else ""
+    return "userSig" if isinstance(error, UserSigRefused) else ""
 
 
 def _form() -> str:
@@ -136,26 +176,51 @@ def _is_sent_by_another_site() -> bool:
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and "again" not in request.args
 
 
-def _page(user_id: str, user_sig: str = "", *, form: str = "", error: IMError | None = None, **more: Any) -> Response:
+def _page(
+    user_id: str,
+    user_sig: str = "",
+    *,
+    form: str = "",
+    error: IMError | None = None,
+    notice: Notice | None = None,
+    done: Disowned | None = None,
+    proof: str = "",
+) -> Response:
     """Renders the login page, and sets the cookie that its form must send back.
 
     A login that is refused for itself gets none: its form has brought one, or is no browser's.
+
+    Args:
+        notice: how a tab of this browser has ended.
+        done: what "that wasn't me" has done.
+        proof: with which a tab says "that wasn't me"; that of the notice, where it may.
     """
+    here = service()
+    settings, outlook = None, None
+    with suppress(StoreUnavailable):  # the page is shown all the same
+        settings, outlook = here.backend.settings.now(), expected(user_id)
+    if notice is not None and settings is not None and settings.not_me and notice.may_disown(here.backend.clock()):
+        proof = here.identity.proof(notice.id)
     html = render_template(
         "login.html",
-        user_id=user_id,
+        user_id=user_id or (notice.user if notice is not None else ""),
         user_sig=user_sig,
         form=form,
         error=error,
-        test_usersig=service().settings.test_usersig,
+        field=_field_of(error),
+        notice=notice,
+        done=done,
+        proof=proof,
+        settings=settings,
+        expected=outlook,
+        test_usersig=here.settings.test_usersig,
         kicks=KICKS,
-        **more,
     )
     response = Response(html)
     if error is not None:
         response.status_code = STATUS.get(error.code, 401)
         response.headers.update(retry_after(error))
     wanted = error is None or isinstance(error, StoreUnavailable) or error.message == NO_COOKIE
-    if wanted and service().identity.browser(request) is None:
-        service().identity.set_browser(request, response)
+    if wanted and here.identity.browser(request) is None:
+        here.identity.set_browser(request, response)
     return response

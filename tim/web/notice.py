@@ -7,6 +7,8 @@ from dataclasses import astuple, dataclass
 
 from tim.ends import TYPES, Client, Gone
 from tim.model import Instance
+from tim.refusals import NotDisplaced
+from tim.rules import check_displaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,14 @@ class Notice:
         user: its account; empty where the store does not know the instance.
         gone: how it ended.
         cause: `Instance.expiry_cause` of one that has expired; "" of any other.
+        disowned: whether its account has said "that wasn't me" of the login that evicted it.
     """
 
     id: str
     user: str
     gone: Gone
     cause: str = ""
+    disowned: bool = False
 
     @classmethod
     def of(cls, instance: Instance) -> Notice | None:
@@ -32,7 +36,15 @@ class Notice:
         if gone is None:
             return None
         cause = instance.expiry_cause if gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED else ""
-        return cls(instance.id, instance.user, gone, cause)
+        return cls(instance.id, instance.user, gone, cause, instance.disowned)
+
+    def may_disown(self, now: float) -> bool:
+        """Whether "that wasn't me" can be said at `now`, in unix seconds, and was not said yet."""
+        try:
+            check_displaced(self.gone, now)
+        except NotDisplaced:
+            return False
+        return not self.disowned
 
     def dump(self) -> str:
         """The notice as ASCII text."""
@@ -40,6 +52,6 @@ class Notice:
 
     @classmethod
     def load(cls, text: str) -> Notice:
-        """The notice in a text that `dump` has returned."""
-        id, user, (reason, at, by, words), *cause = json.loads(text)
-        return cls(id, user, Gone(reason, at, None if by is None else Client(*by), words), *cause)
+        """The notice in a text that `dump` has returned, also that of an older version."""
+        id, user, (reason, at, by, words), *later = json.loads(text)
+        return cls(id, user, Gone(reason, at, None if by is None else Client(*by), words), *later)

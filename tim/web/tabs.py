@@ -26,7 +26,7 @@ from tim.text import text
 from tim.web import stream
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
-from tim.web.login import ended_address, redirect_ended
+from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import go, retry_after
 from tim.web.sockets import socket_route
 
@@ -109,7 +109,7 @@ def log_out() -> Response:
     backend = service().backend
     ended = backend.logout(g.instance) or backend.find(g.instance)
     response = go(url_for("login.page", userID=ended.user or None))
-    service().identity.clear_tab(request, response, g.instance)
+    leave_tab(response, ended)
     return response
 
 

@@ -60,7 +60,7 @@ class Peers:
                 raise InstanceGone(unknown_instance(id, now))
             if this.disowned:
                 return Disowned(0, [], again=True)
-            check_displaced(this, now)
+            check_displaced(this.gone, now)
             younger = disowned(this, instances.remaining(self._db, this.app, this.user, now, self._grace))
             self._db.execute("UPDATE instances SET disowned = 1 WHERE id = ?", (id,))
             left = accounts.revoke(self._db, this.app, this.user, now)

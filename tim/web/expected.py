@@ -1,0 +1,45 @@
+"""What a login would do now to the other sessions of its account, which the login page says before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request
+
+from tim.model import Instance
+from tim.rules import EVICT, USER_ID, leaving
+from tim.web.context import service
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a login would do.
+
+    Attributes:
+        policy: the app's, for a login at the limit.
+        seats: how many sessions one account may have.
+        live: how many the account has; None where the browser may not know.
+        ending: those that would end.
+    """
+
+    policy: str
+    seats: int
+    live: int | None
+    ending: list[Instance]
+
+
+def expected(user_id: str) -> Expected:
+    """What a login of the account would do. Of its sessions a browser is told that has one of them, and no other.
+
+    Raises:
+        StoreUnavailable.
+    """
+    here = service()
+    settings = here.backend.settings.now()
+    policy, seats = settings.policy, settings.limits.online_web_instances
+    if not USER_ID.fullmatch(user_id) or here.identity.browser(request) is None:
+        return Expected(policy, seats, None, [])
+    live = here.backend.instances(user_id)
+    if not any(here.identity.is_own(request, each.id) for each in live):
+        return Expected(policy, seats, None, [])
+    return Expected(policy, seats, len(live), leaving(live, seats) if policy == EVICT else [])
