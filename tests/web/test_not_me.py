@@ -21,7 +21,7 @@ from tests.support.wire import (
     post,
 )
 from tests.web.conftest import MakePerson, NewWindow
-from tim.errors import USERSIG_REVOKED
+from tim.codes import USERSIG_REVOKED
 
 
 @dataclass(frozen=True)
