@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.actors import APP
-from tim.ends import AWAY, LOGGED_OUT, TYPES, Client, Gone
+from tim.ends import AWAY, IDLE, LIFE, LOGGED_OUT, TYPES, USERSIG, Client, Gone
 from tim.errors import BadParameter, MessageTooLong, SettingError
 from tim.model import AppSettings, Choice, Instance, Limits
 from tim.refusals import AtLimit
@@ -32,6 +32,7 @@ from tim.rules import (
     leaving,
     making_room,
     newcomers,
+    with_lives,
 )
 from tim.setting_rules import LONGEST_LIFE, MAX_LINK, check_settings
 
@@ -209,6 +210,53 @@ def test_what_has_ended_stays_ended_for_the_same_reason(
     if gone is not None:
         assert ended(one, now=now + later, grace=GRACE) == gone
         assert ended(replace(one, gone=gone), now=now + later, grace=GRACE) == gone
+
+
+LIVES = st.tuples(TIMES, st.just(0.0) | TIMES, st.just(0) | st.integers(1, 10**7), TIMES)
+"""The end of a UserSig and of a session life, an idle life, and the last action."""
+
+
+def with_these(lives: tuple[float, float, int, float]) -> Instance:
+    expires, lasts_until, idle_life, active_at = lives
+    one = instance(expires=expires)
+    return replace(one, lasts_until=lasts_until, idle_life=idle_life, active_at=active_at)
+
+
+@given(LIVES, TIMES)
+def test_an_attached_instance_ends_when_the_shortest_of_its_lives_does(
+    lives: tuple[float, float, int, float], now: float
+) -> None:
+    expires, lasts_until, idle_life, active_at = lives
+    ends = {USERSIG: expires}
+    ends |= {LIFE: lasts_until} if lasts_until else {}
+    ends |= {IDLE: active_at + idle_life} if idle_life else {}
+    one = with_these(lives)
+    assert one.ends_at == ends[one.expiry_cause] == min(ends.values())
+    gone = ended(one, now=now, grace=GRACE)
+    assert gone == (Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, one.ends_at) if one.ends_at <= now else None)
+    assert replace(one, gone=gone).expiry_cause == one.expiry_cause
+
+
+@given(LIVES, TIMES)
+def test_an_action_never_brings_the_end_nearer(lives: tuple[float, float, int, float], now: float) -> None:
+    one = with_these(lives)
+    if now >= one.active_at:
+        assert replace(one, active_at=now).ends_at >= one.ends_at
+
+
+def test_one_that_was_ended_as_expired_before_its_time_has_its_user_sig_as_the_cause() -> None:
+    idle = replace(instance(), active_at=100, idle_life=50)
+    assert idle.expiry_cause == IDLE
+    kicked = Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, 149.0)
+    assert replace(idle, gone=kicked).expiry_cause == USERSIG
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_login_has_the_lives_of_the_app(session_life: int, idle_life: int) -> None:
+    settings = AppSettings(session_life=session_life, idle_life=idle_life)
+    newcomer = replace(instance(), since=1000)
+    its = with_lives(newcomer, settings)
+    assert its == replace(newcomer, lasts_until=session_life and 1000 + session_life, idle_life=idle_life)
 
 
 @given(TIMES)

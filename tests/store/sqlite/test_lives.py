@@ -1,0 +1,58 @@
+"""What the lives of an app cost SQLite: nothing where it has none; and no sweep reads rows whose time is not over."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.engines import with_nodes
+from tim.store.sqlite.engine import SQLiteStore
+
+NODE = "node-1"
+
+
+@pytest.fixture
+def store(clock: Clock) -> Iterator[SQLiteStore]:
+    with closing(SQLiteStore("", grace=GRACE, clock=clock)) as store:
+        with_nodes(store)
+        yield store
+
+
+def connection(store: SQLiteStore) -> sqlite3.Connection:
+    db: sqlite3.Connection = vars(store)["_db"]
+    return db
+
+
+def actions_written(store: SQLiteStore, clock: Clock, idle_life: int) -> list[str]:
+    """The statements that write to the table of instances when one of them sends a message."""
+    asked = replace(newcomer(expires=clock() + DAY, since=clock()), lasts_until=clock() + 100, idle_life=idle_life)
+    tab = store.attach(store.admit(asked, 10)[0].id, NODE, 10).instance
+    statements: list[str] = []
+    db = connection(store)
+    db.set_trace_callback(statements.append)
+    store.append(APP, tab.id, "alice", "hello", new_id())
+    db.set_trace_callback(None)
+    return [each for each in statements if each.startswith("UPDATE instances")]
+
+
+def test_a_message_writes_to_its_instance_only_where_the_app_has_an_idle_life(store: SQLiteStore, clock: Clock) -> None:
+    assert actions_written(store, clock, 0) == []
+    assert len(actions_written(store, clock, 100)) == 1
+
+
+def test_a_sweep_finds_what_is_due_by_two_indexes(store: SQLiteStore) -> None:
+    statements: list[str] = []
+    db = connection(store)
+    db.set_trace_callback(statements.append)
+    store.sweep()
+    db.set_trace_callback(None)
+    [due] = [each for each in statements if each.startswith("SELECT * FROM instances")]
+    plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {due}")]
+    assert not [step for step in plan if step.startswith("SCAN")], plan
+    for index in ("instances_ending (ends_at<?)", "instances_due (detached_at<?)"):
+        assert [step for step in plan if index in step], plan
