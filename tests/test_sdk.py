@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -185,6 +186,30 @@ def test_a_user_sig_that_runs_out_ends_the_tab(person: Persons, backend: Backend
     tab.is_kicked_out(TYPES.KICKED_OUT_USERSIG_EXPIRED)
     alice.has_tabs()
     assert code(lambda: tab.sdk.login("alice", "")) == 70002
+
+
+@allows(2)
+def test_an_app_ends_a_login_that_is_idle_or_has_lasted_for_long(
+    person: Persons, backend: Backend, clock: Clock
+) -> None:
+    alice = person("alice")
+    before = alice.logs_in("before")
+    backend.settings.change(lambda now: replace(now, session_life=250, idle_life=100), "API")
+    tab = alice.logs_in("A")
+    for _ in range(2):
+        clock.advance(99)
+        tab.says("alice", "hello")
+        backend.renew()
+        tab.is_ready()
+    clock.advance(52)
+    backend.renew()
+    tab.is_kicked_out(TYPES.KICKED_OUT_USERSIG_EXPIRED)
+    idle = alice.logs_in("B")
+    clock.advance(100)
+    backend.renew()
+    idle.is_kicked_out(TYPES.KICKED_OUT_USERSIG_EXPIRED)
+    before.is_ready()
+    alice.has_tabs("before")
 
 
 @pytest.mark.parametrize("why", [TYPES.KICKED_OUT_REST_API, TYPES.KICKED_OUT_MULT_DEVICE])
