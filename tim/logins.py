@@ -8,7 +8,7 @@ from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import Client
 from tim.log import log_instance
-from tim.model import Choice, Instance
+from tim.model import TAB, Choice, Instance
 from tim.node import Node
 from tim.refusals import AtLimit
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
@@ -32,6 +32,7 @@ class Logins:
         id: str | None = None,
         choice: Choice | None = None,
         *,
+        kind: str = TAB,
         can_ask: bool = False,
     ) -> Instance:
         """Admit an instance of the account of a verified UserSig, and end those that have to leave.
@@ -41,6 +42,7 @@ class Logins:
         Args:
             id: of the instance; repeating an id repeats the same login. Random by default.
             choice: which instances leave, from the list of an earlier AtLimit.
+            kind: of the instance, TAB or SDK_PAGE.
             can_ask: whether the caller can let its user choose.
 
         Raises:
@@ -52,7 +54,7 @@ class Logins:
         asked: AtLimit | None = None
         with self._attempts.counted(app, user, client):
             settings = self._settings.now()
-            newcomer = Instance(id, app, user, client, self._store.now(), ticket.expires)
+            newcomer = Instance(id, app, user, client, self._store.now(), ticket.expires, kind=kind)
             newcomer = with_lives(newcomer, settings)
             limit = settings.limits.online_web_instances
             policy = _policy(settings.policy, choice, can_ask=can_ask)

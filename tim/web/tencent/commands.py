@@ -21,7 +21,7 @@ from tim.errors import (
     StoreUnavailable,
     UserSigRefused,
 )
-from tim.model import Instance
+from tim.model import SDK_PAGE, Instance
 from tim.rules import instance_id
 from tim.web.context import Service
 from tim.web.tencent import frames, stubs
@@ -144,7 +144,7 @@ class Commands:
         ticket = self._backend.verify(
             app if type(app) is int else 0, request.text("identifier"), request.text("usersig"), self._address
         )
-        instance = self._backend.logins.admit(ticket, self._client(), self._id_for(request))
+        instance = self._backend.logins.admit(ticket, self._client(), self._id_for(request), kind=SDK_PAGE)
         if not self._page.serves(instance.id):
             self._page.log_out()  # the page can no longer attach its former instance
         waited = self._page.serve(instance.id)
