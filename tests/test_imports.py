@@ -57,6 +57,8 @@ LAYERS: list[set[str]] = [
     {"tim.web.context"},
     {"tim.web.sockets", "tim.web.time_words", "tim.web.expected"},
     {"tim.web.templating"},
+    {"tim.web.tab_page"},
+    {"tim.web.peers"},
     {"tim.web.guard", "tim.web.login", "tim.web.ops", "tim.web.cli", "tim.web.stream"},
     {"tim.web.tabs"},
     {"tim.web.console", "tim.web.console.chart", "tim.web.console.kinds", "tim.web.console.times"},

@@ -23,7 +23,7 @@ class Peers:
         self._node = node
 
     def sign_out(self, id: str, other: str) -> None:
-        """End another instance of the same account. One that has ended already stays as it is. Raises NoSuchInstance."""
+        """End another instance of the same account; one that has ended stays as it is. Raises NoSuchInstance."""
         self._node.notify(self._app, ended=[self._store.sign_out(id, other)])
 
     def sign_out_others(self, id: str) -> list[Instance]:

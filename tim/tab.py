@@ -116,6 +116,10 @@ class Tab:
             self._backend.mark_read(self.instance, self._seen)
         self.ready = True
 
+    def refresh(self, instances: list[Instance]) -> None:
+        """Take over from this list of the account how the own instance is now: it may have a new name."""
+        self.instance = next((each for each in instances if each.id == self.instance.id), self.instance)
+
     @property
     def number(self) -> int | None:
         """The number of its stream in the store."""

@@ -193,7 +193,7 @@ class Tab:
         return dict(found)
 
     def lists(self, *states: str) -> None:
-        """Wait until the instances it lists have exactly these states, oldest first."""
+        """Wait until the instances it lists have exactly these states: its own first, then the newest."""
         until(
             lambda: list(self.instances().values()) == list(states),
             lambda: f"tab {self.name} should list {states} and lists {self.instances()}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -213,9 +214,9 @@ def test_the_title_says_which_tab_it_is_and_how_it_is(roomy_person: MakePerson) 
     a, b = alice.logs_in("a"), alice.logs_in("b")
     for tab in (a, b):
         until(lambda tab=tab: "Ready" in tab.page.title(), lambda tab=tab: tab.page.title())  # type: ignore[misc]
-        assert tab.instance[:4] in tab.page.title()
         expect(tab.page.locator("[data-self]")).to_contain_text("this tab")
-    assert a.page.title() != b.page.title()
+        expect(tab.page.locator("[data-self] .name")).to_contain_text("on Linux")
+        assert re.fullmatch(rf"{alice.user_id} · Headless Chrome \d+ on Linux · Ready", tab.page.title())
 
 
 def test_who_wants_no_motion_gets_none(roomy_person: MakePerson, new_window: NewWindow) -> None:

@@ -103,7 +103,7 @@ def here() -> str:
         return quote(request.script_root + request.path, safe=SAFE) + (f"?{query}" if query else "")
     if request.blueprint in (None, "language"):
         return url_for("login.home")
-    return url_for(f"{request.blueprint}.page", userID=request.form.get("userID") or None)
+    return url_for(f"{request.blueprints[-1]}.page", userID=request.form.get("userID") or None)
 
 
 @blueprint.post("/language")

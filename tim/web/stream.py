@@ -16,6 +16,7 @@ from tim.events import EVENT, Event
 from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
+from tim.web import tab_page
 from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
 from tim.web.time_words import Shown
 
@@ -48,13 +49,13 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | N
 def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float, read: int | None) -> End:
     """Writes until the stream or the connection ends. Returns how it ends."""
     try:
-        _begin(ws, backend, tab, read)
+        _begin(ws, tab, read)
         return _write(ws, backend, tab, ping_period)
     except ConnectionClosed:
         return End(CLOSE_LATER)  # the connection is dead or too slow
 
 
-def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
+def _begin(ws: Server, tab: Tab, read: int | None) -> None:
     """Writes the list of instances, and the messages after number `read`; those of an earlier stream are replaced."""
     view, unread = tab.waiting()
     # Where the page lacks messages between `read` and these, all messages in it are replaced.
@@ -63,7 +64,7 @@ def _begin(ws: Server, backend: Backend, tab: Tab, read: int | None) -> None:
     waiting = _render(
         "_waiting.html", this=tab.instance, messages=view.messages, unread=unread, follow_on=follow_on, events=events
     )
-    _send(ws, _list(backend, tab, view.instances) + waiting)
+    _send(ws, _list(tab, view.instances) + waiting)
     tab.become_ready()
     _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
 
@@ -110,7 +111,7 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
     events = tab.events(item)
     match item:
         case InstancesChanged():
-            return _list(backend, tab, backend.instances(tab.instance.user))
+            return _list(tab, backend.instances(tab.instance.user))
         case Message():
             return _render("_arrived.html", this=tab.instance, message=item, events=events)
         case End():
@@ -121,14 +122,10 @@ def _fragment(backend: Backend, tab: Tab, item: News) -> str:
             assert_never(item)
 
 
-def _list(backend: Backend, tab: Tab, instances: list[Instance]) -> str:
-    return _render(
-        "_instances.html",
-        this=tab.instance,
-        instances=instances,
-        seats=backend.limits().online_web_instances,
-        oob=True,
-    )
+def _list(tab: Tab, instances: list[Instance]) -> str:
+    tab.refresh(instances)
+    g.shown.write("_instances.html")
+    return tab_page.instances(tab.instance, instances, oob=True, state="ready" if tab.ready else "not-ready")
 
 
 def _state(state: str, tab: Tab, events: list[Event]) -> str:

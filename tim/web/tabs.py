@@ -19,11 +19,10 @@ from tim.codes import (
     TOO_MANY_REQUESTS,
 )
 from tim.errors import BadParameter, IMError, InstanceGone
-from tim.model import View
 from tim.rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.text import text
-from tim.web import stream
+from tim.web import peers, stream, tab_page
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
@@ -31,6 +30,7 @@ from tim.web.responses import go, retry_after
 from tim.web.sockets import socket_route
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
+blueprint.register_blueprint(peers.blueprint)
 
 STATUS = {
     BAD_PARAMETER: 400,
@@ -89,7 +89,7 @@ def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEnt
 @blueprint.get("/")
 def page() -> BaseResponse:
     view = service().backend.view(g.instance, HISTORY)
-    response = make_response(_render(view))
+    response = make_response(tab_page.page(view))
     if view.instance.gone is None:
         # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
         # than the store remembers the end of the instance.
@@ -132,35 +132,10 @@ def send() -> BaseResponse:
         if "HX-Request" in request.headers:
             response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
         else:
-            page = _render(service().backend.view(g.instance, HISTORY), **typed)
+            page = tab_page.page(service().backend.view(g.instance, HISTORY), **typed)
             response = make_response(page, STATUS[error.code])
         response.headers.update(retry_after(error))
         return response
     if "HX-Request" in request.headers:
         return make_response(render_template("_composer.html", to=to, sent=True))
     return go(url_for("tabs.page"))
-
-
-@blueprint.post("/instances/<other>/logout")
-def sign_out(other: str) -> BaseResponse:
-    try:
-        service().backend.peers.sign_out(g.instance, other)
-    except BadParameter as error:
-        abort(404, error.message)
-    if "HX-Request" not in request.headers:
-        return go(url_for("tabs.page"))
-    return Response(status=204)
-
-
-def _render(view: View, **composer: str | IMError) -> str:
-    return render_template(
-        "tab.html",
-        this=view.instance,
-        instances=view.instances,
-        seats=service().backend.limits().online_web_instances,
-        messages=view.messages,
-        read=view.read_seq,
-        state="not-ready",
-        silence=service().timing.page_silence,
-        **composer,
-    )

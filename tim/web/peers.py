@@ -1,0 +1,99 @@
+"""What an account decides about its instances, from the page of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from flask import Blueprint, g, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from tim.codes import BAD_PARAMETER, STORE_UNAVAILABLE
+from tim.errors import IMError, InstanceGone, NoSuchInstance
+from tim.model import View
+from tim.tab import HISTORY
+from tim.web import tab_page
+from tim.web.context import service
+from tim.web.responses import go, retry_after
+
+blueprint = Blueprint("peers", __name__)
+"""Part of the routes of a tab, in `tim.web.tabs`."""
+
+STATUS = {BAD_PARAMETER: 400, STORE_UNAVAILABLE: 503}
+"""HTTP status of a refusal by error code."""
+TITLE: Final = "title"
+"""Stands for the title of the list, as what gets the focus."""
+NAME: Final = "name"
+"""The same for the tab's own name."""
+NEW_LOGIN: Final = "new-login"
+"""The same for the notice of a new login; the title where there is none."""
+
+
+@blueprint.post("/name")
+def rename() -> BaseResponse:
+    name = request.form.get("name", "")
+    return _decided(lambda: service().backend.peers.rename(g.instance, name), lambda _: NAME, name=name)
+
+
+@blueprint.post("/instances/logout")
+def sign_out_others() -> BaseResponse:
+    return _decided(lambda: service().backend.peers.sign_out_others(g.instance), lambda _: TITLE)
+
+
+@blueprint.post("/instances/<other>/logout")
+def sign_out(other: str) -> BaseResponse:
+    return _decided(lambda: service().backend.peers.sign_out(g.instance, other), lambda view: _below(other, view))
+
+
+@blueprint.post("/instances/<other>/vouch")
+def vouch(other: str) -> BaseResponse:
+    return _decided(lambda: _vouch(other), lambda _: NEW_LOGIN)
+
+
+def _vouch(other: str) -> None:
+    """Says "it was me" for this tab and for the oldest one of its browser, to none of whose tabs it is then new."""
+    here = service()
+    live = here.backend.view(g.instance, 0).instances
+    own = [each for each in live if here.identity.is_own(request, each.id)]
+    oldest = min(own, default=None, key=lambda instance: instance.ordinal)
+    for id in {g.instance, g.instance if oldest is None else oldest.id}:
+        here.backend.peers.vouch(id, other)
+
+
+def _below(id: str, view: View) -> str:
+    """What gets the focus when an instance has left the list: the one that was below it, or the last, or the title."""
+    left = service().backend.find(id)
+    others = tab_page.others(view.instance, view.instances)
+    below = [each.id for each in others if each.ordinal < left.ordinal]
+    return next(iter(below), others[-1].id if others else TITLE)
+
+
+def _decided(decide: Callable[[], object], focus: Callable[[View], str], **typed: str) -> BaseResponse:
+    """Carries out the decision, and shows the instances, or beside them why it was refused.
+
+    Args:
+        focus: what gets the focus then, as the button that had it may be gone.
+        typed: what was typed.
+    """
+    backend = service().backend
+    try:
+        decide()
+    except InstanceGone:
+        raise
+    except IMError as error:
+        return _refused(error, typed)
+    if "HX-Request" not in request.headers:
+        return go(url_for("tabs.page"))
+    view = backend.view(g.instance, 0)
+    return make_response(tab_page.instances(view.instance, view.instances, focus=focus(view)))
+
+
+def _refused(error: IMError, typed: dict[str, str]) -> BaseResponse:
+    if "HX-Request" in request.headers:
+        html = render_template("_refused.html", refused=error, oob=True)
+    else:
+        html = tab_page.page(service().backend.view(g.instance, HISTORY), refused=error, **typed)
+    status = 404 if isinstance(error, NoSuchInstance) else STATUS[error.code]
+    response = make_response(html, status)
+    response.headers.update(retry_after(error))
+    return response
