@@ -14,7 +14,8 @@ from tests.support.sdk_script import Script
 from tests.support.sdk_site import SDK, SDKS
 from tests.support.server import Server
 from tests.tencent.conftest import Account, OpenPage
-from tests.web.conftest import NewWindow
+from tests.web.conftest import MakeServer, NewWindow
+from tests.web.console.test_settings import saves
 
 MakeProxy = Callable[[Server], Proxy]
 
@@ -57,17 +58,19 @@ def test_a_tab_of_ours_signs_a_page_of_the_sdk_out(
     tab.lists("online")
 
 
-def test_a_usersig_that_runs_out_is_told_within_seconds(
-    open_page: OpenPage, account: Account, admin: Administrator
+def test_a_usersig_that_runs_out_and_an_idle_life_are_told_within_seconds(
+    open_page: OpenPage, account: Account, server: Server, make_server: MakeServer
 ) -> None:
     # Both SDKs at the same time: each finds out with its next ping.
-    pages = [open_page(sdk) for sdk in SDKS]
+    idle = make_server()
+    saves(sign_in(idle), idle_life="4")
+    pages = [open_page(sdk, on=on) for sdk in SDKS for on in (server, idle)]
     for page in pages:
-        page.logs_in(account("alice"), expire=4)
+        page.logs_in(account("alice"), expire=4 if page.server is server else 86400)
     for page in pages:
         page.is_kicked_out("userSigExpired", patience=4 + 12)
         assert page.sends(page.user_id, "too late")["code"] == 3004
-        assert admin.seats(page.user_id) == []
+        assert Administrator(page.server).seats(page.user_id) == []
         page.logs_in(page.user_id)
 
 

@@ -81,6 +81,38 @@ def test_a_change_is_reviewed_before_it_is_saved_and_holds_for_the_next_login(co
     assert "1 of 4" in log_in(console, "alice").gets().body
 
 
+@pytest.fixture
+def no_lives_after(admin: Operator) -> Iterator[None]:
+    """The other tests of this server have none."""
+    yield
+    saves(admin, session_life="0", idle_life="0")
+
+
+@pytest.mark.usefixtures("no_lives_after")
+def test_lives_that_are_saved_hold_for_the_logins_that_follow(console: Server, admin: Operator) -> None:
+    causes = {}
+    for session_life, idle_life, cause in (("0", "0", "usersig"), ("3600", "0", "life"), ("3600", "600", "idle")):
+        saves(admin, session_life=session_life, idle_life=idle_life)
+        causes[log_in(console, f"ends-by-{cause}").instance] = cause
+    for page in ("/instances?userID=ends-by-", *(f"/accounts/ends-by-{cause}" for cause in causes.values())):
+        shown_there = dict(re.findall(r'id="ends-([^"]+)" data-cause="(\w+)"', admin.gets(page).body))
+        assert shown_there
+        assert shown_there.items() <= causes.items()
+
+
+@pytest.mark.usefixtures("no_lives_after")
+@pytest.mark.parametrize(
+    ("life", "words"), [("session_life", "lasts only for a while"), ("idle_life", "Nothing was done")]
+)
+def test_a_tab_whose_life_is_over_is_told_which(console: Server, admin: Operator, life: str, words: str) -> None:
+    saves(admin, **{life: "1"})
+    tab = log_in(console, "carol")
+    until(lambda: tab.gets().status == 303, "it goes on")
+    notice = login_page_of(tab)
+    assert 'data-type="userSigExpired"' in notice
+    assert words in notice
+
+
 def test_from_the_review_one_goes_back_with_what_was_typed(admin: Operator) -> None:
     reviewed = admin.posts("/settings/review", changed(admin, failures_per_account="17", webhook_token=TOKEN))
     back = admin.posts("/settings", form(reviewed) | {"do": "edit"})
