@@ -216,7 +216,9 @@ class ScriptTab:
 
     def since(self) -> str:
         """When this tab's card says that it logged in."""
-        found = re.search(rf'id="instance-{self.instance}".*?<time datetime="([^"]+)"', self.gets().body, re.DOTALL)
+        found = re.search(
+            rf'id="instance-{self.instance}".*?<time [^>]*datetime="([^"]+)"', self.gets().body, re.DOTALL
+        )
         assert found
         return found[1]
 

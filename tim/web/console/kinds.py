@@ -1,4 +1,4 @@
-"""The kinds of entries of the audit, as people read them."""
+"""The kinds of entries of the audit, and those who caused them, as people read them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tim.audit import (
     REFUSED,
     RETURNED,
     REVOKED,
+    SERVER,
     SETTINGS,
     SIGNED_OUT,
     UNBLOCKED,
@@ -50,3 +51,13 @@ def kind_words() -> dict[str, str]:
         CONSOLE_SIGN_OUT: _("console: signed out"),
         JOB: _("job"),
     }
+
+
+def actor_words(actor: str) -> str:
+    """An actor whose name is one of ours in the language of the request; any other as it is."""
+    ours: dict[str, str] = {
+        "console admin": _("console admin"),
+        "console viewer": _("console viewer"),
+        SERVER: _("the server"),
+    }
+    return ours.get(actor, actor)

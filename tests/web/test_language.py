@@ -1,0 +1,150 @@
+"""The language of a page is the browser's, or the one that was chosen with the switch; machines always get English."""
+
+from __future__ import annotations
+
+import re
+from http.cookies import SimpleCookie
+
+import pytest
+
+from tests.support.administrator import Administrator
+from tests.support.console import sign_in
+from tests.support.server import ADMIN_TOKEN, Server
+from tests.support.wire import Answer, Socket, ask, element, elements, get, log_in, post
+from tests.web.conftest import MakeServer
+from tim.web.language import LOCAL, best_of
+
+CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
+PAGES = ("", "/instances", "/accounts", "/accounts/nobody", "/audit", "/settings", "/webhook", "/usersig",
+         "/overview/minutes")  # fmt: skip
+"""Pages of the console."""
+
+
+def tag(answer: Answer) -> str:
+    """The language that the page says it is in."""
+    found = re.search(r'<html lang="([^"]+)">', answer.body)
+    assert found, answer.body[:300]
+    return found[1]
+
+
+def switch(answer: Answer) -> tuple[str, str]:
+    """Where the switch of the page returns to, and the language it offers."""
+    values = {found.attributes.get("name"): found.attributes.get("value") for found in elements(answer.body)}
+    return str(values["next"]), str(values["lang"])
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ([], "en"),
+        (["zh-CN", "zh", "en"], "zh"),
+        (["zh-TW", "en-US", "en"], "zh"),
+        (["zh-Hans-SG"], "zh"),
+        (["ZH"], "zh"),
+        (["de", "zh-HK"], "zh"),
+        (["de-DE", "fr"], "en"),
+        (["en-GB", "zh-CN"], "en"),
+        (["de", "*"], "en"),
+    ],
+)
+def test_a_browser_gets_the_first_of_its_languages_that_there_is(accepted: list[str], language: str) -> None:
+    assert best_of(accepted) == language
+
+
+def test_a_page_is_in_the_language_of_the_browser(server: Server) -> None:
+    chinese = get(server, "/login", headers=CHINESE)
+    assert tag(chinese) == "zh-Hans" and "<title>登录" in chinese.body
+    assert tag(get(server, "/login", headers={"Accept-Language": "zh;q=0.1, en;q=0.5"})) == "en"
+    assert {"Accept-Language", "Cookie"} <= set(chinese.header("Vary").split(", "))
+
+
+def test_the_switch_keeps_its_language_in_a_cookie_and_shows_the_page_again(server: Server) -> None:
+    page = get(server, "/login?userID=b%26c")
+    following, offered = switch(page)
+    assert (following, offered) == ("/login?userID=b%26c", "zh")
+    chosen = post(server, "/language", {"lang": offered, "next": following})
+    assert (chosen.status, chosen.location) == (303, "/login?userID=b%26c")
+    (cookie,) = SimpleCookie(chosen.set_cookies()[0]).values()
+    assert (cookie.key, cookie.value, cookie["path"], cookie["samesite"]) == ("lang", "zh", "/", "Lax")
+    assert int(cookie["max-age"]) == 365 * 86400 and cookie["httponly"] and not cookie["secure"]
+    again = get(server, chosen.location, cookie="lang=zh", headers={"Accept-Language": "en"})
+    assert tag(again) == "zh-Hans" and switch(again)[1] == "en"
+
+
+@pytest.mark.parametrize("value", ["", "de", "../zh", "zh-Hans"])
+def test_an_unknown_language_is_not_chosen(server: Server, value: str) -> None:
+    refused = post(server, "/language", {"lang": value, "next": "/login"})
+    assert refused.status == 400 and not refused.set_cookies()
+    assert tag(get(server, "/login", cookie=f"lang={value}")) == "en"
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["", "//evil.test", "/\\evil.test", "https://evil.test/", "login", "/a\r\nX: y", "/\tevil", "/a\\b"]
+)
+def test_the_switch_leads_to_no_other_server(server: Server, elsewhere: str) -> None:
+    assert not LOCAL.fullmatch(elsewhere)
+    answer = post(server, "/language", {"lang": "zh", "next": elsewhere})
+    assert (answer.status, answer.location, answer.header("X")) == (303, "/", "")
+
+
+def test_every_page_has_the_switch_and_is_translated_whole(server: Server) -> None:
+    tab, admin = log_in(server, "switches"), sign_in(server)
+    pages = {
+        "/login": get(server, "/login", headers=CHINESE),
+        tab.path: get(server, tab.path, cookie=tab.cookie, headers=CHINESE),
+        "/console/sign-in": get(server, "/console/sign-in", headers=CHINESE),
+        **{f"/console{path}": ask(server, "GET", f"/console{path}", cookie=admin.cookie, headers=CHINESE)
+           for path in PAGES},
+    }  # fmt: skip
+    for path, page in pages.items():
+        assert (page.status, tag(page)) == (200, "zh-Hans"), path
+        assert switch(page) == (path, "en"), path
+
+
+def test_a_page_that_answers_a_form_returns_to_one_that_can_be_opened(server: Server) -> None:
+    tab, admin = log_in(server, "answers"), sign_in(server)
+    sent = [
+        post(server, "/login", {"userID": "someone", "userSig": "x"}),
+        post(server, tab.path + "messages", {"to": "", "text": ""}, cookie=tab.cookie),
+        post(server, "/console/sign-in", {"token": "wrong"}),
+        admin.posts("/settings/review", {}),
+        admin.posts("/instances/kick", {}),
+        admin.posts("/accounts/block", {"userID": "someone"}),
+        admin.posts("/usersig", {"userSig": "x"}),
+    ]
+    cookies = f"{tab.cookie}; {admin.cookie}"
+    for page in sent:
+        following, _ = switch(page)
+        assert get(server, following, cookie=cookies).status in (200, 303), following
+    assert switch(sent[0])[0] == "/login?userID=someone"
+
+
+def test_below_a_path_the_cookie_and_the_way_back_stay_below_it(make_server: MakeServer) -> None:
+    server = make_server(gevent=True, prefix="/chat")
+    page = get(server, "/chat/login?userID=alice")
+    assert switch(page)[0] == "/chat/login?userID=alice"
+    chosen = post(server, "/chat/language", {"lang": "zh", "next": switch(page)[0]})
+    (cookie,) = SimpleCookie(chosen.set_cookies()[0]).values()
+    assert (chosen.location, cookie["path"]) == ("/chat/login?userID=alice", "/chat/")
+    assert post(server, "/chat/language", {"lang": "zh", "next": "//x"}).location == "/chat/"
+
+
+def test_a_stream_is_in_the_language_of_its_handshake(server: Server) -> None:
+    tab = log_in(server, "listens-in-chinese")
+    stream = Socket(server, tab.path + "events", cookie=f"{tab.cookie}; lang=zh")
+    assert "在线实例" in stream.hears('id="instances"')
+    assert "已就绪" in stream.hears('data-state="ready"')
+    stream.leaves()
+
+
+def test_an_error_is_in_the_language_of_the_page_and_in_english_for_machines(server: Server) -> None:
+    form = {"userID": "half translated", "userSig": "x"}
+    alert = element(post(server, "/login", form, headers=CHINESE).body, "login-form")
+    assert alert and "userID 须为 1 到 32 个英文字母、数字或 ASCII 符号" in alert.text
+    english = element(post(server, "/login", form).body, "login-form")
+    assert english and "userID must be 1 to 32 letters, digits or ASCII signs" in english.text
+    bearer = {"Authorization": f"Bearer {ADMIN_TOKEN}"} | CHINESE
+    machine = ask(server, "POST", "/console/api/usersig", body=b'{"userID": "a b"}', headers=bearer)
+    assert machine.status == 400 and "must be 1 to 32 letters" in machine.body
+    rest = Administrator(server).calls("im_open_login_svc/kick", {"UserID": "a b"}, headers=CHINESE)
+    assert "must be 1 to 32 letters" in rest["ErrorInfo"]
