@@ -147,7 +147,7 @@ def test_the_user_reads_the_reason_of_a_kick(admin: Operator, roomy: Server, acc
     stays = log_in(roomy, tab.user_id)
     done(admin, "kick", tab.user_id, words="by mistake <3", instance=tab.instance)
     assert "by mistake &lt;3" in login_page_of(tab)
-    assert "ended this login" in login_page_of(tab)
+    assert "ended this session" in login_page_of(tab)
     assert listed(page_of(admin, tab.user_id)) == [stays.instance]
 
 
