@@ -15,9 +15,8 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tim import Backend
-from tim.errors import StoreUnavailable
 from tim.timing import DEFAULT, Timing
-from tim.web import cli, guard, language, lifetime, login, logs, ops, tabs, templating
+from tim.web import cli, guard, language, lifetime, login, logs, ops, problems, tabs, templating
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
 from tim.web.console import settings as settings_page
@@ -26,7 +25,6 @@ from tim.web.console import webhook as webhook_page
 from tim.web.context import Service
 from tim.web.identity import Identity
 from tim.web.metrics import Metrics
-from tim.web.responses import store_unavailable
 from tim.web.settings import check_names, log_form, read_settings
 from tim.web.sockets import options
 from tim.web.tencent import gateway, rest
@@ -51,7 +49,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     for face in (language, login, tabs, gateway, rest, ops, *consoles):
         app.register_blueprint(face.blueprint)
     app.cli.add_command(cli.commands)
-    app.register_error_handler(StoreUnavailable, store_unavailable)
+    problems.install(app)
     if lifetime.serves():
         _open(app, timing)
     return app

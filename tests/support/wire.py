@@ -325,6 +325,10 @@ class Socket:
         """Write bytes, whatever they are."""
         self.line.sendall(raw)
 
+    def writes(self, text: str) -> None:
+        """Send a frame, as a page does."""
+        self.line.sendall(self._protocol.send(TextMessage(data=text)))
+
     def ping(self) -> None:
         self.line.sendall(self._protocol.send(Ping()))
 

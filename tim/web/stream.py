@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any, Final, assert_never
 
@@ -19,6 +20,7 @@ from tim.tab import Tab
 from tim.web import tab_page
 from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
 from tim.web.time_words import Shown
+from tim.web.unseen import Unseen
 
 HEARTBEAT: Final = "{}"
 """A frame that htmx ignores. A page that receives nothing for two ping periods opens a new connection."""
@@ -36,7 +38,7 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | N
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
         with closing(Tab(backend, id, ws.event.set, after=read or 0)) as tab:
-            end = _serve(ws, backend, tab, ping_period, read)
+            end = _Page(ws, backend, tab).serve(ping_period, read)
             closed = hang_up(ws, end.code)
             if end.gone is not None and end.gone.reason in KICKS:
                 backend.measures.kick(end.gone, backend.clock(), acknowledged=closed)
@@ -46,47 +48,100 @@ def run(ws: Server, backend: Backend, id: str, ping_period: float, read: int | N
         hang_up(ws, CLOSE_CODES[error.gone.reason])
 
 
-def _serve(ws: Server, backend: Backend, tab: Tab, ping_period: float, read: int | None) -> End:
-    """Writes until the stream or the connection ends. Returns how it ends."""
-    try:
-        _begin(ws, tab, read)
-        return _write(ws, backend, tab, ping_period)
-    except ConnectionClosed:
-        return End(CLOSE_LATER)  # the connection is dead or too slow
+class _Page:
+    """The page at the other end of a socket."""
 
+    def __init__(self, ws: Server, backend: Backend, tab: Tab) -> None:
+        self._ws = ws
+        self._backend = backend
+        self._tab = tab
+        self._unseen = Unseen()
 
-def _begin(ws: Server, tab: Tab, read: int | None) -> None:
-    """Writes the list of instances, and the messages after number `read`; those of an earlier stream are replaced."""
-    view, unread = tab.waiting()
-    # Where the page lacks messages between `read` and these, all messages in it are replaced.
-    follow_on = read is not None and (not view.messages or view.messages[0].seq == read + 1)
-    events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
-    waiting = _render(
-        "_waiting.html", this=tab.instance, messages=view.messages, unread=unread, follow_on=follow_on, events=events
-    )
-    _send(ws, _list(tab, view.instances) + waiting)
-    tab.become_ready()
-    _send(ws, _state("ready", tab, [Event(EVENT.SDK_READY)]))
+    def serve(self, ping_period: float, read: int | None) -> End:
+        """Writes until the stream or the connection ends. Returns how it ends."""
+        try:
+            self._begin(read)
+            return self._write(ping_period)
+        except ConnectionClosed:
+            return End(CLOSE_LATER)  # the connection is dead or too slow
 
+    def _begin(self, read: int | None) -> None:
+        """Writes the list of instances, and the messages after number `read` in place of those of an earlier stream."""
+        view, unread = self._tab.waiting()
+        for message in unread:
+            self._unseen.add(message.seq)
+        # Where the page lacks messages between `read` and these, all messages in it are replaced.
+        follow_on = read is not None and (not view.messages or view.messages[0].seq == read + 1)
+        events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
+        waiting = self._render(
+            "_waiting.html", messages=view.messages, unread=unread, follow_on=follow_on, events=events
+        )
+        self._send(self._list(view.instances) + waiting)
+        self._tab.become_ready()
+        self._send(self._state("ready", [Event(EVENT.SDK_READY)]))
 
-def _write(ws: Server, backend: Backend, tab: Tab, ping_period: float) -> End:
-    due = time.monotonic() + ping_period  # when the relative times are looked at
-    while ws.connected:
-        happened = wait(ws, ping_period)
-        ws.input_buffer.clear()  # a page sends nothing on its stream
-        items = tab.read()
-        end = items[-1] if items else None
-        if isinstance(end, End) and end.code == CLOSE_CUT:
-            return end
-        frame = "".join(_fragment(backend, tab, item) for item in items)
-        if time.monotonic() >= due:
-            frame += _times()
-            due = time.monotonic() + ping_period
-        if frame or not happened:
-            _send(ws, frame or HEARTBEAT)
-        if isinstance(end, End):
-            return end
-    raise ConnectionClosed
+    def _write(self, ping_period: float) -> End:
+        ws = self._ws
+        due = time.monotonic() + ping_period  # when the relative times are looked at
+        while ws.connected:
+            happened = wait(ws, ping_period)
+            count = len(self._unseen)
+            self._unseen.take_reports(self._received())
+            items = self._tab.read()
+            end = items[-1] if items else None
+            if isinstance(end, End) and end.code == CLOSE_CUT:
+                return end
+            frame = "".join(map(self._fragment, items))
+            if len(self._unseen) != count and not isinstance(end, End):
+                frame += self._render("_unseen.html", state="ready")
+            if time.monotonic() >= due:
+                frame += _times()
+                due = time.monotonic() + ping_period
+            if frame or not happened:
+                self._send(frame or HEARTBEAT)
+            if isinstance(end, End):
+                return end
+        raise ConnectionClosed
+
+    def _received(self) -> Iterator[bytes | str]:
+        while self._ws.input_buffer:
+            yield self._ws.input_buffer.pop(0)
+
+    def _send(self, frame: str) -> None:
+        """Writes a frame. Only an OSError of this write means a dead connection; a missing template raises one too."""
+        try:
+            self._ws.send(frame)
+        except DEAD_CONNECTION as error:
+            raise ConnectionClosed from error
+
+    def _fragment(self, item: News) -> str:
+        tab = self._tab
+        events = tab.events(item)
+        match item:
+            case InstancesChanged():
+                return self._list(self._backend.instances(tab.instance.user))
+            case Message():
+                if item.sender != tab.instance.user:
+                    self._unseen.add(item.seq)
+                return self._render("_arrived.html", message=item, events=events)
+            case End():
+                if item.gone is not None:
+                    return _ended(tab.instance, item.gone, events)
+                return self._state("moved" if item.code == CLOSE_MOVED else "reconnecting", events)
+            case _:
+                assert_never(item)
+
+    def _list(self, instances: list[Instance]) -> str:
+        self._tab.refresh(instances)
+        g.shown.write("_instances.html")
+        state = "ready" if self._tab.ready else "not-ready"
+        return tab_page.instances(self._tab.instance, instances, oob=True, state=state, unseen=len(self._unseen))
+
+    def _state(self, state: str, events: list[Event]) -> str:
+        return self._render("_state.html", state=state, events=events)
+
+    def _render(self, template: str, **more: Any) -> str:
+        return _render(template, this=self._tab.instance, unseen=len(self._unseen), **more)
 
 
 def _times() -> str:
@@ -97,39 +152,6 @@ def _times() -> str:
 def _render(template: str, **values: Any) -> str:
     g.shown.write(template)
     return render_template(template, **values)
-
-
-def _send(ws: Server, frame: str) -> None:
-    """Writes a frame. Only an OSError of this write means a dead connection; a missing template raises one too."""
-    try:
-        ws.send(frame)
-    except DEAD_CONNECTION as error:
-        raise ConnectionClosed from error
-
-
-def _fragment(backend: Backend, tab: Tab, item: News) -> str:
-    events = tab.events(item)
-    match item:
-        case InstancesChanged():
-            return _list(tab, backend.instances(tab.instance.user))
-        case Message():
-            return _render("_arrived.html", this=tab.instance, message=item, events=events)
-        case End():
-            if item.gone is not None:
-                return _ended(tab.instance, item.gone, events)
-            return _state("moved" if item.code == CLOSE_MOVED else "reconnecting", tab, events)
-        case _:
-            assert_never(item)
-
-
-def _list(tab: Tab, instances: list[Instance]) -> str:
-    tab.refresh(instances)
-    g.shown.write("_instances.html")
-    return tab_page.instances(tab.instance, instances, oob=True, state="ready" if tab.ready else "not-ready")
-
-
-def _state(state: str, tab: Tab, events: list[Event]) -> str:
-    return _render("_state.html", state=state, this=tab.instance, events=events)
 
 
 def _ended(instance: Instance, gone: Gone, events: list[Event]) -> str:

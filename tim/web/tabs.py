@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
 from simple_websocket import Server
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.codes import (
@@ -22,7 +22,7 @@ from tim.errors import BadParameter, IMError, InstanceGone
 from tim.rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.text import text
-from tim.web import peers, stream, tab_page
+from tim.web import peers, problems, stream, tab_page
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
@@ -76,10 +76,10 @@ def show_end(error: InstanceGone) -> BaseResponse:
 
 
 @blueprint.errorhandler(RequestEntityTooLarge)
-def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | RequestEntityTooLarge:
+def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | BaseResponse | HTTPException:
     """Shows the error beside the form, which keeps its text."""
     if "HX-Request" not in request.headers:
-        return error
+        return problems.show(error)
     too_long = IMError(
         MESSAGE_TOO_LONG, text("the text is far over the %(most)s bytes of a message; send it in parts", most=MAX_TEXT)
     )

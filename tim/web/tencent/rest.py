@@ -10,6 +10,7 @@ import json
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response as BaseResponse
 
 from tim.codes import (
     ACCOUNT_NOT_IMPORTED,
@@ -19,6 +20,7 @@ from tim.codes import (
     UNREADABLE_JSON,
 )
 from tim.errors import BadParameter, IMError, NoSuchAccount
+from tim.web import problems
 from tim.web.client import address_of
 from tim.web.context import service
 from tim.web.tencent.rest_body import Body
@@ -47,9 +49,9 @@ def call(service_name: str, command: str) -> Response:
 
 @blueprint.app_errorhandler(404)
 @blueprint.app_errorhandler(405)
-def call_nothing(error: HTTPException) -> HTTPException | Response:
+def call_nothing(error: HTTPException) -> HTTPException | BaseResponse:
     if not request.path.startswith("/v4"):
-        return error
+        return problems.show(error)
     return _answer("FAIL", NO_SUCH_COMMAND, "there is no such command here; send POST /v4/<service>/<command>")
 
 

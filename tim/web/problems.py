@@ -1,0 +1,55 @@
+"""Answers to requests that fail: a page where a person reads it, a fragment for htmx, and plain text for machines."""
+
+from __future__ import annotations
+
+from flask import Flask, g, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from tim.errors import StoreUnavailable
+from tim.web import responses
+
+
+def install(app: Flask) -> None:
+    """Adds the answers to `app`. Flask prefers a handler of one status, such as that of the REST API, to this one."""
+    app.register_error_handler(HTTPException, show)
+    app.register_error_handler(StoreUnavailable, show_store_unavailable)
+
+
+def show(error: HTTPException) -> BaseResponse | HTTPException:
+    """The answer to a request that fails with an HTTP status."""
+    if error.code is None or error.response is not None:
+        return error  # it has an answer of its own
+    own = error.description if error.description != type(error).description else None
+    return _in_page(error.get_response(), error.code, own) or error
+
+
+def show_store_unavailable(error: StoreUnavailable) -> BaseResponse:
+    """The answer to a request that the store did not answer."""
+    response = responses.store_unavailable(error)
+    if response.mimetype != "text/plain":
+        return response
+    return _in_page(response, 503, error.message) or response
+
+
+def _in_page(response: BaseResponse, status: int, words: str | None) -> BaseResponse | None:
+    """Gives `response` a body that a page or a person can read; None where a machine reads it.
+
+    Args:
+        words: what to show in place of the usual words of this status.
+    """
+    if "HX-Request" in request.headers:
+        if "tabs" not in request.blueprints:
+            return None
+        response.set_data(render_template("_no_answer.html", words=words))
+    elif "text/html" in request.headers.get("Accept", ""):
+        response.set_data(render_template("error.html", status=status, words=words, console=_in_console()))
+    else:
+        return None
+    response.mimetype = "text/html"
+    return response
+
+
+def _in_console() -> bool:
+    """Whether an operator who is signed in to the console reads the answer. Nobody else learns whether it exists."""
+    return "role" in g
