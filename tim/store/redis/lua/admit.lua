@@ -63,7 +63,8 @@ local generation = redis.call('HINCRBY', account, 'generation', 1)
 set(instance, {
     app = app, user = user, browser = browser, address = address, since = now, expires = expires,
     generation = generation, ordinal = generation, stream = 0, detached_at = now, active_at = now,
-    kind = kind ~= 'tab' and kind, lasts_until = life > 0 and now + life, idle_life = idle_life ~= '0' and idle_life,
+    kind = kind ~= 'tab' and kind or nil, lasts_until = life > 0 and now + life or nil,
+    idle_life = idle_life ~= '0' and idle_life or nil,
 })
 redis.call('ZADD', key('live', app, user), instance.generation, id)
 list(instance)
