@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,10 +89,17 @@ def module(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(file: Path) -> set[str]:
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """All that is in it."""
+    return tuple(ast.walk(ast.parse(file.read_text())))
+
+
+@cache
+def imports(file: Path) -> frozenset[str]:
     """The dotted names of all modules it imports, wherever in the file, those for types alone as well."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -101,13 +109,13 @@ def imports(file: Path) -> set[str]:
             for name in node.names:
                 inner = f"{node.module}.{name.name}"
                 found.add(inner if inner in MODULES else node.module)
-    return found
+    return frozenset(found)
 
 
 MODULES = {module(file) for file in FILES}
 
 
-def ours(names: set[str]) -> set[str]:
+def ours(names: frozenset[str]) -> set[str]:
     return {name for name in names if name == "tim" or name.startswith("tim.")}
 
 
@@ -143,7 +151,7 @@ def test_the_store_and_the_hub_of_a_backend_are_its_own(file: Path) -> None:
     inside = {"store", "hub", "_store", "_hub", "_node"}
     reached = [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in nodes(file)
         if isinstance(node, ast.Attribute)
         and node.attr in inside
         and ast.unparse(node.value) != "self"
@@ -157,7 +165,7 @@ def test_a_stream_has_its_number_from_the_hub_alone() -> None:
     writers = {
         module(file)
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in nodes(file)
         if isinstance(node, ast.Attribute) and node.attr == "set_number"
     }
     assert writers == {"tim.hub"}
