@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from tests.support.forks import Forked, Forks
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE, until
 from tim import usersig
@@ -61,6 +63,12 @@ def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
     options += ["-c", str(top / "gunicorn.conf.py")]
     module = ".".join(app.relative_to(top).with_suffix("").parts)
     return [sys.executable, "-m", "gunicorn", *options, f"{module}:app"]
+
+
+@functools.cache
+def _forks() -> Forks:
+    """What the servers of all tests of this process are forked from; it ends with the process."""
+    return Forks(ROOT / "app.py", clean_environment())
 
 
 def _top(app: Path) -> Path:
@@ -120,7 +128,7 @@ class Server:
         self._command = flask(app, "run", "--port", str(self.port), *debugging)
         if gevent:
             self._command = gunicorn(app, self.port, workers)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def address(self) -> str:
@@ -131,19 +139,28 @@ class Server:
         """Start it on its port, and wait until it answers."""
         settings = {f"TIM_{name}": value for name, value in self.settings.items()}
         prefix = {"SCRIPT_NAME": self.prefix} if self.prefix else {}
-        with open(self.log_file, "ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self.home,
-                env=clean_environment(**settings, **prefix, **self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # so that what it starts itself can be ended with it
-            )
+        self._process = self._starts(clean_environment(**settings, **prefix, **self.environment))
         until(self._answers_or_died, lambda: f"the server does not answer:\n{self.log()}", 30)
         assert self._running(), f"the server did not start:\n{self.log()}"
         return self
+
+    def _starts(self, environment: dict[str, str]) -> subprocess.Popen[bytes] | Forked:
+        """A process in a session of its own, so that what it starts itself can be ended with it."""
+        # Not a copy, which may have other code than ours.
+        if self.app in (ROOT / "app.py", QUICK_APP) and self._command == flask(
+            self.app, "run", "--port", str(self.port)
+        ):
+            return _forks().start(self._command[2:], self.home, environment, self.log_file)
+        with open(self.log_file, "ab") as log:
+            return subprocess.Popen(
+                self._command,
+                cwd=self.home,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def terminate(self) -> int:
         """SIGTERM, and wait for its end; its exit status."""
@@ -197,7 +214,7 @@ class Server:
         now = time.time() if made is None else made
         return usersig.make(self.settings["SDK_SECRET_KEY"], APP, user_id, now=now, expire=expire)
 
-    def _require(self) -> subprocess.Popen[bytes]:
+    def _require(self) -> subprocess.Popen[bytes] | Forked:
         assert self._process is not None, "start it first"
         return self._process
 

@@ -1,0 +1,134 @@
+"""`flask` commands without their imports: each is forked from a process that has imported the product.
+
+A start takes most of its time for imports, and most tests of the web need a server. All after the imports is as in
+`python -m flask`: its arguments, its environment, its folder, its session, and how the interpreter ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, Self
+
+SERVES: Final = """
+import json, os, sys
+sys.path.insert(0, os.getcwd())
+import app, tim.store.sqlite.engine
+from flask.cli import main
+
+def follows(asked):
+    os.setsid()
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for own, other in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
+        os.dup2(other, own)
+    sys.argv[:] = asked["command"]
+
+child = False
+for line in sys.stdin:
+    asked = json.loads(line)
+    if isinstance(asked, int):
+        print(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]), flush=True)
+    elif pid := os.fork():
+        print(pid, flush=True)
+    else:
+        follows(asked)
+        child = True
+        break
+if child:
+    main()
+"""
+
+
+class Forked:
+    """A process that was forked, with what the tests use of `subprocess.Popen`."""
+
+    def __init__(self, pid: int, parent: Forks) -> None:
+        self.pid = pid
+        self._parent = parent
+        self._status: int | None = None
+        self._end = os.pidfd_open(pid)
+
+    def __del__(self) -> None:
+        os.close(self._end)
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self._look(0)
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end; its exit status, or the signal that ended it, below zero.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+        """
+        status = self._look(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _look(self, timeout: float) -> int | None:
+        if self._status is None and select.select([self._end], [], [], timeout)[0]:
+            self._status = self._parent.status(self.pid)
+        return self._status
+
+
+class Forks:
+    """The process that commands are forked from.
+
+    Args:
+        app: the `app.py` that it imports.
+    """
+
+    def __init__(self, app: Path, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVES],
+            cwd=app.parent,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Forked:
+        """Start `flask …` in this folder, environment and nothing else; all it prints is appended to `log`."""
+        asked = {"command": command, "folder": str(folder), "environment": environment, "log": str(log)}
+        return Forked(self._asks(asked), self)
+
+    def status(self, pid: int) -> int:
+        """The exit status of one that has ended."""
+        return self._asks(pid)
+
+    def _asks(self, what: object) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
