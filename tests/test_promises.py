@@ -28,6 +28,7 @@ DAY = 86400
         ("A closed, sleeping or unplugged tab", f"for {timing.DETACH_GRACE:.0f} s"),
         ("A tab stays logged in", f"notified within {DEFAULT.renewal_period:.0f} s"),
         ("A tab stays logged in", f"valid for {rules.REMEMBERED // DAY} days"),
+        ("The name of an instance", f"up to {rules.MAX_NAME} characters"),
         ("A peer that is silent", f"detached within {DEFAULT.page_silence:.0f} s"),
         ("A peer that is silent", f"`reconnecting` within {DEFAULT.page_silence:.0f} s"),
         ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),

@@ -131,6 +131,8 @@ def test_the_list_of_tabs_changes_at_one_when_something_happens_at_another(fleet
     stream.hears(other.instance)
     line = other.at(c).goes_online()
     stream.hears(f'data-instance="{other.instance}" data-state="online"')
+    assert other.at(b).posts("name", {"name": "my laptop"}).status == 303
+    until_heard(stream, lambda list_: "my laptop" in list_ and 'id="new-login"' in list_)
     line.leaves()
     until_heard(stream, lambda list_: f'data-instance="{other.instance}" data-state="detached"' in list_)
     assert other.at(b).posts("logout").status == 303

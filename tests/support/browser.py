@@ -201,7 +201,7 @@ class Tab:
 
     def since(self) -> str:
         """Since when its own card says that it is logged in."""
-        return self.page.locator("[data-self] time").get_attribute("datetime") or ""
+        return self.page.locator("[data-self] time").first.get_attribute("datetime") or ""
 
     def texts(self) -> list[str]:
         """The texts of the messages it shows, oldest first."""

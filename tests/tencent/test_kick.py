@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from playwright.sync_api import expect
+
 from tests.support.administrator import Administrator
 from tests.support.browser import Person
 from tests.support.console import sign_in
@@ -53,6 +55,7 @@ def test_a_tab_of_ours_signs_a_page_of_the_sdk_out(
     page = open_page(sdk, on=roomy)
     page.logs_in(alice.user_id)
     tab.lists("online", "online")
+    expect(tab.page.locator("#instances .tag")).to_have_text(["this tab", "SDK page"])
     tab.page.click("button.sign-out")
     page.is_kicked_out("multipleDevice")
     tab.lists("online")

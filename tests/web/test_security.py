@@ -404,7 +404,7 @@ def test_an_unsafe_request_is_taken_from_our_pages_and_from_scripts_alone(
     user = f"poster-{secrets.token_hex(4)}"
     tab, other = log_in(roomy, user), log_in(roomy, user)
     stream = tab.goes_online()
-    form = {"userID": user, "userSig": roomy.user_sig(user), "to": user, "text": f"sent by {sender}"}
+    form = {"userID": user, "userSig": roomy.user_sig(user), "to": user, "text": f"sent by {sender}", "name": sender}
     before = _rows(roomy, user)
     for method in route.methods - {"GET", "HEAD", "OPTIONS"}:
         answer = ask(
