@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from tim.activity import MINUTE, SHOWN, Activity, last_hour
+from tim.audit import NOT_ME, AuditFilter, Entry
 from tim.search import Search
 from tim.store.base import Store
 
 FRESH: Final = 1.0
 """Seconds for which a snapshot is shown again, whoever looks."""
+NEWEST_SHOWN: Final = 5
+"""Number of entries of the audit that a snapshot has, the newest."""
+PAGES: Final = 20
+"""Pages of the audit that are read for one minute, at most. Where much more happened in it, an entry may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Snapshot:
         accounts: number of accounts that have one.
         instances: number of live instances, online or detached.
         activity: the last hour.
+        disownings: the newest entries NOT_ME of that hour, NEWEST_SHOWN at most.
     """
 
     at: float
@@ -31,6 +37,7 @@ class Snapshot:
     accounts: int
     instances: int
     activity: Activity
+    disownings: list[Entry]
 
     def in_minute(self, nth: int) -> dict[str, int]:
         """All counters of one minute of the activity, 0 for the oldest."""
@@ -54,14 +61,15 @@ class Overview:
     """Takes snapshots of `app`.
 
     Minutes that are over do not change. Only the last two are read again, as reading an hour takes a command for each
-    minute and shard.
+    minute and shard. Entries of the audit are read for a minute that has counted one more.
     """
 
     def __init__(self, app: int, store: Store) -> None:
         self._app = app
         self._store = store
-        self._lock = threading.Lock()  # owns the two below
+        self._lock = threading.Lock()  # owns all below
         self._minutes: dict[int, dict[str, int]] = {}  # by the unix seconds of their begin
+        self._disownings: dict[int, tuple[int, list[Entry]]] = {}  # by the same; how many there were, and the newest
         self._newest: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
@@ -81,4 +89,31 @@ class Overview:
         self._minutes = kept | read
         nodes = self._store.online()
         accounts, instances = self._store.live_accounts(self._app), self._store.number(self._app, Search())
-        return Snapshot(now, nodes, accounts, instances, last_hour(self._minutes, now))
+        disownings = self._newest_disownings()
+        return Snapshot(now, nodes, accounts, instances, last_hour(self._minutes, now), disownings)
+
+    def _newest_disownings(self) -> list[Entry]:
+        """The newest entries NOT_ME, the newest first."""
+        counted = {begin: counts.get(f"{NOT_ME}:", 0) for begin, counts in self._minutes.items()}
+        known, self._disownings = self._disownings, {}
+        found: list[Entry] = []
+        for begin in sorted((begin for begin, number in counted.items() if number), reverse=True):
+            if len(found) >= NEWEST_SHOWN:
+                break
+            before = known.get(begin)
+            same = before is not None and before[0] == counted[begin]
+            kept = before if same and before is not None else (counted[begin], self._read_disownings(begin))
+            self._disownings[begin] = kept
+            found += kept[1]
+        return found[:NEWEST_SHOWN]
+
+    def _read_disownings(self, begin: int) -> list[Entry]:
+        """Those of one minute."""
+        where, found, before = AuditFilter(kinds=frozenset({NOT_ME}), since=begin, until=begin + MINUTE), [], ""
+        for _ in range(PAGES):
+            page = self._store.audit(self._app, where, before, NEWEST_SHOWN)
+            found += page.entries
+            before = page.next
+            if not before or len(found) >= NEWEST_SHOWN:
+                break
+        return found

@@ -73,6 +73,7 @@ def test_whichever_worker_answers_it_answers_for_all(workers: Gunicorn) -> None:
         "tim_kick_latency_seconds_bucket{le=10,type=multipleAccount}": 1,
         "tim_undelivered_kicks_total{type=REST_API_Kick}": 1,
         "tim_undelivered_kicks_total{type=multipleAccount}": 0,
+        "tim_not_me_total": 0,
         "tim_detached_instances": 1,
         "tim_webhook_queued_events": 0,
     }

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tim.audit import LOGIN, REFUSED, RETURNED, UNSEATED
+from tim.audit import LOGIN, NOT_ME, REFUSED, RETURNED, UNSEATED
 from tim.backend import Backend
 from tim.ends import KICKS
 from tim.errors import StoreUnavailable
@@ -88,6 +88,9 @@ def _of_store(status: Status) -> Iterator[Metric]:
     yield _counter("tim_logins", "Logins by result.", "result", logins)
     yield _counter("tim_refused_logins", "Refused logins by error code.", "code", _by_code(counts, REFUSED))
     yield _ends(counts)
+    yield CounterMetricFamily(
+        "tim_not_me", "Accounts that have disowned a login after an eviction.", sum(_by_code(counts, NOT_ME).values())
+    )
     yield _histogram("tim_kick_latency_seconds", "From a kick to the browser's close frame.", "type",
                      dict.fromkeys(sorted(KICKS), _NOTHING) | histograms(counts, KICK))  # fmt: skip
     undelivered = dict.fromkeys(sorted(KICKS), 0) | _by_code(counts, UNDELIVERED)
