@@ -52,6 +52,11 @@ class SavedSettings:
                 self._settings = settings
         return self._settings
 
+    @property
+    def known(self) -> AppSettings:
+        """The settings that were read last: without a call of the store, and as old as the last renewal at most."""
+        return self._settings
+
     def limits(self) -> Limits:
         """Return the limits of `now`. Raises StoreUnavailable."""
         return self.now().limits

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import request
 
+from tim.errors import StoreUnavailable
 from tim.model import Instance
 from tim.rules import EVICT, USER_ID, leaving
 from tim.web.context import service
@@ -29,17 +31,17 @@ class Expected:
 
 
 def expected(user_id: str) -> Expected:
-    """What a login of the account would do. Of its sessions a browser is told that has one of them, and no other.
+    """What a login of the account would do, or of any account where `user_id` is empty.
 
-    Raises:
-        StoreUnavailable.
+    Of the sessions of an account a browser is told that has one of them, and no other.
     """
     here = service()
-    settings = here.backend.settings.now()
+    settings = here.backend.settings.known
     policy, seats = settings.policy, settings.limits.online_web_instances
-    if not USER_ID.fullmatch(user_id) or here.identity.browser(request) is None:
-        return Expected(policy, seats, None, [])
-    live = here.backend.instances(user_id)
+    live: list[Instance] = []
+    if USER_ID.fullmatch(user_id) and here.identity.browser(request) is not None:
+        with suppress(StoreUnavailable):  # the page says what it can
+            live = here.backend.instances(user_id)
     if not any(here.identity.is_own(request, each.id) for each in live):
         return Expected(policy, seats, None, [])
     return Expected(policy, seats, len(live), leaving(live, seats) if policy == EVICT else [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import suppress
 from typing import Final
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
@@ -196,10 +195,8 @@ def _page(
         proof: with which a tab says "that wasn't me"; that of the notice, where it may.
     """
     here = service()
-    settings, outlook = None, None
-    with suppress(StoreUnavailable):  # the page is shown all the same
-        settings, outlook = here.backend.settings.now(), expected(user_id)
-    if notice is not None and settings is not None and settings.not_me and notice.may_disown(here.backend.clock()):
+    settings = here.backend.settings.known
+    if notice is not None and settings.not_me and notice.may_disown(here.backend.clock()):
         proof = here.identity.proof(notice.id)
     html = render_template(
         "login.html",
@@ -212,7 +209,7 @@ def _page(
         done=done,
         proof=proof,
         settings=settings,
-        expected=outlook,
+        expected=expected(user_id if (notice or done or error) is None else ""),
         test_usersig=here.settings.test_usersig,
         kicks=KICKS,
     )
