@@ -43,6 +43,8 @@ def test_axe_finds_nothing_on_any_page(roomy_person: MakePerson, new_window: New
     alice = roomy_person("alice", window=new_window(has_touch=True))
     tab = alice.opens("/login")
     passes_axe(tab, "login")
+    boxes = [tab.page.locator(f"#{id}").bounding_box() for id in ("userID", "userSig")]
+    assert [box and round(box["height"]) for box in boxes] == [44, 44], "as large as a finger needs, and alike"
     tab.page.fill("#userID", alice.user_id)
     tab.page.fill("#userSig", "nonsense")
     tab.page.click("#login")
@@ -67,7 +69,10 @@ def test_axe_finds_nothing_on_any_page(roomy_person: MakePerson, new_window: New
     fourth = alice.logs_in_by_script()
     tab.is_kicked_out("multipleAccount")
     passes_axe(tab, "kicked out")
-    assert all(line.code is None for line in lines) and fourth.instance
+    tab.page.click("#not-me")
+    expect(tab.page.locator("#disowned")).to_be_visible()
+    passes_axe(tab, "disowned")
+    assert all(line.code in (None, 4004) for line in lines) and fourth.instance
 
 
 def test_axe_finds_nothing_in_the_states_in_between(roomy: Server, person: MakePerson) -> None:

@@ -18,6 +18,8 @@ from tests.support.wire import ask, browser_cookie, element, get, log_in, post
 from tests.web.conftest import MakePerson, MakeServer
 from tim import usersig
 
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
 
 @pytest.fixture(scope="module")
 def proxied(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -89,6 +91,56 @@ def test_the_page_shows_the_code_and_the_reason(person: MakePerson) -> None:
     tab.page.fill("#userSig", alice.server.user_sig(alice.user_id))
     tab.page.click("#login")
     tab.is_ready()
+
+
+def test_what_is_wrong_with_a_field_stands_at_it(server: Server) -> None:
+    refusals = {
+        "userID": ({"userID": "a b", "userSig": "x"}, browser_cookie(server)),
+        "userSig": ({"userID": "at-its-field", "userSig": "nonsense"}, browser_cookie(server)),
+        "": ({"userID": "at-its-field", "userSig": server.user_sig("at-its-field")}, ""),  # no cookie
+    }
+    for wrong, (form, cookie) in refusals.items():
+        body = post(server, "/login", form, cookie=cookie).body
+        assert body.count('id="login-error"') == 1
+        for name in ("userID", "userSig"):
+            field = element(body, name)
+            assert field
+            assert ("aria-invalid" in field.attributes) is (name == wrong), (name, wrong)
+            assert ("login-error" in str(field.attributes.get("aria-describedby"))) is (name == wrong)
+
+
+def test_the_page_says_what_a_login_ends_and_names_it_to_a_browser_that_has_it(server: Server, roomy: Server) -> None:
+    def says(at: Server, path: str, cookie: str) -> str:
+        found = element(get(at, path, cookie=cookie).body, "expected")
+        assert found
+        return found.text
+
+    tab = log_in(server, "expects", headers={"User-Agent": FIREFOX})
+    place = "/login?userID=expects"
+    assert "ends another session of this account: Firefox 140 on Windows" in says(server, place, tab.browser)
+    for cookie in ("", browser_cookie(server)):
+        assert "may have 1 session at a time: logging in here ends" in says(server, place, cookie)
+    tab = log_in(roomy, "expects")
+    assert "1 of 3 sessions: logging in here ends none" in says(roomy, place, tab.browser)
+    assert "may have 3 sessions at a time" in says(roomy, place, "")
+    assert "may have 3 sessions at a time" in says(roomy, "/login?userID=%20", tab.browser)
+
+
+def test_a_tab_that_has_logged_out_says_so_once_and_to_its_own_browser(server: Server) -> None:
+    tab = log_in(server, "says-goodbye")
+    answer = post(server, f"{tab.path}logout", {}, cookie=f"{tab.browser}; {tab.cookie}")
+    assert answer.location == "/login?userID=says-goodbye"
+    notice = f"notice={answer.cookies()['notice']}"
+    shown = get(server, answer.location, cookie=f"{tab.browser}; {notice}")
+    found = element(shown.body, "signed-out")
+    assert found and "says-goodbye has logged out" in found.text
+    assert shown.cookies() == {"notice": ""}
+    for path, cookie in (
+        (answer.location, tab.browser),
+        (answer.location, f"{browser_cookie(server)}; {notice}"),
+        ("/login?userID=another", f"{tab.browser}; {notice}"),
+    ):
+        assert element(get(server, path, cookie=cookie).body, "signed-out") is None, (path, cookie)
 
 
 def test_missing_fields_are_refused_like_empty_ones(server: Server) -> None:
@@ -219,6 +271,7 @@ def test_test_usersigs_are_made_for_the_demo_app_or_where_asked_for(
     server = make_server(app=copy_of_the_tree(tmp_path / "tree"), demo=True, **settings)
     page = get(server, "/login").body
     assert (element(page, "generate-usersig") is not None) is on
+    assert ("For tests:" in page) is on
     answer = post(server, "/usersig", {"userID": "alice"})
     if not on:
         assert answer.status == 404
@@ -236,9 +289,14 @@ def test_three_clicks_from_one_tab_to_the_next(tmp_path: Path, make_server: Make
     server = make_server(app=copy_of_the_tree(tmp_path / "tree"), demo=True)
     alice = person("alice", on=server)
     first = alice.opens("/")
+    first.page.fill("#userID", "no such name")
+    first.page.click("#generate-usersig")
+    expect(first.page.locator("#userid-error")).to_contain_text("70402")
+    expect(first.page.locator("#userID")).to_have_value("no such name")
     first.page.fill("#userID", alice.user_id)
     first.page.click("#generate-usersig")
     expect(first.page.locator("#userSig")).not_to_have_value("")
+    expect(first.page.locator("#userid-error")).to_have_count(0)
     first.page.click("#login")
     first.is_ready()
     with alice.window.expect_page() as opening:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from playwright.sync_api import expect
 
+from tests.support.displaced import Displaced
 from tests.support.server import Server
 from tests.support.waiting import until
 from tests.support.wire import (
-    Answer,
-    ScriptTab,
     browser_cookie,
     element,
     get,
@@ -22,38 +20,6 @@ from tests.support.wire import (
 )
 from tests.web.conftest import MakePerson, NewWindow
 from tim.codes import USERSIG_REVOKED
-
-
-@dataclass(frozen=True)
-class Displaced:
-    """The owner of an account that a thief has evicted.
-
-    Attributes:
-        sig: the UserSig that both have.
-        page: the login page with the notice.
-    """
-
-    owner: ScriptTab
-    thief: ScriptTab
-    sig: str
-    page: str
-
-    @classmethod
-    def at(cls, server: Server, user: str) -> Displaced:
-        sig = server.user_sig(user)
-        owner, thief = log_in(server, user, sig), log_in(server, user, sig)
-        return cls(owner, thief, sig, login_page_of(owner))
-
-    @property
-    def proof(self) -> str:
-        found = re.search(r'name="proof" value="([^"]+)"', self.page)
-        assert found, self.page
-        return found[1]
-
-    def says(self, cookie: str | None = None, proof: str | None = None) -> Answer:
-        """The answer to a press, by the owner's browser unless said otherwise."""
-        form = {"proof": self.proof if proof is None else proof}
-        return post(self.owner.server, "/login/not-me", form, cookie=self.owner.browser if cookie is None else cookie)
 
 
 def text(body: str, id: str) -> str:
@@ -140,9 +106,10 @@ def test_no_other_notice_has_the_button(roomy: Server) -> None:
     out, signed_out, one = (log_in(roomy, f"{user}-too") for _ in range(3))
     one.posts(f"instances/{signed_out.instance}/logout")
     until(lambda: expired.gets().status == 303, "its UserSig should run out")
+    words = {"kicked-out": "Your session has expired", "signed-out": f"{user}-too was signed out in this tab"}
     for tab, id in ((expired, "kicked-out"), (signed_out, "signed-out")):
         page = login_page_of(tab)
-        assert element(page, id)
+        assert words[id] in text(page, id)
         assert element(page, "not-me") is None
         assert 'name="proof"' not in page
     answer = post(roomy, f"{out.path}logout", {}, cookie=f"{out.browser}; {out.cookie}")

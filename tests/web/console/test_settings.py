@@ -12,6 +12,7 @@ from playwright.sync_api import ViewportSize, expect
 
 from tests.support.accessible import fits_everywhere, passes_axe
 from tests.support.console import Operator, open_console, sign_in
+from tests.support.displaced import Displaced
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.waiting import until
 from tests.support.wire import Answer, element, log_in, login_page_of
@@ -304,3 +305,18 @@ def test_an_operator_saves_in_a_browser(console: Server, new_window: NewWindow) 
     page.click("#save")
     expect(page.locator("#done")).to_contain_text("Saved")
     expect(page.locator("#online-web-instances")).to_have_value("3")
+
+
+def test_who_has_disowned_a_login_reads_the_operators_words_and_off_takes_the_button_away(
+    console: Server, admin: Operator
+) -> None:
+    words = {"help_text": "Ask <b>the desk</b> & wait", "help_url": "https://help.example/?a=1&b=2"}
+    saves(admin, online_web_instances="1", not_me="on", **words)
+    before, after = Displaced.at(console, "needs-help"), Displaced.at(console, "comes-late")
+    said = before.says().body
+    assert "Ask &lt;b&gt;the desk&lt;/b&gt; &amp; wait" in said
+    assert '<a href="https://help.example/?a=1&amp;b=2" rel="noopener noreferrer">' in said
+    saves(admin, not_me="off", help_text="", help_url="")
+    assert after.says().status == 404
+    assert 'id="not-me"' not in login_page_of(after.owner)
+    assert after.thief.gets().status == 200
