@@ -60,7 +60,7 @@ class Admin:
             if instance.generation == number:
                 self._node.remove(self._app, [instance.id], Gone(TYPES.KICKED_OUT_REST_API, 0), self._actor)
                 return
-        raise BadParameter("Instid", "Instid must be that of a live instance, from query_online_status")
+        raise BadParameter("Instid", text("Instid must be that of a live instance, from query_online_status"))
 
     def kick(self, user_id: str) -> None:
         """End every instance of the account, and revoke the UserSigs made until now.

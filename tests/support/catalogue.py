@@ -7,6 +7,7 @@ yet: write these into the .po file.
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -65,11 +66,16 @@ def update(language: str) -> list[str]:
     catalogue = read(language)
     catalogue.update(texts(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
-    with open(file_of(language), "wb") as file:
-        # Sorted, without places and times: two changes meet only where both add the same text.
-        file.write(HEADER.format(language=language, plurals=catalogue.plural_forms).encode())
-        write_po(file, catalogue, width=120, no_location=True, sort_output=True, omit_header=True)
+    file_of(language).write_bytes(written(catalogue, language))
     return missing(catalogue)
+
+
+def written(catalogue: Catalog, language: str) -> bytes:
+    """The .po file of the catalogue: sorted, without places and times, so that only changes of one text collide."""
+    file = BytesIO()
+    file.write(HEADER.format(language=language, plurals=catalogue.plural_forms).encode())
+    write_po(file, catalogue, width=120, no_location=True, sort_output=True, omit_header=True)
+    return file.getvalue()
 
 
 if __name__ == "__main__":
