@@ -106,6 +106,7 @@ def test_a_page_that_answers_a_form_returns_to_one_that_can_be_opened(server: Se
     sent = [
         post(server, "/login", {"userID": "someone", "userSig": "x"}),
         post(server, tab.path + "messages", {"to": "", "text": ""}, cookie=tab.cookie),
+        post(server, tab.path + "name", {"name": "x" * 65}, cookie=tab.cookie),
         post(server, "/console/sign-in", {"token": "wrong"}),
         admin.posts("/settings/review", {}),
         admin.posts("/instances/kick", {}),

@@ -114,11 +114,7 @@ def _constants(node: nodes.Node) -> list[str]:
 
 def _is_said(words: str) -> bool:
     """Whether a string looks like words for people: more than one, or one with a capital."""
-    return (
-        words not in SAME_EVERYWHERE
-        and words[0] != "<"
-        and re.search(r"^[A-Z][a-z]+\b|[a-z,] [a-z]", words) is not None
-    )
+    return words not in SAME_EVERYWHERE and re.match(r"[A-Z][a-z]+\b|[^<]*[a-z,] [a-z]", words) is not None
 
 
 def test_this_test_finds_what_it_looks_for() -> None:
@@ -182,7 +178,7 @@ def test_a_translation_has_the_placeholders_of_its_text(language: str) -> None:
         for message in catalogue.read(language)
         if message.id
         for translation in _forms(message.string)
-        if _placeholders(translation) != _placeholders(_forms(message.id)[-1])
+        if translation and _placeholders(translation) != _placeholders(_forms(message.id)[-1])
     ] == []
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
+from tim.text import text
 from tim.web import headers
 from tim.web.context import service
 from tim.web.sockets import end_upgraded, prepare
@@ -28,7 +29,8 @@ PORT: Final = re.compile(r":[0-9]+\Z")
 LOOPBACK: Final = re.compile(r"127(\.[0-9]{1,3}){3}|\[::1\]|(.+\.)?localhost")
 """Names that a browser resolves without DNS."""
 
-OTHER_ORIGIN: Final = (
+OTHER_SITE: Final = text("this form was sent from another site; open the page of this server and send it from there")
+OTHER_ORIGIN: Final = text(
     "the Origin of this request is another site; open the page of this server and send it from there "
     "(if it was sent from there, a proxy must pass the Host on with its port)"
 )
@@ -81,7 +83,7 @@ def check_address() -> None:
         words = "this server does not answer under this host; set TIM_HOSTS to the names that it is reached by\n"
         abort(Response(words, 421, mimetype="text/plain"))
     if not PREFIX.fullmatch(request.script_root):
-        abort(400, "X-Forwarded-Prefix must be a path such as /chat")
+        abort(400, text("X-Forwarded-Prefix must be a path such as /chat"))
 
 
 def check_method() -> None:
@@ -91,7 +93,7 @@ def check_method() -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site not in ("same-origin", "none"):
-            abort(403, "this form was sent from another site; open the page of this server and send it from there")
+            abort(403, OTHER_SITE)
     elif "Origin" in request.headers and not _own_origin():
         abort(403, OTHER_ORIGIN)
 

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Blueprint, Response, abort, has_request_context, request, url_for
+from flask import Blueprint, Response, abort, current_app, has_request_context, request, url_for
 from flask_babel import Domain, get_locale, gettext
 
-from tim.text import Text
+from tim.text import Text, text
 
 blueprint = Blueprint("language", __name__)
 
@@ -101,9 +101,9 @@ def here() -> str:
     if request.method in ("GET", "HEAD"):
         query = request.query_string.decode("latin-1")
         return quote(request.script_root + request.path, safe=SAFE) + (f"?{query}" if query else "")
-    if request.blueprint in (None, "language"):
-        return url_for("login.home")
-    return url_for(f"{request.blueprints[-1]}.page", userID=request.form.get("userID") or None)
+    pages = (f"{blueprint}.page" for blueprint in request.blueprints)
+    page = next((name for name in pages if name in current_app.view_functions), "login.page")
+    return url_for(page, userID=request.form.get("userID") or None)
 
 
 @blueprint.post("/language")
@@ -111,7 +111,7 @@ def choose() -> Response:
     """Keeps the chosen language in a cookie, and shows the page again."""
     language, following = request.form.get("lang", ""), request.form.get("next", "")
     if language not in LANGUAGES:
-        abort(400, f"lang must be one of {', '.join(LANGUAGES)}")
+        abort(400, text("%(name)s must be one of: %(all)s", name="lang", all=", ".join(LANGUAGES)))
     if not LOCAL.fullmatch(following):
         following = url_for("login.home")
     response = Response(status=303, headers={"Location": following})

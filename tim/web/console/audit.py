@@ -63,7 +63,7 @@ def export() -> Response:
     form = request.args.get("form", "csv")
     try:
         if form not in FORMS:
-            raise BadParameter("form", text("form must be one of %(all)s", all=", ".join(FORMS)))
+            raise BadParameter("form", text("%(name)s must be one of: %(all)s", name="form", all=", ".join(FORMS)))
         where = _filter()
     except BadParameter as error:
         return Response(f"{error.message}\n", 400, mimetype="text/plain")
@@ -97,7 +97,7 @@ def _filter() -> AuditFilter:
     user, address = (request.args.get(name, "").strip() for name in ("userID", "address"))
     kinds = frozenset(kind for kind in request.args.getlist("kind") if kind)
     if not kinds <= set(KINDS):
-        raise BadParameter("kind", text("kind must be one of %(all)s", all=", ".join(KINDS)))
+        raise BadParameter("kind", text("%(name)s must be one of: %(all)s", name="kind", all=", ".join(KINDS)))
     return AuditFilter(check_user_id(user) if user else "", kinds, address, _time("since"), _time("until"))
 
 
