@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.displaced import Displaced
 from tests.support.fleet import Fleet
 from tests.support.waiting import always, until
 from tests.support.wire import ScriptTab, Socket, element, log_in, login_page_of, path_of
@@ -14,7 +15,7 @@ from tim.ends import CLOSE_MOVED
 
 Account = Callable[[str], str]
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
-EVICTED, LOGGED_OUT = 4001, 4005
+EVICTED, KICKED, LOGGED_OUT = 4001, 4004, 4005
 """The codes of the table in `tim.events`, as a client has them."""
 
 
@@ -55,6 +56,18 @@ def test_a_kick_that_one_decides_is_heard_at_another_and_explained_by_a_third(fl
         assert not any('data-state="ready"' in frame for frame in again.frames)
         assert list(second.at(server).instances()) == [second.instance, third.instance]
     other.hears_nothing(0.2)
+
+
+def test_a_login_that_is_disowned_at_one_ends_at_another_and_once_for_all(fleet: Fleet, account: Account) -> None:
+    a, b, c = fleet
+    alice = account("alice")
+    owner, other, thief = (log_in(server, alice) for server in fleet)
+    streams = [other.at(c).goes_online(), thief.at(a).goes_online()]
+    page = login_page_of(owner.at(b))
+    said = Displaced(owner.at(b), thief, "", page).says()
+    assert "2 sessions were ended" in said.body
+    assert [stream.is_closed() for stream in streams] == [KICKED, KICKED]
+    assert "already said" in Displaced(owner.at(c), thief, "", page).says().body
 
 
 @pytest.mark.parametrize("how", ["by itself", "by another tab"])

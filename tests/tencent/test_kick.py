@@ -10,11 +10,13 @@ from playwright.sync_api import expect
 from tests.support.administrator import Administrator
 from tests.support.browser import Person
 from tests.support.console import sign_in
+from tests.support.displaced import Displaced
 from tests.support.proxy import Proxy
 from tests.support.sdk_page import KICKED_OUT
 from tests.support.sdk_script import Script
 from tests.support.sdk_site import SDK, SDKS
 from tests.support.server import Server
+from tests.support.wire import log_in, login_page_of
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import MakeServer, NewWindow
 from tests.web.console.test_settings import saves
@@ -94,6 +96,18 @@ def test_an_administrators_kick_is_told_and_revokes_the_usersigs_made_before(
     assert refused["code"] == 70052
     assert "revoked" in refused["message"]
     assert pages[0].tries_to_log_in(alice, new)["code"] == 0
+
+
+def test_a_page_that_a_displaced_tab_disowns_is_kicked_out_and_its_usersig_opens_nothing_more(
+    sdk: SDK, open_page: OpenPage, account: Account, server: Server
+) -> None:
+    alice, page = account("alice"), open_page(sdk)
+    tab, stolen = log_in(server, alice), server.user_sig(alice)
+    assert page.tries_to_log_in(alice, stolen)["code"] == 0
+    assert Displaced(tab, tab, stolen, login_page_of(tab)).says().status == 200
+    page.is_kicked_out("REST_API_Kick", patience=2)
+    assert page.tries_to_log_in(alice, stolen)["code"] == 70052
+    page.logs_in(alice)
 
 
 def test_a_blocked_account_is_kicked_out_and_its_login_is_refused_with_the_reason(
