@@ -115,6 +115,30 @@ def test_no_page_scrolls_sideways(roomy_person: MakePerson) -> None:
     assert all(line.code is None for line in lines) and last.instance
 
 
+def test_a_low_window_shows_the_whole_composer_and_a_narrow_one_the_whole_user_id(roomy_person: MakePerson) -> None:
+    alice = roomy_person("a-user-id-of-the-longes")
+    assert len(alice.user_id) == 32
+    tab = alice.logs_in()
+    tab.sends(alice.user_id, "text")
+    tab.reads("text")
+    lines = [alice.logs_in_by_script().goes_online() for _ in range(2)]
+    tab.lists(*["online"] * 3)
+    tab.page.set_viewport_size({"width": 1280, "height": 600})
+    boxes = tab.page.evaluate(
+        "['#to', '#text', '#send'].map(id => document.querySelector(id).getBoundingClientRect())"
+        ".map(({bottom, height}) => [bottom, height])"
+    )
+    assert len({tuple(box) for box in boxes}) == 1, boxes
+    assert boxes[0][0] <= 600 and boxes[0][1] >= 44
+    assert tab.page.evaluate("document.documentElement.scrollHeight") <= 600
+    tab.page.set_viewport_size({"width": 360, "height": 640})
+    edges: list[float] = tab.page.eval_on_selector_all(
+        "[data-message], [data-message] .meta b", "all => all.map(each => each.getBoundingClientRect().right)"
+    )
+    assert max(edges) == edges[0], "of the bubble, and of the two names in it"
+    assert all(line.code is None for line in lines)
+
+
 def test_everything_can_be_done_by_keyboard(roomy_person: MakePerson) -> None:
     alice = roomy_person("alice")
     tab = alice.opens("/login")
@@ -135,6 +159,17 @@ def test_everything_can_be_done_by_keyboard(roomy_person: MakePerson) -> None:
     _tab_to(tab, "send")
     keys.press("Enter")
     tab.reads("typed by hand")
+    keys.type("by the access key")
+    press = {
+        "modifiers": 1,
+        "key": "s",
+        "code": "KeyS",
+        "windowsVirtualKeyCode": 83,
+        "unmodifiedText": "s",
+        "text": "s",
+    }
+    tab.page.context.new_cdp_session(tab.page).send("Input.dispatchKeyEvent", {"type": "keyDown", **press})  # Alt+S
+    tab.reads("typed by hand", "by the access key")
     other = alice.logs_in_by_script()
     other.goes_online()
     tab.lists("online", "online")
