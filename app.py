@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tim import Backend
 from tim.timing import DEFAULT, Timing
-from tim.web import cli, guard, language, lifetime, login, logs, ops, problems, tabs, templating
+from tim.web import choose, cli, guard, language, lifetime, login, logs, ops, problems, tabs, templating
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
 from tim.web.console import settings as settings_page
@@ -46,7 +46,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     templating.install(app)
     session.install(app)
     consoles = (session, overview, instances, accounts, audit_page, settings_page, usersig_page, webhook_page, api)
-    for face in (language, login, tabs, gateway, rest, ops, *consoles):
+    for face in (language, login, choose, tabs, gateway, rest, ops, *consoles):
         app.register_blueprint(face.blueprint)
     app.cli.add_command(cli.commands)
     problems.install(app)

@@ -12,7 +12,7 @@ from tests.support.actors import APP, ATab, Person, allows
 from tim import EVENT, TYPES, Backend, Client, IMError
 from tim.audit import EVICTED, LOGIN, REFUSED, AuditFilter
 from tim.model import Choice, Instance
-from tim.refusals import AtLimit
+from tim.refusals import AtLimit, MustChoose
 from tim.rules import ASK, EVICT, REJECT
 
 TELEPHONE = Client("Safari on iOS", "198.51.100.1")
@@ -28,11 +28,14 @@ def history(backend: Backend, user: str) -> Counter[tuple[str, str]]:
     return Counter((entry.kind, entry.code) for entry in backend.admin().audit(AuditFilter(user)).entries)
 
 
-def is_asked(backend: Backend, user: str, *, choice: Choice | None = None) -> list[Instance]:
+def is_asked(
+    backend: Backend, user: str, *, choice: Choice | None = None, told: type[AtLimit] = MustChoose
+) -> list[Instance]:
     """A login on a telephone; returns where the account is online."""
     ticket = backend.verify(APP, user, backend.user_sig(user), TELEPHONE.address)
     with pytest.raises(AtLimit) as asked:
         backend.logins.admit(ticket, TELEPHONE, choice=choice, can_ask=True)
+    assert type(asked.value) is told
     return asked.value.instances
 
 
@@ -91,7 +94,7 @@ def test_a_choice_holds_although_the_app_evicts_meanwhile(backend: Backend, pers
     first, second = alice.logs_in("A"), alice.logs_in("B")
     choice = Choice(tuple(each.id for each in is_asked(backend, "alice")), frozenset({alice.instances()[1].id}))
     does_at_the_limit(backend, REJECT)
-    is_asked(backend, "alice", choice=choice)
+    is_asked(backend, "alice", choice=choice, told=AtLimit)
     assert history(backend, "alice")[REFUSED, "70053"] == 1
     does_at_the_limit(backend, EVICT)
     ticket = backend.verify(APP, "alice", alice.user_sig(), TELEPHONE.address)

@@ -22,6 +22,8 @@ DAY = 86400
     [
         ("Instances of one account", f"1 to {rules.MAX_INSTANCES}, {LIMITS.online_web_instances} by default"),
         ("A login with a valid UserSig", f"more than {usersig.MAX_CLOCK_LEAD} s ahead"),
+        ("A login at the limit, where the policy is `reject`", f"refused with {codes.AT_LIMIT}"),
+        ("A login at the limit, where the policy is `ask`", f"for {identity.CHOICE_LIFE} s"),
         ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
         ("Why and by what", f"for {rules.REMEMBERED // DAY} days, of the newest {rules.ENDS_KEPT} ends"),
         ("Why and by what", f"for {identity.NOTICE_LIFE // 60} minutes"),

@@ -10,7 +10,7 @@ from tim.ends import Client
 from tim.log import log_instance
 from tim.model import TAB, Choice, Instance
 from tim.node import Node
-from tim.refusals import AtLimit
+from tim.refusals import AtLimit, MustChoose
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
 from tim.store.base import Store
 from tim.usersig import Ticket
@@ -46,12 +46,13 @@ class Logins:
             can_ask: whether the caller can let its user choose.
 
         Raises:
-            AtLimit: one more does not fit. Where the user is asked, that is no refusal and not in the audit.
+            AtLimit: one more does not fit.
+            MustChoose: the same, where the user may choose; that is no refusal, so it is not in the audit.
             UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
         """
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
-        asked: AtLimit | None = None
+        full: AtLimit | None = None
         with self._attempts.counted(app, user, client):
             settings = self._settings.now()
             newcomer = Instance(id, app, user, client, self._store.now(), ticket.expires, kind=kind)
@@ -63,9 +64,9 @@ class Logins:
             except AtLimit as error:
                 if policy != ASK:
                     raise
-                asked = error
-        if asked is not None:
-            raise asked
+                full = error
+        if full is not None:
+            raise MustChoose(full.instances, full.limit)
         log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)
         return instance

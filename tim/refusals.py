@@ -38,3 +38,7 @@ class AtLimit(IMError):
         super().__init__(AT_LIMIT, at_limit(instances, limit))
         self.instances = list(instances)
         self.limit = limit
+
+
+class MustChoose(AtLimit):
+    """The same, and the user of the login may choose which instances end for it."""

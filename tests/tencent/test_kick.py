@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.administrator import Administrator
@@ -123,6 +124,33 @@ def test_a_blocked_account_is_kicked_out_and_its_login_is_refused_with_the_reaso
     assert "UTC (spam)" in refused["message"]
     operator.posts("/accounts/unblock", {"userID": alice})
     page.logs_in(alice)
+
+
+@pytest.fixture(scope="module")
+def asking(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that lets each login at its limit choose who leaves."""
+    server = Server(tmp_path_factory.mktemp("asking")).start()
+    operator = sign_in(server)
+    saved = operator.posts("/settings", {"policy": "ask", "version": "0"})
+    assert saved.status == 303
+    yield server
+    server.stop()
+
+
+def test_a_login_at_the_limit_is_rejected_with_where_the_account_is_online(
+    sdk: SDK, open_page: OpenPage, account: Account, asking: Server
+) -> None:
+    alice = account("alice")
+    first, second = open_page(sdk, on=asking), open_page(sdk, on=asking)
+    first.logs_in(alice)
+    refused = second.tries_to_log_in(alice, asking.user_sig(alice))
+    assert refused["code"] == 70053
+    assert "at 127.0.0.1 since" in refused["message"]
+    assert first.sends(alice, "still here")["code"] == 0
+    assert first.heard(KICKED_OUT) == []
+    assert second.heard(KICKED_OUT) == []
+    first.logs_out()
+    assert second.tries_to_log_in(alice, asking.user_sig(alice))["code"] == 0
 
 
 def test_a_page_that_was_kicked_while_its_line_was_cut_hears_why(

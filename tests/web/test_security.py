@@ -38,7 +38,9 @@ from tests.support.wire import (
 )
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.rules import instance_id
+from tim.usersig import Ticket
 from tim.web.identity import Identity, login_number
+from tim.web.pending import PendingLogin
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 DAY = 86400
@@ -419,7 +421,7 @@ def test_an_unsafe_request_is_taken_from_our_pages_and_from_scripts_alone(
         if not welcome:
             assert not answer.set_cookies()
             assert _rows(roomy, user) == before
-        elif not route.rule.startswith(("/usersig", "/language", "/v4/")):  # the last wants its own UserSig
+        elif not route.rule.startswith(("/usersig", "/language", "/login/", "/v4/")):  # some want tokens of their own
             assert _rows(roomy, user) != before, "the control of this test: let through, it does something"
     stream.leaves()
 
@@ -639,6 +641,26 @@ def test_a_notice_is_good_for_ten_minutes() -> None:
     for age, welcome in ((0, True), (599, True), (602, False), (-59, True), (-62, False)):
         ticket = Identity(KEYS, lambda age=age: NOW - age).ticket(id)  # type: ignore[misc]
         assert (identity.noticed(_request(mine), ticket) == id) is welcome, age
+
+
+def test_a_choice_is_good_for_two_minutes_in_one_browser_and_for_one_purpose() -> None:
+    identity = Identity(KEYS, lambda: NOW)
+    mine, other = _browser_cookie(identity), _browser_cookie(identity)
+    login = PendingLogin(_own(identity, mine), Ticket("alice", 1, 2, 3), ("b", "a"))
+    for age, welcome in ((0, True), (119, True), (122, False), (-59, True), (-62, False)):
+        token = Identity(KEYS, lambda age=age: NOW - age).choice(login)  # type: ignore[misc]
+        assert identity.pending(_request(mine), token) == (login if welcome else None), age
+        assert identity.pending(_request(other), token) is None
+        assert identity.pending(_request(""), token) is None
+    for foreign in (identity.ticket(login.id), identity.proof(login.id), _tab_cookie(KEYS, instance=login.id), ""):
+        assert identity.pending(_request(mine), foreign) is None
+    token = identity.choice(login)
+    assert identity.noticed(_request(mine), token) is None
+    assert identity.proven(_request(mine), token) is None
+    for at in range(0, len(token), 7):
+        assert (
+            identity.pending(_request(mine), f"{token[:at]}{'A' if token[at] != 'A' else 'B'}{token[at + 1 :]}") is None
+        )
 
 
 def test_the_newest_key_signs_and_the_older_ones_still_verify() -> None:

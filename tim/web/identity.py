@@ -19,6 +19,7 @@ from tim.model import Instance
 from tim.operators import Role, Session
 from tim.rules import NOT_ME_LIFE, REMEMBERED, SESSION_LIFE
 from tim.web.notice import Notice
+from tim.web.pending import PendingLogin
 
 TAB: Final = "tab"
 BROWSER: Final = "browser"
@@ -26,6 +27,8 @@ CONSOLE: Final = "console"
 NOTICE: Final = "notice"
 NOTICE_LIFE: Final = 600
 """Seconds for which the login page shows why a tab has ended."""
+CHOICE_LIFE: Final = 120
+"""Seconds within which the user of a login chooses which instances end."""
 ON_ITS_WAY: Final = 60
 """Seconds for which the notice may be on its way from the tab to the login page."""
 LONGEST_NOTICE: Final = 2048
@@ -49,6 +52,7 @@ class Identity:
         self._ticket = _Signer(keys, "tim.notice", clock, latest)
         self._end = _Signer(keys, "tim.end", clock, latest)
         self._proof = _Signer(keys, "tim.not-me", clock, latest)
+        self._choice = _Signer(keys, "tim.choice", clock, latest)
         self._session = _Signer(keys, "tim.session", clock, latest)
         self._console = _Signer(keys, "tim.console", clock, latest)
 
@@ -122,6 +126,16 @@ class Identity:
         """The instance whose proof this is; None unless the request comes from its own browser, within NOT_ME_LIFE."""
         instance = self._proof.read(proof, life=NOT_ME_LIFE)
         return instance if instance is not None and self.is_own(request, instance) else None
+
+    def choice(self, login: PendingLogin) -> str:
+        """The token of a form in which the user of a login chooses which instances end."""
+        return self._choice.sign(base64_encode(login.dump()).decode())
+
+    def pending(self, request: Request, token: str) -> PendingLogin | None:
+        """The login in the token; None where that is over CHOICE_LIFE seconds old, altered or of another browser."""
+        text = self._choice.read(token, life=CHOICE_LIFE)
+        login = None if text is None else PendingLogin.load(base64_decode(text).decode())
+        return login if login is not None and self.is_own(request, login.id) else None
 
     def is_own(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the browser that logged `instance` in."""

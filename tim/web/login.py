@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tim.codes import (
     ACCOUNT_BLOCKED,
+    AT_LIMIT,
     BAD_PARAMETER,
     STORE_UNAVAILABLE,
     TOO_MANY_FAILURES,
@@ -18,6 +19,7 @@ from tim.codes import (
 from tim.ends import KICKS
 from tim.errors import BadParameter, IMError, StoreUnavailable, UserSigRefused
 from tim.model import Disowned, Instance
+from tim.refusals import MustChoose
 from tim.rules import instance_id
 from tim.text import text
 from tim.web.client import address_of, client_of
@@ -25,11 +27,12 @@ from tim.web.context import service
 from tim.web.expected import expected
 from tim.web.identity import login_number
 from tim.web.notice import Notice
+from tim.web.question import question
 from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("login", __name__)
 
-STATUS = {BAD_PARAMETER: 400, ACCOUNT_BLOCKED: 403, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
+STATUS = {BAD_PARAMETER: 400, ACCOUNT_BLOCKED: 403, AT_LIMIT: 409, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
 """HTTP status of a refused login by error code; 401 for other codes."""
 FORM: Final = re.compile(r"[0-9a-f]{32}")
 """The number that identifies one login form."""
@@ -61,15 +64,15 @@ def page() -> Response:
     id = identity.noticed(request, request.args.get("tab", ""))
     brought = identity.logged_out(request, user_id) if id is None else identity.notice(request, id)
     if brought is not None:
-        response = _page(user_id, notice=brought)
+        response = login_page(user_id, notice=brought)
         identity.clear_notice(request, response)
         return response
     if id is None:
-        return _page(user_id)
+        return login_page(user_id)
     try:
-        return _page(user_id, notice=Notice.of(service().backend.find(id)))
+        return login_page(user_id, notice=Notice.of(service().backend.find(id)))
     except StoreUnavailable as unavailable:
-        return _page(user_id, error=unavailable)  # the notice is shown when the store is back
+        return login_page(user_id, error=unavailable)  # the notice is shown when the store is back
 
 
 @blueprint.post("/login")
@@ -85,15 +88,16 @@ def log_in() -> BaseResponse:
             # Without the cookie, this login would evict another one and be lost.
             raise BadParameter("cookie", NO_COOKIE)
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
-        instance = here.backend.logins.admit(ticket, client_of(request)(), id)
+        try:
+            instance = here.backend.logins.admit(ticket, client_of(request)(), id, can_ask=True)
+        except MustChoose as full:
+            return question(full, id, ticket)
         if instance.gone is not None:
             form = ""  # the page makes a new one
             raise BadParameter("form", USED_UP)
     except IMError as error:
-        return _page(user_id, user_sig, form=form, error=error)
-    response = go(url_for("tabs.page", instance=instance.id))
-    here.identity.set_tab(request, response, instance.id)
-    return response
+        return login_page(user_id, user_sig, form=form, error=error)
+    return open_tab(instance)
 
 
 @blueprint.get("/login/not-me")
@@ -113,9 +117,9 @@ def not_me() -> Response:
         if id is None:
             raise BadParameter("proof", NOT_PROVEN)
         user_id = here.backend.find(id).user
-        return _page(user_id, done=here.backend.peers.disown(id))
+        return login_page(user_id, done=here.backend.peers.disown(id))
     except IMError as error:
-        return _page(user_id, error=error, proof=proof if isinstance(error, StoreUnavailable) else "")
+        return login_page(user_id, error=error, proof=proof if isinstance(error, StoreUnavailable) else "")
 
 
 @blueprint.post("/usersig")
@@ -133,9 +137,16 @@ def make_usersig() -> Response:
     except BadParameter as refusal:
         error = refusal
     if "form" in request.form and "HX-Request" not in request.headers:
-        return _page(user_id, user_sig, form=_form(), error=error)
+        return login_page(user_id, user_sig, form=_form(), error=error)
     fragment = render_template("_made_usersig.html", user_id=user_id, user_sig=user_sig, error=error)
     return make_response(fragment, 200 if error is None else 400)
+
+
+def open_tab(instance: Instance) -> Response:
+    """Sends the browser to the tab of an instance that has just logged in, with the cookie of that tab."""
+    response = go(url_for("tabs.page", instance=instance.id))
+    service().identity.set_tab(request, response, instance.id)
+    return response
 
 
 def redirect_ended(instance: Instance) -> Response:
@@ -175,7 +186,7 @@ def _is_sent_by_another_site() -> bool:
     return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and "again" not in request.args
 
 
-def _page(
+def login_page(
     user_id: str,
     user_sig: str = "",
     *,

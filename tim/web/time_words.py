@@ -6,10 +6,10 @@ times its page shows, and sends those whose words have changed.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from babel.units import format_unit
 from flask import g
 from flask_babel import format_datetime, format_timedelta, gettext, ngettext
 
@@ -69,10 +69,12 @@ def span(seconds: float) -> str:
 def duration(seconds: int) -> str:
     """A whole number of seconds in words: exact, without the units of which there are none."""
     parts = []
+    never = math.inf  # no larger unit in place of many of one
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         number, seconds = divmod(seconds, size)
         if number:
-            parts.append(format_unit(number, f"duration-{unit}", locale=current()))
+            some = timedelta(seconds=number * size)
+            parts.append(str(format_timedelta(some, granularity=unit, threshold=never)))
     return " ".join(parts)
 
 

@@ -14,8 +14,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from tim.codes import BAD_PARAMETER, STORE_UNAVAILABLE
 from tim.errors import BadParameter, IMError
-from tim.model import DEMO_APP
-from tim.rules import MAX_INSTANCES
+from tim.model import DEMO_APP, AppSettings
+from tim.rules import EVICT, MAX_INSTANCES, POLICIES
 from tim.web.client import client_of
 from tim.web.context import service
 from tim.web.responses import retry_after
@@ -47,13 +47,28 @@ def make_usersig() -> tuple[Response, int] | Response:
 
 @blueprint.post("/limit")
 def save_limit() -> Response:
-    """`{"onlineWebInstances": 2}`: instances that an account may have from now on. Without it, tells the number."""
-    body = _body("onlineWebInstances")
+    """`{"onlineWebInstances": 2, "policy": "reject"}`: instances that an account may have from now on, and what happens
+    to one more login. A field that is left out stays; tells both."""
+    body = _body("onlineWebInstances", "policy")
     settings = service().backend.settings
-    if "onlineWebInstances" in body:
-        number = _number(body, "onlineWebInstances", 1, MAX_INSTANCES)
-        settings.change(lambda now: replace(now, limits=replace(now.limits, online_web_instances=number)), "API")
-    return jsonify(onlineWebInstances=settings.seats())
+    if body:
+        _check_limit(body)
+        settings.change(lambda now: _with_limit(now, body), "API")
+    now = settings.now()
+    return jsonify(onlineWebInstances=now.limits.online_web_instances, policy=now.policy)
+
+
+def _check_limit(body: dict[str, Any]) -> None:
+    """Raises BadParameter."""
+    _number(body, "onlineWebInstances", 1, MAX_INSTANCES)
+    if body.get("policy", EVICT) not in POLICIES:
+        raise BadParameter("policy", f"policy must be one of: {', '.join(POLICIES)}")
+
+
+def _with_limit(settings: AppSettings, body: dict[str, Any]) -> AppSettings:
+    seats = body.get("onlineWebInstances", settings.limits.online_web_instances)
+    limits = replace(settings.limits, online_web_instances=seats)
+    return replace(settings, limits=limits, policy=body.get("policy", settings.policy))
 
 
 @blueprint.post("/kick")
