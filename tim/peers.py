@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from tim.audit import NOT_ME
 from tim.errors import InstanceGone
+from tim.log import log_instance
 from tim.model import Disowned, Instance, unknown_instance
 from tim.node import Node
 from tim.rules import check_name
@@ -54,9 +56,12 @@ class Peers:
 
         Raises NotDisplaced. An instance that has ended is no reason for InstanceGone here; an unknown one is.
         """
-        if self._store.get(id).app != self._app:
+        instance = self._store.get(id)
+        if instance.app != self._app:
             raise InstanceGone(unknown_instance(id, self._store.now()))
         done = self._store.disown(id)
+        if not done.again:
+            log_instance(NOT_ME, instance)
         self._node.notify(self._app, ended=done.ended)
         time.sleep(done.left)
         return done

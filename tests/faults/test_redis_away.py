@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.faults.conftest import Opens
+from tests.support.displaced import Displaced
 from tests.support.livetab import LiveTab
 from tests.support.server import Server
 from tests.support.site import CUT, ENDED, HEALED, KILLED, PAUSED, SWALLOWED, Outage, Site, texts
@@ -55,9 +56,13 @@ def goes_on(sender: LiveTab, receiver: LiveTab, text: str) -> None:
 def test_while_redis_is_away_all_is_refused_and_nothing_lost(
     site: Site, outage: Outage, opens: Opens, rounds: int
 ) -> None:
-    server, users = site.far, [f"{name}-{outage.name.replace(' ', '-')}" for name in ("alice", "bob", "carol", "dave")]
+    server, users = (
+        site.far,
+        [f"{name}-{outage.name.replace(' ', '-')}" for name in ("alice", "bob", "carol", "dave", "eve")],
+    )
     alice, bob, leaver = (opens(server, user) for user in users[:3])
     newcomer = log_in(server, users[3])
+    displaced = Displaced.at(server, users[4])
     alice.says(bob.user_id, "before")
     bob.reads("before")
 
@@ -69,6 +74,7 @@ def test_while_redis_is_away_all_is_refused_and_nothing_lost(
         login=login(server, users[0]),
         login_by_htmx=login(server, users[0], **{"HX-Request": "true"}),
         message=lambda: alice.script.posts("messages", message, htmx=True),
+        not_me=displaced.says,
         page=bob.script.gets,
         login_page=lambda: get(server, "/login"),
         alive=lambda: get(server, "/healthz"),
@@ -82,6 +88,8 @@ def test_while_redis_is_away_all_is_refused_and_nothing_lost(
     for name in ("message", "page", "ready"):
         assert answers[name].status == 503, name
     assert str(STORE_UNAVAILABLE) in answers["message"].body
+    assert answers["not_me"].status == 503
+    assert displaced.proof in answers["not_me"].body, "one click tries again"
     assert answers["login_page"].status == answers["alive"].status == 200
     # In a long run, for longer than a node may be silent that is not held to be dead.
     new_tab.stays(ready=False, seconds=1 if rounds == 1 else DEFAULT.lease + 5)
@@ -98,6 +106,7 @@ def test_while_redis_is_away_all_is_refused_and_nothing_lost(
     for tab in (alice, bob, new_tab):
         tab.was_never_told_to_go()
         assert tab.script.instances() == {tab.id: "online"}, "who was refused has got in"
+    assert "1 session was ended" in displaced.says().body, "what was refused was not done"
     assert texts(site.redis, bob.user_id) == ["before", "after", "welcome"]
     server.has_no_traceback()
 

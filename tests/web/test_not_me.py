@@ -70,6 +70,7 @@ def test_the_answer_says_what_is_revoked_and_a_second_press_says_so_again(server
         field = element(answer.body, "userID")
         assert field and field.attributes["value"] == "says-it-twice"
     assert new.instances(), "a second press ends nothing"
+    assert server.log().count(f"not-me user=says-it-twice instance={at.owner.instance}") == 1
     again = get(server, path_of(at.owner.gets().location), cookie=at.owner.browser).body
     assert "Every UserSig" in text(again, "kicked-out")
     assert element(again, "not-me") is None

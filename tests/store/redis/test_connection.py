@@ -168,7 +168,7 @@ def test_an_attach_repeated_after_a_lost_reply_supersedes_its_first_stream(
     assert distant.detach(at.closed.id, 2) is True
 
 
-@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "kick_account"])
+@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "disown", "kick_account"])
 def test_a_connection_that_breaks_twice_is_store_unavailable_and_the_call_may_be_repeated(
     verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
 ) -> None:
