@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
 
+from flask import request
 from simple_websocket import Server
 
 from app import create_app
 from tim.errors import StoreUnavailable
-from tim.web import stream
+from tim.web import sockets, stream
 from tim.web.inbound import Reader
 from tim.web.tencent import gateway
+from tim.web.transport import SERVER_SOCKETS
 
 
 def how(ws: Server) -> str:
@@ -62,8 +65,28 @@ class FailingClose:
         return close
 
 
+LEAVES = "a peer that leaves during its upgrade"
+prepare = sockets.prepare
+
+
+def leaving(environ: dict[str, Any]) -> dict[str, Any]:
+    """The connection of a handshake whose peer has left, where one asks for that."""
+    if unquote(environ["QUERY_STRING"]) == LEAVES:
+        for name in SERVER_SOCKETS:
+            if name in environ:
+                environ[name].shutdown(socket.SHUT_RDWR)
+    return prepare(environ)
+
+
+def say_that_it_is_over(_: BaseException | None) -> None:
+    if unquote(request.query_string.decode()) == LEAVES:
+        print("it has left", flush=True)  # noqa: T201
+
+
 patch.object(stream, "run", failing(stream.run)).start()
 patch.object(gateway, "_run", failing(vars(gateway)["_run"])).start()
 patch.object(Server, "close", FailingClose()).start()
 patch("tim.web.sockets.Reader", NoReader).start()
+patch("tim.web.guard.prepare", leaving).start()
 app = create_app()
+app.teardown_request(say_that_it_is_over)

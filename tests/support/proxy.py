@@ -64,6 +64,9 @@ class Proxy:
         self._reset_all()
 
     def close(self) -> None:
+        with self._lock:
+            self._mode = "cut"  # whoever is at the door now stays outside
+        self._door.shutdown(socket.SHUT_RDWR)  # or it would accept one more
         self._door.close()
         self._reset_all()
 
@@ -92,6 +95,10 @@ class Proxy:
         far.settimeout(None)
         with self._lock:
             self._lines |= {near, far}
+            is_cut = self._mode == "cut"
+        if is_cut:
+            self._reset_all()
+            return
         there, back = self._filters()
         for source, sink, kept in ((near, far, there), (far, near, back)):
             threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()

@@ -14,7 +14,7 @@ from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.routes import socket_routes
 from tests.support.server import ROOT, Server, copy_of_the_tree
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
 
@@ -74,6 +74,15 @@ def test_a_failure_behind_an_upgrade_ends_in_a_close_frame(route: str, how: str,
     behind = behind_the_upgrade(tab, path, REQUEST)
     assert b"HTTP/" not in behind, behind
     assert failing.answers()
+
+
+@pytest.mark.parametrize("route", socket_routes(), ids=str)
+def test_a_peer_that_leaves_during_its_upgrade_is_no_failure(route: str, failing: Server) -> None:
+    tab, before = log_in(failing, "leaves"), len(failing.log())
+    path = route.replace("<instance>", tab.instance) + "?a%20peer%20that%20leaves%20during%20its%20upgrade"
+    ask_for_socket(failing, path, {"Cookie": tab.cookie, "Origin": failing.address})
+    until(lambda: "it has left" in failing.log()[before:], "its request goes on")
+    failing.has_no_traceback(since=before)
 
 
 @pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])

@@ -48,18 +48,22 @@ class WholeSocket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def send(self, data: bytes) -> int:
-        """Writes all of `data`.
+        """Writes all of `data`. A peer that leaves before the response 101 counts as one that leaves right after it.
 
         Raises:
             OSError: the connection is dead, or its peer accepts too little.
         """
+        switching = data.startswith(SWITCHING)
         if not self._lock.acquire(timeout=self._timing.write_stall):
             raise TimeoutError(f"the peer has accepted nothing for {self._timing.write_stall:.0f} seconds")
         try:
             if self._torn:
                 raise BrokenPipeError("a frame was written in part")
-            self._upgraded = self._upgraded or data.startswith(SWITCHING)
+            self._upgraded = self._upgraded or switching
             self._write(data)
+        except OSError:
+            if not switching:  # the library that shakes hands catches none; the next read or write fails anyway
+                raise
         finally:
             self._lock.release()
         return len(data)
