@@ -19,7 +19,6 @@ OUR_PATH: Final = re.compile(
 RUN: Final = {
     "README.md": {
         "$(command -v sudo)": "not run: installs system packages; tests/run does the same",
-        "tests/run": "not run: would run this test again",
         "const tim = TIM.create": "tests/test_readme.py::test_its_lines_for_the_sdk_are_those_of_the_page",
         "import threading": "tests/test_readme.py::test_the_example_prints_what_the_readme_says",
     },

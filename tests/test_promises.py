@@ -73,6 +73,7 @@ def test_each_bound_of_the_promises_is_the_one_in_the_code(promise: str, words: 
     ("promise", "words"),
     [
         ("An evicted tab", f"within {DEFAULT.renewal_period:.0f} s"),
+        ("*That wasn't me*", f"for {rules.NOT_ME_LIFE // 60} minutes"),
         ("A closed or sleeping tab", f"for {timing.DETACH_GRACE:.0f} s"),
         ("An acknowledged message", f"for {rules.REMEMBERED // DAY} days"),
         ("Redis is away", f"within {DEFAULT.renewal_period:.0f} s of its return"),
