@@ -19,7 +19,7 @@ from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web import tab_page
 from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
-from tim.web.time_words import Shown
+from tim.web.time_words import Shown, relative
 from tim.web.unseen import Unseen
 
 HEARTBEAT: Final = "{}"
@@ -146,7 +146,7 @@ class _Page:
 
 def _times() -> str:
     """The relative times of the page that read otherwise by now."""
-    return "".join(TIME.format(id=id, words=words) for id, words in g.shown.changed())
+    return "".join(TIME.format(id=id, words=words) for id, words in g.shown.changed(relative))
 
 
 def _render(template: str, **values: Any) -> str:

@@ -7,6 +7,7 @@ times its page shows, and sends those whose words have changed.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,9 @@ WHOLE: Final = {"en": "d MMM y, HH:mm:ss z", "zh": "y年M月d日 HH:mm:ss z"}
 """The form of a whole time by language."""
 OTHER_DAY: Final = {"en": "d MMM, HH:mm", "zh": "M月d日 HH:mm"}
 """The form of a time of another day, in short."""
+
+SKEW: Final = 5
+"""Seconds by which what has just happened may seem to lie ahead, as clocks of a node and of the store differ."""
 
 
 class Shown:
@@ -39,12 +43,12 @@ class Shown:
     def add(self, id: str, seconds: float, words: str) -> None:
         self._writing[id] = (seconds, words)
 
-    def changed(self) -> list[tuple[str, str]]:
-        """The ids and new words of those that read otherwise now than when this was last asked."""
+    def changed(self, words_of: Callable[[float], str]) -> list[tuple[str, str]]:
+        """The ids and new words of those that `words_of` tells otherwise than when this was last asked."""
         found = []
         for written in self._of.values():
             for id, (seconds, words) in written.items():
-                if (now := relative(seconds)) != words:
+                if (now := words_of(seconds)) != words:
                     written[id] = (seconds, now)
                     found.append((id, now))
         return found
@@ -88,18 +92,18 @@ def relative(seconds: float, id: str = "") -> str:
 
     On the stream of a tab, the time with this `id` is kept up to date.
     """
-    ahead = seconds - service().backend.clock()
-    words = _relative(ahead)
+    words = distance(seconds - service().backend.clock())
     if id and "shown" in g:
         g.shown.add(id, seconds, words)
     return words
 
 
-def _relative(ahead: float) -> str:
+def distance(ahead: float) -> str:
+    """So many seconds from now in words; a negative number is past."""
     minutes = int(abs(ahead) / 60)
     hours, days = minutes // 60, minutes // 1440
     if not minutes:
-        return str(gettext("in less than a minute") if ahead > 0 else gettext("just now"))
+        return str(gettext("in less than a minute") if ahead > SKEW else gettext("just now"))
     if ahead > 0:
         if days:
             return str(ngettext("in %(num)s day", "in %(num)s days", days))
