@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -160,6 +161,16 @@ def until_heard(stream: Socket, right: Callable[[str], bool]) -> None:
         return right(stream.frames[-1])
 
     until(newest_is_right, lambda: f"the newest frame is {stream.frames[-1]}")
+
+
+def test_of_two_that_sign_each_other_out_at_once_exactly_one_stays(fleet: Fleet, account: Account) -> None:
+    with ThreadPoolExecutor(2) as people:
+        for _ in range(10):
+            alice = account("alice")
+            tabs = [log_in(server, alice) for server in fleet[:2]]
+            list(people.map(lambda tab: tab.posts("instances/logout"), tabs))
+            [stays] = [tab for tab in tabs if tab.gets().status == 200]
+            assert list(stays.at(fleet[2]).instances()) == [stays.instance]
 
 
 def test_of_a_crowd_that_logs_in_everywhere_at_once_two_tabs_stay_and_all_others_hear_why(

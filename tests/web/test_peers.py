@@ -70,6 +70,13 @@ def test_a_name_that_is_too_long_is_refused_beside_the_list_and_stays_typed(room
     assert "x" * 65 not in tab.gets().body
 
 
+def test_an_instance_that_ends_within_a_day_says_when(roomy: Server) -> None:
+    week = log_in(roomy, "ends", roomy.user_sig("ends", 7 * 86400))
+    assert ">in " not in week.gets().body
+    log_in(roomy, "ends", roomy.user_sig("ends", 2 * 3600 + 60))
+    assert re.search("ends <time [^>]*>in 2 hours</time>", week.gets().body)
+
+
 # Signing out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from flask import Blueprint, g, make_response, render_template, request, url_for
@@ -53,11 +54,13 @@ def vouch(other: str) -> BaseResponse:
 def _vouch(other: str) -> None:
     """Says "it was me" for this tab and for the oldest one of its browser, to none of whose tabs it is then new."""
     here = service()
+    here.backend.peers.vouch(g.instance, other)
     live = here.backend.view(g.instance, 0).instances
     own = [each for each in live if here.identity.is_own(request, each.id)]
     oldest = min(own, default=None, key=lambda instance: instance.ordinal)
-    for id in {g.instance, g.instance if oldest is None else oldest.id}:
-        here.backend.peers.vouch(id, other)
+    if oldest is not None and oldest.id != g.instance:
+        with suppress(InstanceGone):  # it has ended meanwhile; this tab has not
+            here.backend.peers.vouch(oldest.id, other)
 
 
 def _below(id: str, view: View) -> str:

@@ -13,6 +13,7 @@ from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.verbs import CHANGING, EVERYTHING, world
 from tim.errors import StoreUnavailable
+from tim.model import Instance
 from tim.store.redis.connection import Connection
 from tim.store.redis.engine import RedisStore
 from tim.timing import Timing
@@ -166,6 +167,16 @@ def test_an_attach_repeated_after_a_lost_reply_supersedes_its_first_stream(
     assert distant.attached("node-1") == {at.online.id: 1, at.closed.id: 2}
     assert distant.detach(at.closed.id, 1) is False
     assert distant.detach(at.closed.id, 2) is True
+
+
+def test_a_sign_out_of_all_others_repeated_after_a_lost_reply_returns_what_it_ended_at_first(
+    server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
+) -> None:
+    CHANGING["sign_out_others"](world(server, distant, clock))  # so that it has the script
+    at = world(server, distant, clock)
+    ended: list[Instance] = []
+    assert lose(lambda: ended.extend(distant.sign_out_others(at.online.id)), 0)
+    assert ended == [distant.get(at.closed.id)]
 
 
 @pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "disown", "kick_account"])
