@@ -107,7 +107,7 @@ def test_the_question_shows_where_the_account_is_online_and_names_the_oldest(ask
     first.opened[0].hears('data-state="detached"')
     comes.answer = comes.logs_in()
     assert comes.ticked == [second.instance], "a closed tab leaves before one that is online"
-    assert "keeps its seat until" in comes.answer.body
+    assert "seat kept until" in comes.answer.body
 
 
 def test_exactly_the_chosen_ones_end_as_evicted_by_the_newcomer(asking: Server) -> None:
