@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.support.browser import MILLISECONDS
 from tests.support.console import Operator, open_console, sign_in
+from tests.support.displaced import Displaced
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.wire import element, elements, log_in, post_login
@@ -81,6 +82,17 @@ def test_the_charts_are_a_table_too(make_server: MakeServer) -> None:
     cells = [re.findall(r">(\d+|–)</td>", cells) for _, cells in rows]
     assert sum(int(row[logins]) for row in cells) == 1
     assert all(len(row) == len(headings) - 1 for row in cells)
+
+
+def test_who_has_disowned_a_login_stands_there_with_a_link(make_server: MakeServer) -> None:
+    server = make_server()
+    operator = sign_in(server)
+    assert shown(operator, "not-me-count", "disownings") == ["0", ""]
+    assert Displaced.at(server, "alice&bob").says().status == 200
+    until(lambda: shown(operator, "not-me-count") == ["1"], "the count does not come")
+    body = operator.gets("/overview").body
+    assert '<a href="/console/accounts?userID=alice%26bob">alice&amp;bob</a>' in body
+    assert "ended 1 instance" in body
 
 
 def test_latencies_come_from_every_process(make_redis: Callable[..., RedisServer], make_server: MakeServer) -> None:

@@ -74,7 +74,7 @@ def _charts(snapshot: Snapshot) -> dict[str, Chart]:
         "ends": bars(
             [
                 _counted(_("evicted at the limit"), activity.of({EVICTED})),
-                _counted(_("kicked by an operator"), activity.of({KICKED})),
+                _counted(_("kicked"), activity.of({KICKED})),
                 _counted(_("signed out from elsewhere"), activity.of({SIGNED_OUT})),
                 _counted(_("UserSig expired"), activity.of({EXPIRED})),
             ]
