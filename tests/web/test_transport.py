@@ -188,7 +188,7 @@ def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_sock
         fourth = log_in(server, "stuck")  # one too many: the stuck one has to leave
         lines.append(fourth.goes_online())
         assert time.monotonic() - started < 10, "a reader that does not read holds up everybody else"
-        assert list(fourth.instances()) == [writer.instance, third.instance, fourth.instance]
+        assert list(fourth.instances()) == [fourth.instance, third.instance, writer.instance]
 
         def only_the_others() -> bool:
             for line in lines:
