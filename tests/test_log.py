@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.actors import APP, KEY, Person
+from tests.support.actors import APP, KEY, Clock, Person
 from tests.support.documents import ROOT, prose
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -120,7 +120,7 @@ def test_a_usersig_that_was_typed_as_the_userid_is_not_written(backend: Backend,
 
 
 def test_each_login_refusal_and_end_is_one_line(
-    backend: Backend, person: Callable[[str], Person], written: Write
+    backend: Backend, person: Callable[[str], Person], written: Write, clock: Clock
 ) -> None:
     alice = person("alice")
     lines = written(JSONForm())
@@ -137,6 +137,11 @@ def test_each_login_refusal_and_end_is_one_line(
     third = alice.logs_in("C")
     backend.admin().kick_instance("alice", backend.instances("alice")[0].generation)
     third.is_kicked_out("REST_API_Kick")
+    backend.settings.change(lambda now: replace(now, idle_life=100), "API")
+    alice.logs_in("D")
+    clock.advance(100)
+    backend.renew()
+    assert events("cause")[-1] == ["expired", "idle"]
     assert events("user", "browser", "code", "type", "by_browser") == [
         ["refused", "alice", "", "70003", "", ""],
         ["login", "alice", "A", "", "", ""],
@@ -145,6 +150,8 @@ def test_each_login_refusal_and_end_is_one_line(
         ["logout", "alice", "B", "", "loggedOut", ""],
         ["login", "alice", "C", "", "", ""],
         ["kicked", "alice", "C", "", "REST_API_Kick", ""],
+        ["login", "alice", "D", "", "", ""],
+        ["expired", "alice", "D", "", "userSigExpired", ""],
     ]
 
 

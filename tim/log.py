@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tim.audit import kind_of
-from tim.ends import UNKNOWN, Gone
+from tim.ends import TYPES, UNKNOWN, Gone
 from tim.model import Instance
 
 PLAIN: Final = re.compile(r"[\w.:/@+-]+", re.ASCII)
@@ -38,8 +38,10 @@ def log_instance(kind: str, instance: Instance, **more: str | float) -> None:
 
 def log_end(instance: Instance, gone: Gone) -> None:
     """Write a line about the end of an instance, under the kind of its entry in the audit; or FORGOTTEN."""
-    by = {} if gone.by is None else {"by_browser": gone.by.browser, "by_address": gone.by.address}
-    log_instance(FORGOTTEN if gone.reason == UNKNOWN else kind_of(gone), instance, type=gone.reason, **by)
+    more = {} if gone.by is None else {"by_browser": gone.by.browser, "by_address": gone.by.address}
+    if gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED:
+        more["cause"] = instance.expiry_cause
+    log_instance(FORGOTTEN if gone.reason == UNKNOWN else kind_of(gone), instance, type=gone.reason, **more)
 
 
 def _write(level: int, kind: str, fields: Mapping[str, str | float]) -> None:
