@@ -16,7 +16,7 @@ from tests.support.documents import ROOT, prose
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim import Backend
-from tim.audit import UNSEATED
+from tim.audit import NOT_ME, UNSEATED
 from tim.errors import IMError
 from tim.log import FORGOTTEN, log_event, log_problem
 from tim.timing import DEFAULT
@@ -184,4 +184,4 @@ def test_each_event_is_described() -> None:
     }
     described = prose("docs/operating.md").partition("## Log")[2].partition("## ")[0]
     rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", described, re.MULTILINE)
-    assert written | UNSEATED | {FORGOTTEN} == {kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)}
+    assert written | UNSEATED | {FORGOTTEN, NOT_ME} == {kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)}
