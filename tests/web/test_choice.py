@@ -12,6 +12,7 @@ from playwright.sync_api import ViewportSize, expect
 
 from tests.support.accessible import fits_everywhere, passes_axe
 from tests.support.server import ADMIN_TOKEN, Server
+from tests.support.waiting import until
 from tests.support.wire import Answer, ScriptTab, ask, browser_cookie, element, get, log_in, path_of, post
 from tests.web.conftest import NewWindow
 from tim.rules import ASK, EVICT, REJECT
@@ -104,7 +105,7 @@ def test_the_question_shows_where_the_account_is_online_and_names_the_oldest(ask
     assert "127.0.0.1" in comes.answer.body
     assert first.instances() == {first.instance: "online", second.instance: "online"}
     second.opened[0].line.close()
-    first.opened[0].hears('data-state="detached"')
+    until(lambda: first.instances()[second.instance] == "detached", "the server knows that it is closed")
     comes.answer = comes.logs_in()
     assert comes.ticked == [second.instance], "a closed tab leaves before one that is online"
     assert "seat kept until" in comes.answer.body
