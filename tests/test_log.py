@@ -184,4 +184,6 @@ def test_each_event_is_described() -> None:
     }
     described = prose("docs/operating.md").partition("## Log")[2].partition("## ")[0]
     rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", described, re.MULTILINE)
-    assert written | UNSEATED | {FORGOTTEN, NOT_ME} == {kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)}
+    assert written | UNSEATED | {FORGOTTEN, NOT_ME} == {
+        kind for row in rows for kind in re.findall(r"`([a-z-]+)`", row)
+    }
