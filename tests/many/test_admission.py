@@ -13,7 +13,7 @@ import pytest
 from tests.support.history import History, shows
 from tests.support.server import APP
 from tests.support.team import Team
-from tests.support.work import lives, logs_in
+from tests.support.work import chooses_who_leaves, lives, logs_in
 from tim.store.base import Store
 
 LOGINS = 25
@@ -55,6 +55,24 @@ def test_of_two_hundred_logins_at_once_each_evicts_as_many_as_it_must_and_the_la
         assert max(map(len, seen)) == limit
         assert shows(seen, states)
         assert_ended_as_told(history, store)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_of_many_that_choose_at_once_who_leaves_each_ends_the_chosen_one_alone(
+    limit: int, team: Team, store: Store, rounds: int
+) -> None:
+    for _ in range(rounds):
+        user = f"choosers-{secrets.token_hex(4)}"
+        with watched(store, user) as seen:
+            done = team.does(*[partial(chooses_who_leaves, user=user, limit=limit, times=10)] * team.size)
+        admissions = [each for part in done for each in part]
+        evicted = [each.id for admission in admissions for each in admission.evicted]
+        assert len(admissions) == team.size * 10
+        assert len(evicted) == len(set(evicted)) == len(admissions) - limit, "one comes, one leaves"
+        assert {each.id for each in store.instances(APP, user)} == {each.admitted.id for each in admissions} - {
+            *evicted
+        }
+        assert max(map(len, seen)) == limit
 
 
 @pytest.mark.parametrize("limit", [1, 2, 10])

@@ -19,8 +19,9 @@ from tim.app_settings import SavedSettings
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import InstanceGone, SettingsChanged
 from tim.hub import Stream
-from tim.model import AppSettings, Limits
-from tim.rules import instance_id
+from tim.model import AppSettings, Choice, Limits
+from tim.refusals import AtLimit
+from tim.rules import ASK, instance_id
 
 HERE: Final = "203.0.113.7"
 LIFE: Final = 86400.0
@@ -57,6 +58,28 @@ def lives(backend: Backend, *, user: str, limit: int, times: int, seed: str) -> 
     for stream in streams.values():
         _close(backend, stream, history)
     return history
+
+
+def chooses_who_leaves(backend: Backend, *, user: str, limit: int, times: int) -> list[Admission]:
+    """Log in so often, and at the limit choose again and again one of those that are shown, until that one has left."""
+    admissions = []
+    for _ in range(times):
+        id = instance_id(APP, user, secrets.token_hex(16))
+        asked = Instance(id, APP, user, Client(f"browser {id}", HERE), time.time(), time.time() + LIFE)
+        choice: Choice | None = None
+        while True:
+            began = time.monotonic()
+            try:
+                admitted, evicted = store_of(backend).admit(asked, limit, policy=ASK, choice=choice)
+            except AtLimit as full:
+                assert len(full.instances) == limit
+                shown = [each.id for each in full.instances]
+                choice = Choice(tuple(shown), frozenset({random.choice(shown)}))
+            else:
+                break
+        assert choice is None or {each.id for each in evicted} <= choice.ending
+        admissions.append(Admission(began, time.monotonic(), admitted, evicted))
+    return admissions
 
 
 def _close(backend: Backend, stream: Stream, history: History) -> None:

@@ -16,7 +16,7 @@ from tim import usersig
 from tim.app_settings import SavedSettings
 from tim.errors import BadParameter, SettingError, StoreUnavailable
 from tim.model import AppSettings, Limits
-from tim.rules import check_user_id
+from tim.rules import POLICIES, check_user_id
 from tim.store import open_store
 from tim.version import VERSION
 from tim.web.settings import Settings, read_settings
@@ -47,7 +47,8 @@ def make_usersig(user_id: str, expire: int) -> None:
 @click.option("--online-web-instances", type=int, help="Instances one account may have at a time, 1 to 10.")
 @click.option("--failures-per-account", type=int, help="UserSigs that may fail in a minute, of one account.")
 @click.option("--failures-per-address", type=int, help="UserSigs that may fail in a minute, from one address.")
-def limits(**changes: int | None) -> None:
+@click.option("--policy", type=click.Choice(POLICIES), help="What happens to a login at the limit.")
+def limits(policy: str | None, **changes: int | None) -> None:
     """Show what the app allows. With an option, save it first; every node applies it within a second."""
     with _one_line():
         settings = _settings()
@@ -55,9 +56,14 @@ def limits(**changes: int | None) -> None:
         with closing(open_store(settings.store, grace=settings.detach_grace, clock=time.time)) as store:
             saved = SavedSettings(store, settings.sdk_app_id, AppSettings(Limits(settings.online_web_instances)), 0)
             now = saved.now()
-            if wanted:
-                now = saved.change(lambda newest: replace(newest, limits=replace(newest.limits, **wanted)), "flask tim")
-    for name, value in asdict(now.limits).items():
+            if wanted or policy:
+                now = saved.change(
+                    lambda newest: replace(
+                        newest, limits=replace(newest.limits, **wanted), policy=policy or newest.policy
+                    ),
+                    "flask tim",
+                )
+    for name, value in (asdict(now.limits) | {"policy": now.policy}).items():
         click.echo(f"{name.replace('_', '-')} {value}")
 
 
