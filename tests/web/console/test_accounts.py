@@ -111,6 +111,14 @@ def test_the_form_opens_the_page_and_an_account_that_does_not_exist_says_so(
     assert "No instance is logged in." in nobody.body
 
 
+def test_an_instance_is_shown_by_the_name_that_its_account_has_given_it(
+    admin: Operator, roomy: Server, account: Callable[[str], str]
+) -> None:
+    tab = log_in(roomy, account("alice"))
+    tab.posts("name", {"name": "my <laptop>"})
+    assert "<bdi>my &lt;laptop&gt;</bdi>" in page_of(admin, tab.user_id).body
+
+
 def test_an_operator_kicks_one_instance_and_then_all(
     admin: Operator, roomy: Server, account: Callable[[str], str]
 ) -> None:
