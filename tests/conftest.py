@@ -25,8 +25,8 @@ from tim.store.base import Store
 from tim.store.redis.engine import RedisStore
 from tim.timing import DEFAULT, Timing
 
-ON_ALL_ENGINES: Final = ("test_store.py", "test_machine.py")
-"""Files whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
+ON_ALL_ENGINES: Final = "test_store.py"
+"""The file whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # No deadline for one example: a busy machine is no failure.
     rounds: int = config.getoption("--rounds")
-    examples = 15 if config.getoption("--quick") else 60
+    examples = 15 if config.getoption("--quick") else 40
     settings.register_profile("tim", max_examples=examples * rounds, deadline=None, database=None)
     settings.load_profile("tim")
     if config.getoption("--quick"):
@@ -69,12 +69,16 @@ def _keep(is_kept: Callable[[pytest.Item], bool], config: pytest.Config, items: 
 
 
 def _is_usual(item: pytest.Item) -> bool:
-    """Whether a test of a store is on one engine of each kind, or in a file that tries all four.
+    """Whether a test of a store is on one engine of each kind, or in the file that tries all four.
 
-    A file and a single Redis run the same statements and scripts as the others; more rounds try every test on them.
+    A file and a single Redis run the same statements and scripts as the others; more rounds try every test on them, and
+    every verb on a single Redis where it is tried on a cluster.
     """
-    here = [one for one in _parameters(item) if isinstance(one, Engine)]
-    return item.path.name in ON_ALL_ENGINES or all(one in ONE_OF_EACH_KIND for one in here)
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if "verb" in parameters and parameters.get("servers") == "redis":
+        return False
+    here = [one for one in parameters.values() if isinstance(one, Engine)]
+    return item.path.name == ON_ALL_ENGINES or all(one in ONE_OF_EACH_KIND for one in here)
 
 
 def _is_quick(item: pytest.Item) -> bool:

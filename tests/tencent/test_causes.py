@@ -26,6 +26,8 @@ API: Final = re.search(r"^api\(\).*?^\}\n", block(DOCUMENT, "sh", "site="), re.D
 HELLO: Final = 12
 """Seconds after which a page of the SDK has asked again."""
 Run = Callable[..., str]
+pytestmark = pytest.mark.parametrize("sdk", [NEW], ids=str)
+"""What each SDK does at each end, test_kick.py tells; here it is the commands that count."""
 
 
 @pytest.fixture
@@ -97,7 +99,6 @@ def test_a_lost_connection(sdk: SDK, open_page: OpenPage, memory: Server, new_wi
     assert tab.states()[-3:] == ["ready", "reconnecting", "ready"]
 
 
-@pytest.mark.parametrize("sdk", [NEW], ids=str)
 def test_two_pages_online_and_a_usersig_that_ends(sdk: SDK, open_page: OpenPage, memory: Server, runs: Run) -> None:
     runs("two pages online", "")
     pages = [open_page(sdk, on=memory) for _ in range(3)]

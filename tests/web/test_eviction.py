@@ -292,11 +292,8 @@ def test_the_event_comes_before_the_close(server: Server) -> None:
     assert stream.frames[-1].index("kickedOut") < stream.frames[-1].index("sdkStateNotReady")
 
 
-@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
-def test_in_threads_and_in_greenlets_the_second_login_ends_the_first(
-    gevent: bool, make_server: MakeServer, person: MakePerson
-) -> None:
-    server = make_server(gevent=gevent)
+def test_in_greenlets_too_the_second_login_ends_the_first(make_server: MakeServer, person: MakePerson) -> None:
+    server = make_server(gevent=True)
     alice, bob = person("alice", on=server), person("bob", on=server)
     first, script = alice.logs_in("first"), bob.logs_in_by_script()
     stream = script.goes_online()

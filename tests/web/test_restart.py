@@ -5,29 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.server import Server, copy_of_the_tree
+from tests.support.server import copy_of_the_tree
 from tests.support.waiting import always, until
 from tests.support.wire import log_in
 from tests.web.conftest import MakePerson, MakeServer
 
 
-def _terminate(server: Server) -> None:
-    server.terminate()
-
-
-def _kill(server: Server) -> None:
-    server.kill()
-
-
-@pytest.mark.parametrize("end", [_terminate, _kill], ids=["SIGTERM", "kill -9"])
 def test_open_tabs_come_back_by_themselves_and_those_that_were_out_stay_out(
-    end: Callable[[Server], None], make_server: MakeServer, person: MakePerson
+    make_server: MakeServer, person: MakePerson
 ) -> None:
     server = make_server(ONLINE_WEB_INSTANCES="2")
     alice, bob, carol = (person(name, on=server) for name in ("alice", "bob", "carol"))
@@ -44,7 +34,7 @@ def test_open_tabs_come_back_by_themselves_and_those_that_were_out_stay_out(
     left.logs_out()
     seats = {tab: (tab.instance, tab.since()) for tab in (a, b, his)}
 
-    end(server)
+    server.kill()
     for tab in seats:
         tab.is_reconnecting()
     server.start()
@@ -84,23 +74,20 @@ def test_a_tab_that_was_closed_when_the_server_went_down_has_a_whole_grace_time_
 @pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
 def test_the_server_stops_within_seconds_with_streams_open(
-    number: signal.Signals, gevent: bool, make_server: MakeServer, person: MakePerson
+    number: signal.Signals, gevent: bool, make_server: MakeServer
 ) -> None:
     server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
     streams = [log_in(server, "many").goes_online() for _ in range(5)]
-    tab = person("alice", on=server).logs_in()
     pid = server.pid()
     os.killpg(pid, number)  # a terminal sends Ctrl+C to all of them
     assert [stream.is_closed() for stream in streams] == [1012] * 5
     assert server.wait() == 0
     until(lambda: not Path(f"/proc/{pid}").exists(), "the server does not stop", 5)
     server.has_no_traceback()
-    tab.is_reconnecting()
 
 
-@pytest.mark.parametrize("end", [_terminate, _kill], ids=["SIGTERM", "kill -9"])
 def test_the_demo_app_survives_too_with_the_keys_it_made_itself(
-    end: Callable[[Server], None], tmp_path: Path, make_server: MakeServer, person: MakePerson
+    tmp_path: Path, make_server: MakeServer, person: MakePerson
 ) -> None:
     app = copy_of_the_tree(tmp_path / "tree")
     server = make_server(app=app, demo=True)
@@ -115,7 +102,7 @@ def test_the_demo_app_survives_too_with_the_keys_it_made_itself(
     kept = {file.name: file.stat().st_mode & 0o777 for file in (app.parent / "instance").iterdir()}
     assert {"sdk_secret_key", "secret_key", "tim.db"} <= set(kept)
     assert kept["sdk_secret_key"] == kept["secret_key"] == 0o600
-    end(server)
+    server.terminate()
     tab.is_reconnecting()
     server.start()
     tab.is_ready()

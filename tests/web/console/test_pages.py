@@ -55,11 +55,13 @@ def is_page(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(path: str, busy: Server, page: Page) -> None:
+def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
+    path: str, busy: Server, new_window: NewWindow
+) -> None:
     answer = sign_in(busy).gets(path.removeprefix("/console"))
     if "<html" not in answer.body or answer.status != 200:
         pytest.skip("a fragment, a file, or nothing that is there")
-    page.goto(busy.address + path)
+    page = open_console(new_window(), busy, path=path.removeprefix("/console"))
     passes_axe(page, path, LARGE, TELEPHONE)
     fits_everywhere(page, path)
     reaches_every_control(page, path)
