@@ -91,7 +91,8 @@ def test_the_core_installs_alone_and_runs_the_example_of_the_readme(tmp_path: Pa
     assert "pip install 'tim[redis]'" in refused.stderr
     shipped = subprocess.run(
         [python, "-c", "from importlib.resources import files as f; print(f('tim').joinpath('py.typed').is_file(),"
-         "f('tim.store').joinpath('redis', 'lua', 'admit.lua').is_file())"],
+         "f('tim.store').joinpath('redis', 'lua', 'admit.lua').is_file(),"
+         "f('tim.web').joinpath('translations', 'zh', 'LC_MESSAGES', 'messages.po').is_file())"],
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
-    assert shipped.stdout.split() == ["True", "True"]
+    assert shipped.stdout.split() == ["True", "True", "True"]
