@@ -106,7 +106,7 @@ CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "sign_out": lambda at: at.store.sign_out(at.online.id, at.closed.id),
     "sign_out_others": lambda at: at.store.sign_out_others(at.online.id),
     "rename": lambda at: at.store.rename(at.online.id, "my laptop"),
-    "vouch": lambda at: at.store.vouch(at.closed.id, at.online.id),
+    "vouch": lambda at: at.store.vouch(at.online.id, at.closed.id),
     "disown": _disown,
     "sweep": lambda at: at.store.sweep(),
     "append": lambda at: at.store.append(APP, at.online.id, "bob", "hello", "m-1"),
