@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, Response, expect
 
-from tests.support.browser import CHROMIUM, FLAGS, MILLISECONDS
+from tests.support.browser import FLAGS, MILLISECONDS
 from tests.support.server import Server
 from tests.support.waiting import PATIENCE, always
 from tests.support.wire import Answer, ScriptTab, browser_cookie, element, get, log_in, post, post_login
@@ -176,7 +177,9 @@ def test_a_browser_that_blocks_cookies_is_told_so(
     (tmp_path / "Default").mkdir()
     blocking = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(blocking))
-    window = playwright.chromium.launch_persistent_context(tmp_path, executable_path=CHROMIUM, args=FLAGS)
+    # The headless shell reads no preferences.
+    whole = shutil.which("chromium")
+    window = playwright.chromium.launch_persistent_context(tmp_path, executable_path=whole, args=FLAGS)
     try:
         blocked = person("blocked", window=window)
         blocked.user_id = alice.user_id
