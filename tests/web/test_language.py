@@ -18,6 +18,7 @@ CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
 PAGES = ("", "/instances", "/accounts", "/accounts/nobody", "/audit", "/settings", "/webhook", "/usersig",
          "/overview/minutes")  # fmt: skip
 """Pages of the console."""
+READ_OUT = ("aria-label", "title", "placeholder", "data-empty", "data-label")
 
 
 def tag(answer: Answer) -> str:
@@ -87,6 +88,14 @@ def test_the_switch_leads_to_no_other_server(server: Server, elsewhere: str) -> 
     assert (answer.status, answer.location, answer.header("X")) == (303, "/", "")
 
 
+def english_in(answer: Answer) -> list[str]:
+    """Three English words in a row that the page shows or reads out; the name of a browser has but two."""
+    page = elements(answer.body)
+    said = [found.text for found in page if found.tag in ("title", "body")]
+    said += [str(found.attributes[name]) for found in page for name in READ_OUT if name in found.attributes]
+    return [words for text in said for words in re.findall(r"[A-Za-z]{2,}(?: [a-z]{2,}){2,}", text)]
+
+
 def test_every_page_has_the_switch_and_is_translated_whole(server: Server) -> None:
     tab, admin = log_in(server, "switches"), sign_in(server)
     pages = {
@@ -99,6 +108,8 @@ def test_every_page_has_the_switch_and_is_translated_whole(server: Server) -> No
     for path, page in pages.items():
         assert (page.status, tag(page)) == (200, "zh-Hans"), path
         assert switch(page) == (path, "en"), path
+        assert english_in(page) == [], path
+    assert len(english_in(get(server, "/login"))) > 3, "the control: what is looked for is found in English"
 
 
 def test_a_page_that_answers_a_form_returns_to_one_that_can_be_opened(server: Server) -> None:
