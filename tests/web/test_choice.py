@@ -39,11 +39,11 @@ def asking(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 class Newcomer:
     """A browser that tries to log in to an account, and has an answer."""
 
-    def __init__(self, server: Server, user_id: str) -> None:
+    def __init__(self, server: Server, user_id: str, *, life: int = 3600) -> None:
         self.server = server
         self.user_id = user_id
         self.browser = browser_cookie(server)
-        self.form = {"userID": user_id, "userSig": server.user_sig(user_id), "form": "0" * 31 + "1"}
+        self.form = {"userID": user_id, "userSig": server.user_sig(user_id, life), "form": "0" * 31 + "1"}
         self.answer = self.logs_in()
 
     def logs_in(self) -> Answer:
@@ -173,6 +173,18 @@ def test_a_choice_that_is_altered_or_of_another_browser_leads_back_to_the_login_
     assert get(asking, "/login/choose").location == "/login"
 
 
+def test_a_usersig_that_expires_meanwhile_admits_nobody(asking: Server) -> None:
+    first, second = full(asking, "expires")
+    comes = Newcomer(asking, "expires", life=3)
+    before = comes.choice
+    until(lambda: comes.chooses(choice=before).status == 401, "its UserSig should expire")
+    error = element(comes.answer.body, "login-error")
+    assert error and error.text.startswith("70001")
+    comes.chooses(first.instance, choice=before)
+    assert comes.answer.status == 401
+    assert first.instances().keys() == {first.instance, second.instance}
+
+
 def test_a_policy_that_is_saved_meanwhile_ends_nobody_but_the_chosen(asking: Server) -> None:
     first, second = full(asking, "meanwhile")
     comes = Newcomer(asking, "meanwhile")
@@ -225,6 +237,7 @@ def test_who_cancels_is_at_the_login_page_and_nobody_has_ended(asking: Server, n
     page.goto(f"{asking.address}/login?userID=cancels")
     page.fill("#userSig", asking.user_sig("cancels"))
     page.click("#login")
+    expect(page.locator("#choose-form")).to_be_visible()
     passes_axe(page, "the choice", LARGE, TELEPHONE)
     fits_everywhere(page, "the choice")
     page.click("#cancel")
