@@ -170,7 +170,10 @@ NEEDS_ROOM = {
     "note",
     "count",
     "start_job",
-    # Here, each of these starts a job first.
+    "rename",
+    "vouch",
+    # Here, this one is after a login, and each of the others starts a job first.
+    "disown",
     "take_job",
     "save_job",
     "stop_job",
