@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.support.actors import APP, KEY
-from tests.support.engines import PATIENT
+from tests.support.engines import ONE_OF_EACH_KIND, PATIENT
 from tests.support.inside import store_of
 from tests.support.receiver import TOKEN, AReceiver, Call, Reply, running_receiver
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisCluster
 from tests.support.waiting import always, until
 from tim import Backend, Client
 from tim.errors import StoreUnavailable
@@ -76,12 +76,13 @@ def is_empty(backend: Backend, dropped: int = 0) -> None:
     until(lambda: backend.webhook.queue() == EventQueue(0, dropped), lambda: f"{backend.webhook.queue()}")
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=ONE_OF_EACH_KIND, ids=str)
 def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
+    """Where a store is whose clock is the machine's."""
+    if request.param is ONE_OF_EACH_KIND[0]:
         return "sqlite://"
-    server: RedisServer = request.getfixturevalue("make_redis")()
-    return server.url
+    cluster: RedisCluster = request.getfixturevalue("make_redis_cluster")()
+    return cluster.url
 
 
 def test_logins_and_ends_arrive_signed_and_in_order(url: str, make: MakeBackend, receiver: AReceiver) -> None:

@@ -112,6 +112,6 @@ def test_without_the_test_generator_none_is_made(make_server: MakeServer) -> Non
 def test_a_viewer_has_no_form_there(server: Server) -> None:
     page = sign_in(server, VIEWER_TOKEN).gets("/usersig")
     assert page.status == 200
-    assert re.findall(r'<form[^>]*action="([^"]*)"', page.body) == ["/console/sign-out"]
+    assert re.findall(r'<form[^>]*action="([^"]*)"', page.body) == ["/console/sign-out", "/language"]
     assert "admin token" in page.body
     assert ADMINISTRATOR not in page.body
