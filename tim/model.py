@@ -175,7 +175,7 @@ class Disowned:
     Attributes:
         left: seconds until new UserSigs are accepted; the caller must wait them before replying.
         ended: the instances that it has ended, in the order of their logins.
-        again: whether it was said of the same login before; then nothing has changed.
+        again: whether it was said before, by it or by another since, of all that it could end; nothing has changed.
     """
 
     left: float

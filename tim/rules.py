@@ -182,15 +182,27 @@ def check_displaced(gone: Gone | None, now: float) -> None:
         raise NotDisplaced(late=True)
 
 
-def disowned(displaced: Instance, instances: Iterable[Instance]) -> list[Instance]:
+def said_since(displaced: Instance, said_at: float) -> bool:
+    """Return whether another instance has said "that wasn't me" since this one was displaced.
+
+    Args:
+        said_at: unix seconds at which one of its account has said so last; 0 for never.
+    """
+    return displaced.gone is not None and displaced.gone.at <= said_at
+
+
+def disowned(displaced: Instance, instances: Iterable[Instance], said_at: float = 0) -> list[Instance]:
     """Return those that "that wasn't me" of a displaced instance ends, in the order of their logins: the younger ones.
 
-    So no instance can end an older one, and two sides that press in turns cannot keep each other out.
+    So no instance can end an older one. Where `said_since`, none that logged in after that either, as it had a new
+    UserSig: two sides that press in turns cannot keep each other out, however many evicted tabs one of them has.
 
     Args:
         instances: of its account, live and AWAY.
+        said_at: as in `said_since`.
     """
-    younger = [each for each in instances if each.ordinal > displaced.ordinal]
+    until = said_at if said_since(displaced, said_at) else float("inf")
+    younger = [each for each in instances if each.ordinal > displaced.ordinal and each.since <= until]
     return sorted(younger, key=lambda each: each.ordinal)
 
 

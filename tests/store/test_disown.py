@@ -136,6 +136,42 @@ def test_whom_it_has_ended_cannot_say_it_in_turn(store: Store, clock: Clock) -> 
         store.disown(thief.id)
 
 
+def test_a_press_spares_those_that_came_after_an_earlier_press_and_their_usersigs(store: Store, clock: Clock) -> None:
+    """A thief that has evicted its own tabs, one by the other, could otherwise keep the owner out with each of them."""
+    thieves = [log_in(store, clock, limit=1, browser="Opera") for _ in range(4)]
+    owner = log_in(store, clock, limit=1)
+    clock.advance(1)
+    assert [each.id for each in store.disown(thieves[2].id).ended] == [owner.id], "the first press is a whole one"
+    clock.advance(1)
+    back, made = log_in(store, clock), clock()
+    for thief in reversed(thieves):
+        assert store.disown(thief.id) == Disowned(0, [], again=True)
+    assert reason(store, back) is None
+    assert store.get(thieves[2].id).disowned and not store.get(thieves[0].id).disowned
+    store.admit(newcomer(expires=clock() + DAY), 2, made)
+    assert store.counters(APP)["not-me:"] == 1
+    # Who is evicted after that press has its own.
+    log_in(store, clock, limit=1, browser="Opera")
+    clock.advance(1)
+    assert len(store.disown(back.id).ended) == 1
+    with pytest.raises(UserSigRevoked):
+        store.admit(newcomer(expires=clock() + DAY), 2, made)
+
+
+def test_a_press_after_that_of_a_younger_one_ends_what_is_in_between(store: Store, clock: Clock) -> None:
+    owner = log_in(store, clock, limit=2)
+    stays, evicted = (log_in(store, clock, limit=2, browser="Opera") for _ in range(2))
+    store.detach(evicted.id, evicted.stream)
+    log_in(store, clock, limit=2, browser="Opera")
+    clock.advance(1)
+    store.disown(evicted.id)
+    clock.advance(1)
+    back = log_in(store, clock)
+    assert [each.id for each in store.disown(owner.id).ended] == [stays.id]
+    assert [each.id for each in store.instances(APP, "alice")] == [back.id]
+    store.admit(newcomer(expires=clock() + DAY), 2, clock())
+
+
 def test_the_audit_has_who_said_it_and_what_it_ended(store: Store, clock: Clock) -> None:
     owner = log_in(store, clock)
     clock.advance(1)

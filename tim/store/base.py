@@ -163,7 +163,8 @@ class Instances(Protocol):
 
         Ends the instances of the account that logged in later than this one did, also those that are AWAY, for
         KICKED_OUT_REST_API with its client as `by`, and revokes UserSigs as `kick_account` does. An older one stays,
-        whatever has displaced this one. Said before, it changes nothing.
+        whatever has displaced this one. Said before, it changes nothing. Where another one has said so since it was
+        evicted, it ends only those that had logged in until then, and revokes nothing; see `rules.disowned`.
 
         Raises:
             NotDisplaced: no other login has evicted it, or that was NOT_ME_LIFE ago.

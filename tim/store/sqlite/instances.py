@@ -248,5 +248,11 @@ def remaining(db: sqlite3.Connection, app: int, user: str, now: float, grace: fl
     return settle(db, app, user, now, grace) + select(db, away, app, user)
 
 
+def disowned_at(db: sqlite3.Connection, app: int, user: str) -> float:
+    """When an instance of the account has said "that wasn't me" last, in unix seconds; 0 for never."""
+    of_ended = "SELECT max(disowned) FROM instances WHERE app = ? AND user = ? AND reason IS NOT NULL"
+    return float(db.execute(of_ended, (app, user)).fetchone()[0] or 0)
+
+
 def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:
     return select(db, "app = ? AND user = ? AND reason IS NULL ORDER BY generation", app, user)

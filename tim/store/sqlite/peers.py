@@ -11,7 +11,7 @@ from tim.audit import REVOKED, Entry, disowning_of
 from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, NoSuchInstance
 from tim.model import Disowned, Instance, unknown_instance
-from tim.rules import check_displaced, disowned, displacer
+from tim.rules import check_displaced, disowned, displacer, said_since
 from tim.store.sqlite import accounts, audit, instances
 
 
@@ -61,12 +61,19 @@ class Peers:
             if this.disowned:
                 return Disowned(0, [], again=True)
             check_displaced(this.gone, now)
-            younger = disowned(this, instances.remaining(self._db, this.app, this.user, now, self._grace))
-            self._db.execute("UPDATE instances SET disowned = 1 WHERE id = ?", (id,))
-            left = accounts.revoke(self._db, this.app, this.user, now)
+            said_at = instances.disowned_at(self._db, this.app, this.user)
+            since = said_since(this, said_at)
+            remaining = instances.remaining(self._db, this.app, this.user, now, self._grace)
+            younger = disowned(this, remaining, said_at)
+            if since and not younger:
+                return Disowned(0, [], again=True)
+            self._db.execute("UPDATE instances SET disowned = ? WHERE id = ?", (said_at if since else now, id))
             said = disowning_of(this, by=displacer(this, younger), ended=len(younger), at=now)
-            for entry in (said, Entry("", now, REVOKED, this.user)):
-                audit.write(self._db, this.app, entry, now)
+            audit.write(self._db, this.app, said, now)
+            left = 0.0
+            if not since:  # else its UserSigs of then are revoked, and later ones are none of a stranger's
+                left = accounts.revoke(self._db, this.app, this.user, now)
+                audit.write(self._db, this.app, Entry("", now, REVOKED, this.user), now)
             gone = Gone(TYPES.KICKED_OUT_REST_API, now, this.client)
             return Disowned(left, [instances.end(self._db, each, gone, now, by=id) for each in younger])
 

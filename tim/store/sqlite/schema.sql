@@ -20,7 +20,7 @@ CREATE TABLE instances (
     kind        TEXT    NOT NULL DEFAULT 'tab',
     name        TEXT    NOT NULL DEFAULT '',
     vouched     INTEGER NOT NULL DEFAULT 0,
-    disowned    INTEGER NOT NULL DEFAULT 0,
+    disowned    REAL    NOT NULL DEFAULT 0,         -- unix seconds; when its account has said so first, or 0
     lasts_until REAL    NOT NULL DEFAULT 0,
     idle_life   INTEGER NOT NULL DEFAULT 0,
     active_at   REAL    NOT NULL DEFAULT 0,
