@@ -160,3 +160,10 @@ def test_an_error_is_in_the_language_of_the_page_and_in_english_for_machines(ser
     assert machine.status == 400 and "must be 1 to 32 letters" in machine.body
     rest = Administrator(server).calls("im_open_login_svc/kick", {"UserID": "a b"}, headers=CHINESE)
     assert "must be 1 to 32 letters" in rest["ErrorInfo"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/language"])
+def test_the_page_of_an_error_is_in_the_language_of_the_browser_too(server: Server, path: str) -> None:
+    page = get(server, path, headers=CHINESE | {"Accept": "text/html"})
+    assert page.status in (404, 405) and tag(page) == "zh-Hans"
+    assert english_in(page) == [] and switch(page) == (path, "en")
