@@ -103,7 +103,7 @@ def test_only_its_own_browser_says_it_and_with_its_own_proof(server: Server) -> 
 
 def test_no_other_notice_has_the_button(roomy: Server) -> None:
     user = "no-button"
-    expired = log_in(roomy, user, roomy.user_sig(user, 1))
+    expired = log_in(roomy, user, roomy.user_sig(user, 4))
     out, signed_out, one = (log_in(roomy, f"{user}-too") for _ in range(3))
     one.posts(f"instances/{signed_out.instance}/logout")
     until(lambda: expired.gets().status == 303, "its UserSig should run out")
