@@ -72,7 +72,7 @@ class Operators:
         return right[0]
 
     def sign_in(self, token: str, address: str) -> Session:
-        """Open a session on every node, for SESSION_LIFE or until `sign_out`. Raises what `check` raises."""
+        """Open a session on every node, for SIGN_IN_LIFE or until `sign_out`. Raises what `check` raises."""
         session = Session(self.check(token, address), secrets.token_hex(32))
         self._store.open_session(self._app, self._handle(session), session.role, address)
         log_event("console-sign-in", role=session.role, address=address)

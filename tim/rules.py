@@ -65,7 +65,7 @@ WINDOW: Final = 60
 PAUSE: Final = 60
 """Seconds for which an account or address has to wait after one failure too many."""
 
-SESSION_LIFE: Final = 12 * 3600
+SIGN_IN_LIFE: Final = 12 * 3600
 """Seconds after which an operator of the console has to sign in again."""
 SIGN_IN_FAILURES: Final = 10
 """Tokens of the console that may fail in a minute from one address; the next failure starts a pause."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.actors import APP, Clock
-from tim.rules import SESSION_LIFE
+from tim.rules import SIGN_IN_LIFE
 from tim.store.base import Store
 
 
@@ -12,7 +12,7 @@ def test_a_session_is_open_for_twelve_hours(store: Store, clock: Clock) -> None:
     store.open_session(APP, "other", "viewer")
     assert store.session(APP, "one") == "admin"
     assert store.session(APP, "other") == "viewer"
-    clock.advance(SESSION_LIFE - 1)
+    clock.advance(SIGN_IN_LIFE - 1)
     assert store.session(APP, "one") == "admin"
     clock.advance(2)
     assert store.session(APP, "one") is None
@@ -35,9 +35,9 @@ def test_a_closed_session_is_over_and_no_other_is(store: Store) -> None:
 
 def test_a_sweep_keeps_the_sessions_that_are_open(store: Store, clock: Clock) -> None:
     store.open_session(APP, "one", "admin")
-    clock.advance(SESSION_LIFE / 2)
+    clock.advance(SIGN_IN_LIFE / 2)
     store.open_session(APP, "other", "admin")
-    clock.advance(SESSION_LIFE / 2 + 1)
+    clock.advance(SIGN_IN_LIFE / 2 + 1)
     store.sweep()
     assert store.session(APP, "one") is None
     assert store.session(APP, "other") == "admin"

@@ -177,7 +177,7 @@ class Sessions(Protocol):
     """
 
     def open_session(self, app: int, handle: str, role: str, address: str = "") -> None:
-        """Keep the session for SESSION_LIFE."""
+        """Keep the session for SIGN_IN_LIFE."""
 
     def session(self, app: int, handle: str) -> str | None:
         """The role of the open session; None where there is none with this handle."""

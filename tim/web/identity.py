@@ -17,7 +17,7 @@ from tim.ends import LOGGED_OUT
 from tim.latest import Latest
 from tim.model import Instance
 from tim.operators import Role, Session
-from tim.rules import NOT_ME_LIFE, REMEMBERED, SESSION_LIFE
+from tim.rules import NOT_ME_LIFE, REMEMBERED, SIGN_IN_LIFE
 from tim.web.notice import Notice
 from tim.web.pending import PendingLogin
 
@@ -145,7 +145,7 @@ class Identity:
     def set_console(self, request: Request, response: Response, session: Session) -> None:
         """Sets the cookie of an operator, for the paths of the console alone where its name allows that.
 
-        It lasts until the browser is closed. Its signature expires after SESSION_LIFE seconds.
+        It lasts until the browser is closed. Its signature expires after SIGN_IN_LIFE seconds.
         """
         name, path = _console_cookie(request)
         _set(request, response, name, self._console.sign(f"{session.role}:{session.number}"), path)
@@ -158,7 +158,7 @@ class Identity:
     def console(self, request: Request) -> Session | None:
         """The session in the operator's cookie, open or not; None without a valid cookie."""
         name, _ = _console_cookie(request)
-        value = self._console.read(request.cookies.get(name), life=SESSION_LIFE)
+        value = self._console.read(request.cookies.get(name), life=SIGN_IN_LIFE)
         if value is None:
             return None
         role, _, number = value.partition(":")

@@ -18,7 +18,7 @@ from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server, copy_of_the_
 from tests.support.wire import Answer, ask, element, get, path_of, post
 from tests.web.conftest import MakeServer, NewWindow
 from tim.operators import Role, Session
-from tim.rules import SESSION_LIFE, SIGN_IN_FAILURES
+from tim.rules import SIGN_IN_FAILURES, SIGN_IN_LIFE
 from tim.web.identity import Identity
 
 WRONG = "not-the-token-of-this-console"
@@ -183,7 +183,7 @@ def test_the_signature_of_a_cookie_is_valid_for_twelve_hours_and_for_this_purpos
         return identity.console(Request(environ))
 
     assert read() == session
-    now[0] += SESSION_LIFE
+    now[0] += SIGN_IN_LIFE
     assert read() == session
     now[0] += 1
     assert read() is None

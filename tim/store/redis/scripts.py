@@ -27,8 +27,8 @@ from tim.rules import (
     NOT_ME_LIFE,
     PAUSE,
     REMEMBERED,
-    SESSION_LIFE,
     SHARDS,
+    SIGN_IN_LIFE,
     WINDOW,
 )
 from tim.store.redis.connection import Connection
@@ -43,7 +43,7 @@ CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
     "minute": us(MINUTE),
     "window": us(WINDOW),
-    "session_life": us(SESSION_LIFE),
+    "sign_in_life": us(SIGN_IN_LIFE),
     "pause": us(PAUSE),
     "not_me_life": us(NOT_ME_LIFE),
     "ends_kept": ENDS_KEPT,

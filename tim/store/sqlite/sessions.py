@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from tim.audit import CONSOLE_SIGN_IN, CONSOLE_SIGN_OUT, Entry
-from tim.rules import SESSION_LIFE
+from tim.rules import SIGN_IN_LIFE
 from tim.store.sqlite import audit
 
 
@@ -24,7 +24,7 @@ class Sessions:
 
     def open(self, app: int, handle: str, role: str, address: str = "") -> None:
         with self._transaction() as now:
-            until = now + SESSION_LIFE
+            until = now + SIGN_IN_LIFE
             self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", (app, handle, role, until))
             entry = Entry("", now, CONSOLE_SIGN_IN, address=address, actor=f"console {role}")
             audit.write(self._db, app, entry, now)
@@ -41,9 +41,9 @@ class Sessions:
                 audit.write(self._db, app, Entry("", now, CONSOLE_SIGN_OUT, actor=f"console {role}"), now)
 
     def _role(self, app: int, handle: str, now: float) -> str | None:
-        """The role of a session that is open. More than SESSION_LIFE is left where the clock was set back."""
+        """The role of a session that is open. More than SIGN_IN_LIFE is left where the clock was set back."""
         open_now = "SELECT role FROM sessions WHERE app = ? AND handle = ? AND until > ? AND until <= ?"
-        row = self._db.execute(open_now, (app, handle, now, now + SESSION_LIFE)).fetchone()
+        row = self._db.execute(open_now, (app, handle, now, now + SIGN_IN_LIFE)).fetchone()
         return None if row is None else str(row["role"])
 
 

@@ -9,6 +9,6 @@ local app, handle, role, address, call = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARG
 
 local earlier = earlier_reply(call)
 if earlier then return earlier end
-redis.call('SET', key('session', app, handle), role, 'PX', session_life / 1000)
+redis.call('SET', key('session', app, handle), role, 'PX', sign_in_life / 1000)
 record(app, {kind = 'console-sign-in', address = address, actor = 'console ' .. role})
 return keep_reply(call, {'ok'})
