@@ -308,7 +308,7 @@ def test_the_number_of_places_is_the_one_that_was_set(limit: int, make_server: M
     server = make_server(ONLINE_WEB_INSTANCES=str(limit))
     tabs = [log_in(server, "seats") for _ in range(limit + 2)]
     page = tabs[-1].gets().body
-    assert list(instances_in(page)) == [tab.instance for tab in tabs[2:]]
+    assert list(instances_in(page)) == [tab.instance for tab in reversed(tabs[2:])]
     assert f"{limit} of {limit}" in page
 
 
