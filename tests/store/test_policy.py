@@ -116,7 +116,8 @@ def test_a_choice_ends_exactly_the_chosen_for_the_newcomer(store: Store, clock: 
 def test_a_choice_of_too_few_ends_nobody(store: Store, clock: Clock) -> None:
     tabs = [log_in(store, clock) for _ in range(3)]
     seen = tuple(ids(tabs))
-    for few in (frozenset[str](), frozenset({tabs[0].id}), frozenset({tabs[0].id, "0" * 34})):
+    both = " ".join(seen[:2])
+    for few in (frozenset[str](), frozenset({tabs[0].id}), frozenset({tabs[0].id, "0" * 34}), frozenset({both})):
         is_refused(store, clock, 2, ASK, Choice(seen, few))
 
 

@@ -56,6 +56,7 @@ def test_a_page_is_in_the_language_of_the_browser(server: Server) -> None:
     chinese = get(server, "/login", headers=CHINESE)
     assert tag(chinese) == "zh-Hans" and "<title>登录" in chinese.body
     assert tag(get(server, "/login", headers={"Accept-Language": "zh;q=0.1, en;q=0.5"})) == "en"
+    assert tag(get(server, "/login", headers={"Accept-Language": "de, zh;q=0"})) == "en", "refused by the browser"
     assert {"Accept-Language", "Cookie"} <= set(chinese.header("Vary").split(", "))
 
 

@@ -63,7 +63,8 @@ def choose_language() -> str:
     if not has_request_context():
         return ENGLISH
     chosen = request.cookies.get(COOKIE, "")
-    return chosen if chosen in LANGUAGES else best_of(list(request.accept_languages.values()))
+    accepted = [tag for tag, quality in request.accept_languages if quality]  # at quality 0 it is refused
+    return chosen if chosen in LANGUAGES else best_of(accepted)
 
 
 def best_of(accepted: list[str]) -> str:

@@ -141,7 +141,9 @@ class RedisStore:
         whom = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
         life = us(newcomer.lasts_until - newcomer.since) if newcomer.lasts_until else 0
         how = (limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life, policy)
-        chosen = () if choice is None else (" ".join(choice.seen), " ".join(choice.ending))
+        chosen: tuple[str, ...] = ()
+        if choice is not None:  # text of a form that is no id may hold blanks
+            chosen = (" ".join(choice.seen), " ".join(id for id in choice.seen if id in choice.ending))
         admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how, *chosen)
         return instance_of(admitted), instances_of(evicted)
 
