@@ -424,6 +424,12 @@ def element(html: str, id: str) -> Element | None:
     return next((found for found in elements(html) if found.attributes.get("id") == id), None)
 
 
+def switch(answer: Answer) -> tuple[str, str]:
+    """Where the switch of the page returns to, and the language it offers."""
+    values = {found.attributes.get("name"): found.attributes.get("value") for found in elements(answer.body)}
+    return str(values["next"]), str(values["lang"])
+
+
 def path_of(address: str) -> str:
     """The path and query of an address."""
     parts = urlsplit(address)

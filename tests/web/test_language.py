@@ -10,7 +10,7 @@ import pytest
 from tests.support.administrator import Administrator
 from tests.support.console import sign_in
 from tests.support.server import ADMIN_TOKEN, Server
-from tests.support.wire import Answer, Socket, ask, element, elements, get, log_in, post
+from tests.support.wire import Answer, Socket, ask, element, elements, get, log_in, post, switch
 from tests.web.conftest import MakeServer
 from tim.web.language import LOCAL, best_of
 
@@ -26,12 +26,6 @@ def tag(answer: Answer) -> str:
     found = re.search(r'<html lang="([^"]+)">', answer.body)
     assert found, answer.body[:300]
     return found[1]
-
-
-def switch(answer: Answer) -> tuple[str, str]:
-    """Where the switch of the page returns to, and the language it offers."""
-    values = {found.attributes.get("name"): found.attributes.get("value") for found in elements(answer.body)}
-    return str(values["next"]), str(values["lang"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.support.server import APP, SDK_KEY, Server, copy_of_the_tree
 from tests.support.waiting import until
-from tests.support.wire import ask, browser_cookie, element, get, log_in, post
+from tests.support.wire import ask, browser_cookie, element, get, log_in, post, switch
 from tests.web.conftest import MakePerson, MakeServer
 from tim import usersig
 
@@ -133,7 +133,7 @@ def test_a_tab_that_has_logged_out_says_so_once_and_to_its_own_browser(server: S
     notice = f"notice={answer.cookies()['notice']}"
     shown = get(server, answer.location, cookie=f"{tab.browser}; {notice}")
     found = element(shown.body, "signed-out")
-    assert found and "says-goodbye has logged out" in found.text
+    assert found and "says-goodbye has signed out" in found.text
     assert shown.cookies() == {"notice": ""}
     for path, cookie in (
         (answer.location, tab.browser),
@@ -141,6 +141,8 @@ def test_a_tab_that_has_logged_out_says_so_once_and_to_its_own_browser(server: S
         ("/login?userID=another", f"{tab.browser}; {notice}"),
     ):
         assert element(get(server, path, cookie=cookie).body, "signed-out") is None, (path, cookie)
+    chinese = element(get(server, switch(shown)[0], cookie=f"{tab.browser}; lang=zh").body, "signed-out")
+    assert chinese and "says-goodbye 已登出" in chinese.text
 
 
 def test_missing_fields_are_refused_like_empty_ones(server: Server) -> None:

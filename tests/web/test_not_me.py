@@ -17,6 +17,7 @@ from tests.support.wire import (
     login_page_of,
     path_of,
     post,
+    switch,
 )
 from tests.web.conftest import MakePerson, NewWindow
 from tim.codes import USERSIG_REVOKED
@@ -74,6 +75,8 @@ def test_the_answer_says_what_is_revoked_and_a_second_press_says_so_again(server
     again = get(server, path_of(at.owner.gets().location), cookie=at.owner.browser).body
     assert "Every UserSig" in text(again, "kicked-out")
     assert element(again, "not-me") is None
+    chinese = get(server, switch(first)[0], cookie=f"{at.owner.browser}; lang=zh").body
+    assert "says-it-twice" in text(chinese, "kicked-out")
     assert get(server, "/login/not-me").location == "/login"
 
 
@@ -115,5 +118,5 @@ def test_no_other_notice_has_the_button(roomy: Server) -> None:
         assert 'name="proof"' not in page
     answer = post(roomy, f"{out.path}logout", {}, cookie=f"{out.browser}; {out.cookie}")
     page = get(roomy, answer.location, cookie=f"{out.browser}; notice={answer.cookies()['notice']}").body
-    assert "no-button-too has logged out" in text(page, "signed-out")
+    assert "no-button-too has signed out" in text(page, "signed-out")
     assert element(page, "not-me") is None

@@ -64,7 +64,7 @@ def page() -> Response:
     id = identity.noticed(request, request.args.get("tab", ""))
     brought = identity.logged_out(request, user_id) if id is None else identity.notice(request, id)
     if brought is not None:
-        response = login_page(user_id, notice=brought)
+        response = login_page(user_id, notice=brought, again=ended_address(brought.id, brought.user))
         identity.clear_notice(request, response)
         return response
     if id is None:
@@ -117,7 +117,7 @@ def not_me() -> Response:
         if id is None:
             raise BadParameter("proof", NOT_PROVEN)
         user_id = here.backend.find(id).user
-        return login_page(user_id, done=here.backend.peers.disown(id))
+        return login_page(user_id, done=here.backend.peers.disown(id), again=ended_address(id, user_id))
     except IMError as error:
         return login_page(user_id, error=error, proof=proof if isinstance(error, StoreUnavailable) else "")
 
@@ -195,6 +195,7 @@ def login_page(
     notice: Notice | None = None,
     done: Disowned | None = None,
     proof: str = "",
+    again: str = "",
 ) -> Response:
     """Renders the login page, and sets the cookie that its form must send back.
 
@@ -204,6 +205,7 @@ def login_page(
         notice: how a tab of this browser has ended.
         done: what "that wasn't me" has done.
         proof: with which a tab says "that wasn't me"; that of the notice, where it may.
+        again: the address that shows this notice or answer again, in another language; that of the request by default.
     """
     here = service()
     settings = here.backend.settings.known
@@ -219,6 +221,7 @@ def login_page(
         notice=notice,
         done=done,
         proof=proof,
+        again=again,
         settings=settings,
         expected=expected(user_id if (notice or done or error) is None else ""),
         test_usersig=here.settings.test_usersig,
