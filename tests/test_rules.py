@@ -323,10 +323,10 @@ def test_a_name_that_fits_is_left_as_it_is_but_for_blanks_around_it(name: str) -
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * (MAX_NAME + 1), "two\nlines", "tab\there", "\u202eright to left", "\0", "\ud800"]
+    "name", ["x" * (MAX_NAME + 1), "two\nlines", "tab\there", "\u202eright to left", "\0", "\ud800", "joined\u200d"]
 )
 def test_a_name_that_is_longer_or_more_than_a_line_is_refused_with_the_rule(name: str) -> None:
-    with pytest.raises(BadParameter, match="one line of at most 64 characters") as refused:
+    with pytest.raises(BadParameter, match="one line of at most 64 characters, none of them invisible") as refused:
         check_name(name)
     assert (refused.value.code, refused.value.name) == (70402, "name")
 

@@ -292,6 +292,10 @@ def check_name(name: str) -> str:
     name = name.strip()
     if len(name) > MAX_NAME or not name.isprintable():
         raise BadParameter(
-            "name", text("name must be one line of at most %(most)s characters; leave it empty for none", most=MAX_NAME)
+            "name",
+            text(
+                "name must be one line of at most %(most)s characters, none of them invisible; leave it empty for none",
+                most=MAX_NAME,
+            ),
         )
     return name
