@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from playwright.sync_api import expect
 from tests.support.actors import Clock
 from tests.support.browser import Person
 from tests.support.redis_server import RedisServer
-from tests.support.server import Server
+from tests.support.server import ROOT, Server
 from tests.support.waiting import until
 from tests.support.wire import log_in
 from tim.timing import Timing
@@ -111,3 +112,14 @@ def test_a_stream_sends_no_time_but_those_that_read_otherwise(later: tuple[Serve
     news = [frame for frame in stream.frames if frame.startswith("<time")]
     assert news == [f'<time id="since-{older.instance}" hx-swap-oob="innerHTML">3 minutes ago</time>']
     stream.leaves()
+
+
+def test_each_time_on_a_page_has_the_whole_of_it_for_machines_and_on_hover() -> None:
+    tags = [
+        (file.name, tag)
+        for file in (ROOT / "templates").rglob("*.html")
+        for tag in re.findall(r"<time\b[^>]*>", file.read_text())
+    ]
+    assert tags
+    for file, tag in tags:
+        assert '|iso }}"' in tag and "title=" in tag, (file, tag)
