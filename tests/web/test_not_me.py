@@ -104,6 +104,13 @@ def test_only_its_own_browser_says_it_and_with_its_own_proof(server: Server) -> 
     assert post(server, "/login/not-me", {"proof": other.proof}, headers=foreign).status == 403
 
 
+def test_where_the_thief_has_left_the_answer_speaks_of_later_sessions_alone(server: Server) -> None:
+    """An older one may be there and stays."""
+    at = Displaced.at(server, "has-left")
+    at.thief.posts("logout")
+    assert "no later session left" in text(at.says().body, "disowned")
+
+
 def test_no_other_notice_has_the_button(roomy: Server) -> None:
     user = "no-button"
     expired = log_in(roomy, user, roomy.user_sig(user, 4))
