@@ -33,7 +33,7 @@ class Expected:
 def expected(user_id: str) -> Expected:
     """What a login of the account would do, or of any account where `user_id` is empty.
 
-    Of the sessions of an account a browser is told that has one of them, and no other.
+    Only a browser that has a session of the account learns anything about its sessions.
     """
     here = service()
     settings = here.backend.settings.known

@@ -47,6 +47,8 @@ SAVED = [
 ]
 """The fields of settings, as a script replies them."""
 BLOCK = ["until", "1", "words", "", "at", "1", "by", ""]
+REFUSALS = {"gone(": {"gone"}, "acting(": {"gone", "unknown"}}
+"""The functions of common.lua that make replies, with the kinds of these."""
 VALUES = {"instance": ENDED, "settings": SAVED, "block": BLOCK, "live": []}
 
 
@@ -81,7 +83,9 @@ def test_each_argument_of_a_script_is_named_and_used(name: str) -> None:
 def test_each_reply_of_a_script_is_named_and_understood(name: str) -> None:
     found = header(name)
     replies = re.findall(r"^--   (\{'[^}]+\})", found["replies"], re.MULTILINE)
-    kinds = set(re.findall(r"\{'([a-z-]+)'", found["body"])) | ({"gone"} if "gone(" in found["body"] else set())
+    kinds = set(re.findall(r"\{'([a-z-]+)'", found["body"])).union(
+        *(kinds for call, kinds in REFUSALS.items() if call in found["body"])
+    )
     assert kinds == {kind for reply in replies for kind in re.findall(r"\{'([a-z-]+)'", reply)}
     for reply in replies:
         kind, *values = reply.strip("{}").split(", ")

@@ -283,3 +283,12 @@ local function gone(instance, reason, at)
     instance.reason, instance.at = reason, us(at)
     return {'gone', flat(instance)}
 end
+
+-- The instance `id`, where it can act; else nil, and the reply that says why it cannot.
+local function acting(id)
+    local instance = find(id)
+    if not instance then return nil, {'unknown', id, us(now)} end
+    local reason, at = ended(instance)
+    if reason then return nil, gone(instance, reason, at) end
+    return instance
+end

@@ -11,10 +11,8 @@ local id, name, call = ARGV[4], ARGV[5], ARGV[6]
 
 local earlier = earlier_reply(call)
 if earlier then return earlier end
-local instance = find(id)
-if not instance then return {'unknown', id, us(now)} end
-local reason, at = ended(instance)
-if reason then return gone(instance, reason, at) end
+local instance, refusal = acting(id)
+if refusal then return refusal end
 set(instance, {name = name ~= '' and name, active_at = instance.idle_life and now or nil})
 notify_changed(instance.app, instance.user)
 return keep_reply(call, {'ok', flat(instance)})

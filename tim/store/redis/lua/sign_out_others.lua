@@ -11,10 +11,8 @@ local id, call = ARGV[4], ARGV[5]
 
 local earlier = earlier_reply(call)
 if earlier then return earlier end
-local instance = find(id)
-if not instance then return {'unknown', id, us(now)} end
-local reason, at = ended(instance)
-if reason then return gone(instance, reason, at) end
+local instance, refusal = acting(id)
+if refusal then return refusal end
 note_action(instance)
 local others = {}
 for _, other in ipairs(remaining(instance.app, instance.user)) do

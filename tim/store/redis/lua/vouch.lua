@@ -10,10 +10,8 @@
 --   {'no-instance'}   the account has no instance `other`
 local id, other = ARGV[4], ARGV[5]
 
-local instance = find(id)
-if not instance then return {'unknown', id, us(now)} end
-local reason, at = ended(instance)
-if reason then return gone(instance, reason, at) end
+local instance, refusal = acting(id)
+if refusal then return refusal end
 local target = peer(instance, other)
 if not target then return {'no-instance'} end
 note_action(instance)
