@@ -21,7 +21,7 @@ from tim.audit import REFUSED, Entry
 from tim.ends import LOGGED_OUT, TYPES, Client, Gone
 from tim.measures import BOUNDS, KICK, ONLINE
 from tim.model import Instance
-from tim.rules import instance_id
+from tim.rules import ASK, instance_id
 from tim.store import open_store
 
 SEATS: Final = 3
@@ -88,10 +88,11 @@ def is_used(server: Server) -> list[Socket]:
 
 
 def shows_settings(page: Page, address: str) -> None:
-    """The review of a lower limit."""
+    """The form of the settings, with a lower limit and another policy typed."""
     page.goto(f"{address}/console/settings")
     page.fill("#online-web-instances", "1")
-    page.click("#review")
+    page.select_option("#policy", ASK)
+    page.fill("#idle-life", "3600")
 
 
 def take(folder: Path) -> None:
@@ -108,6 +109,8 @@ def take(folder: Path) -> None:
                 page.screenshot(path=folder / f"console-{name}.png")
             shows_settings(page, server.address)
             page.screenshot(path=folder / "console-settings.png")
+            page.click("#review")
+            page.screenshot(path=folder / "console-review.png")
             browser.close()
             assert any(stream.code is None for stream in streams)
         finally:
