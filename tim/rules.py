@@ -291,11 +291,9 @@ def check_name(name: str) -> str:
     """Return the name of an instance without blanks around it; otherwise raise BadParameter. It may be empty."""
     name = name.strip()
     if len(name) > MAX_NAME or not name.isprintable():
-        raise BadParameter(
-            "name",
-            text(
-                "name must be one line of at most %(most)s characters, none of them invisible; leave it empty for none",
-                most=MAX_NAME,
-            ),
+        why = text(
+            "name must be one line of at most %(most)s characters, none of them invisible; leave it empty for none",
+            most=MAX_NAME,
         )
+        raise BadParameter("name", why)
     return name
