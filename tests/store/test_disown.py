@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
+from tests.support.engines import ONE_OF_EACH_KIND
 from tests.support.seats import NODE, log_in, reason
 from tests.support.waiting import PATIENCE
 from tim.audit import EVICTED, KICKED, LOGIN, NOT_ME, REVOKED, AuditFilter, Entry
-from tim.ends import LOGGED_OUT, TYPES, Gone
+from tim.ends import LOGGED_OUT, TYPES, UNKNOWN, Gone
 from tim.errors import InstanceGone, UserSigRevoked
 from tim.model import Disowned, Instance
 from tim.refusals import NotDisplaced
-from tim.rules import NOT_ME_LIFE
+from tim.rules import ENDS_KEPT, NOT_ME_LIFE
 from tim.store.base import Store
 
 ENDED = TYPES.KICKED_OUT_REST_API
@@ -134,6 +135,23 @@ def test_whom_it_has_ended_cannot_say_it_in_turn(store: Store, clock: Clock) -> 
     store.disown(owner.id)
     with pytest.raises(NotDisplaced):
         store.disown(thief.id)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
+def test_no_number_of_later_ends_keeps_the_owner_from_saying_it(store: Store, clock: Clock) -> None:
+    owner = log_in(store, clock)
+    thieves = []
+    for _ in range(ENDS_KEPT + 3):
+        clock.advance(0.25)
+        thieves.append(log_in(store, clock, limit=1, attached=False))
+        if len(thieves) == 1:
+            store.detach(owner.id, owner.stream)
+    assert [reason(store, each) for each in thieves[-4:-1]] == [UNKNOWN] * 3, "the newest make room"
+    assert [each.id for each in store.disown(owner.id).ended] == [thieves[-1].id]
+    clock.advance(NOT_ME_LIFE)
+    last = log_in(store, clock, limit=1, attached=False)
+    log_in(store, clock, limit=1, attached=False)
+    assert reason(store, last) == TYPES.KICKED_OUT_MULT_ACCOUNT, "now the oldest do"
 
 
 def test_a_press_spares_those_that_came_after_an_earlier_press_and_their_usersigs(store: Store, clock: Clock) -> None:

@@ -761,7 +761,7 @@ def test_one_that_is_away_signs_nobody_out_and_changes_no_name(store: Store, log
 def test_of_an_account_the_newest_ends_are_kept(store: Store, log_in: LogIn, clock: Clock) -> None:
     gone = []
     for _ in range(ENDS_KEPT + 3):
-        clock.advance(1)
+        clock.advance(2)
         gone.append(log_in(limit=1, attached=False))
     log_in(limit=1, attached=False)
     kinds = [reason(store, tab) for tab in gone]

@@ -5,6 +5,7 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from tim.audit import RETURNED, end_of, start_of
 from tim.ends import AWAY, TYPES, Client, Gone
 from tim.errors import InstanceGone, NotReady
 from tim.model import Instance, unknown_instance
-from tim.rules import ENDS_KEPT, displaced_by, ended
+from tim.rules import ENDS_KEPT, NOT_ME_LIFE, displaced_by, ended
 from tim.state_change import LOGIN, NO_EVENT, action_of
 from tim.store.sqlite import audit, events
 
@@ -102,12 +103,15 @@ def end(
         (gone.reason, gone.at, *client, gone.words, instance.id),
     )
     # A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
-    # good, which would push them out.
+    # good, which would push them out. Those that can still say "that wasn't me" are not pushed out by later ends, of
+    # which a thief can make many.
+    over = math.inf if gone.reason == AWAY else now - NOT_ME_LIFE
     db.execute(
-        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM instances WHERE app = ?"
-        " AND user = ? AND reason IS NOT NULL AND (reason = ?) = ?"
-        " ORDER BY gone_at DESC, generation DESC LIMIT -1 OFFSET ?)",
-        (instance.app, instance.user, AWAY, gone.reason == AWAY, ENDS_KEPT),
+        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM"
+        " (SELECT generation, gone_at, max(gone_at, disowned) > ? AS lasts FROM instances WHERE app = ? AND user = ?"
+        " AND reason IS NOT NULL AND (reason = ?) = ?)"
+        " ORDER BY lasts DESC, iif(lasts, gone_at, -gone_at), iif(lasts, generation, -generation) LIMIT -1 OFFSET ?)",
+        (over, instance.app, instance.user, AWAY, gone.reason == AWAY, ENDS_KEPT),
     )
     gone_now = replace(instance, gone=gone)
     audit.write(db, instance.app, end_of(gone_now, by=by, actor=actor), now)

@@ -200,9 +200,16 @@ local function finish(instance, reason, at, by, actor, words)
     local list = key(reason == 'away' and 'away' or 'ended', app, user)
     if reason ~= 'away' then redis.call('ZREM', key('away', app, user), id) end
     redis.call('ZADD', list, at, id)
-    if redis.call('ZCARD', list) > ends_kept then
-        for _, oldest in ipairs(redis.call('ZRANGE', list, 0, -ends_kept - 1)) do
-            local old = find(oldest)
+    local surplus = redis.call('ZCARD', list) - ends_kept
+    if surplus > 0 then
+        -- Those that can still say "that wasn't me" are not pushed out by later ends, of which a thief can make many.
+        local over = reason == 'away' and now or now - not_me_life
+        local ids = redis.call('ZRANGEBYSCORE', list, '-inf', us(over), 'LIMIT', 0, surplus)
+        if #ids < surplus then
+            for _, newest in ipairs(redis.call('ZREVRANGE', list, 0, surplus - #ids - 1)) do ids[#ids + 1] = newest end
+        end
+        for _, surplus_id in ipairs(ids) do
+            local old = find(surplus_id)
             if not old.node then forget(old) end -- with a node its notice is pending
         end
     end
