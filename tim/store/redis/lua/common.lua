@@ -205,9 +205,8 @@ local function finish(instance, reason, at, by, actor, words)
         -- Those that can still say "that wasn't me" are not pushed out by later ends, of which a thief can make many.
         local over = reason == 'away' and now or now - not_me_life
         local ids = redis.call('ZRANGEBYSCORE', list, '-inf', us(over), 'LIMIT', 0, surplus)
-        if #ids < surplus then
-            for _, newest in ipairs(redis.call('ZREVRANGE', list, 0, surplus - #ids - 1)) do ids[#ids + 1] = newest end
-        end
+        local newest = #ids < surplus and redis.call('ZREVRANGE', list, 0, surplus - #ids - 1) or {}
+        for _, newest_id in ipairs(newest) do ids[#ids + 1] = newest_id end
         for _, surplus_id in ipairs(ids) do
             local old = find(surplus_id)
             if not old.node then forget(old) end -- with a node its notice is pending
