@@ -50,8 +50,8 @@ longest life of a tab's cookie that is not renewed."""
 
 ENDS_KEPT: Final = 500
 """Number of ended instances that are kept of one account, the newest; an older one becomes UNKNOWN. Of more that ended
-within NOT_ME_LIFE the oldest are kept: later logins do not take "that wasn't me" from an evicted owner. As many are kept
-of instances that are away, separately, so that later ends do not displace them."""
+within NOT_ME_LIFE the oldest are kept: later logins do not take "that wasn't me" from an evicted owner. As many
+are kept of instances that are away, separately, so that later ends do not displace them."""
 EARLY_KEPT: Final = 100
 """Number of UserSigs of one account that are remembered because they were used before their date, the newest. A kick
 revokes them one by one."""
