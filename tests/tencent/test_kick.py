@@ -13,7 +13,7 @@ from tests.support.browser import Person
 from tests.support.console import sign_in
 from tests.support.displaced import Displaced
 from tests.support.proxy import Proxy
-from tests.support.sdk_page import KICKED_OUT
+from tests.support.sdk_page import KICKED_OUT, READY
 from tests.support.sdk_script import Script
 from tests.support.sdk_site import SDK, SDKS
 from tests.support.server import Server
@@ -105,6 +105,7 @@ def test_a_page_that_a_displaced_tab_disowns_is_kicked_out_and_its_usersig_opens
     alice, page = account("alice"), open_page(sdk)
     tab, stolen = log_in(server, alice), server.user_sig(alice)
     assert page.tries_to_log_in(alice, stolen)["code"] == 0
+    page.hears(READY)  # the older SDK would otherwise be ready no more
     assert Displaced(tab, tab, stolen, login_page_of(tab)).says().status == 200
     page.is_kicked_out("REST_API_Kick", patience=2)
     assert page.tries_to_log_in(alice, stolen)["code"] == 70052
