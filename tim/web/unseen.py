@@ -26,7 +26,8 @@ class Unseen:
         too. Any other frame is ignored.
         """
         seen = max(map(_reported, frames), default=0)
-        self._numbers = [number for number in self._numbers if number > seen]
+        if seen:  # a page that reports nothing may have thousands
+            self._numbers = [number for number in self._numbers if number > seen]
 
 
 def _reported(frame: bytes | str) -> int:
