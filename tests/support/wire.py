@@ -216,9 +216,7 @@ class ScriptTab:
 
     def since(self) -> str:
         """When this tab's card says that it logged in."""
-        found = re.search(
-            rf'id="instance-{self.instance}".*?<time [^>]*datetime="([^"]+)"', self.gets().body, re.DOTALL
-        )
+        found = re.search(rf'<time id="since-{self.instance}" datetime="([^"]+)"', self.gets().body)
         assert found
         return found[1]
 
