@@ -112,6 +112,14 @@ def test_who_reads_older_messages_is_told_of_new_ones_and_stays_there(
     expect(link).to_have_count(0)
     expect(page.locator("#unread")).to_be_empty()
     assert page.title().startswith(f"{alice.user_id} · ")
+
+    # A telephone, where the page itself scrolls too.
+    page.set_viewport_size({"width": 360, "height": 400})
+    page.evaluate("document.querySelector('#talk').scrollTop = -document.querySelector('#talk').scrollHeight")
+    writer.posts("messages", {"to": alice.user_id, "text": "on a telephone"})
+    link.click()
+    expect(page.get_by_text("on a telephone", exact=True)).to_be_in_viewport()
+    expect(link).to_have_count(0)
     writer.posts("messages", {"to": alice.user_id, "text": "who is there sees it come"})
     expect(page.get_by_text("who is there sees it come", exact=True)).to_be_in_viewport()
     expect(page.locator("#unread")).to_be_empty()
