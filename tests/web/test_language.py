@@ -63,6 +63,9 @@ def test_the_switch_keeps_its_language_in_a_cookie_and_shows_the_page_again(serv
     (cookie,) = SimpleCookie(chosen.set_cookies()[0]).values()
     assert (cookie.key, cookie.value, cookie["path"], cookie["samesite"]) == ("lang", "zh", "/", "Lax")
     assert int(cookie["max-age"]) == 365 * 86400 and cookie["httponly"] and not cookie["secure"]
+    by_htmx = post(server, "/language", {"lang": offered, "next": following}, headers={"HX-Request": "true"})
+    assert (by_htmx.status, by_htmx.header("HX-Redirect")) == (200, following)
+    assert by_htmx.set_cookies() == chosen.set_cookies()
     again = get(server, chosen.location, cookie="lang=zh", headers={"Accept-Language": "en"})
     assert tag(again) == "zh-Hans" and switch(again)[1] == "en"
 

@@ -115,7 +115,10 @@ def choose() -> Response:
         abort(400, text("%(name)s must be one of: %(all)s", name="lang", all=", ".join(LANGUAGES)))
     if not LOCAL.fullmatch(following):
         following = url_for("login.home")
-    response = Response(status=303, headers={"Location": following})
+    if "HX-Request" in request.headers:
+        response = Response(headers={"HX-Redirect": following})
+    else:
+        response = Response(status=303, headers={"Location": following})
     response.set_cookie(
         COOKIE,
         language,
