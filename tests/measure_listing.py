@@ -11,8 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import astuple, replace
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -23,11 +22,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.server import Server
 from tim.ends import Client
 from tim.model import Instance
-from tim.rules import instance_id, shard_of
-from tim.store.redis.decode import us
+from tim.rules import instance_id
 from tim.store.redis.engine import RedisStore
-from tim.store.redis.scripts import EXACT, SCRIPTS
-from tim.store.redis.shards import PREFIXES
 from tim.store.sqlite import instances
 from tim.store.sqlite.engine import SQLiteStore
 from tim.timing import Timing
@@ -71,20 +67,12 @@ def newcomers() -> Iterator[Instance]:
 def on_redis(home: Path) -> Iterator[Server]:
     redis = RedisServer().start()
     try:
-        with closing(RedisStore(redis.url, grace=GRACE, timing=Timing(lease=1e6))) as store, redis.client() as client:
+        with closing(RedisStore(redis.url, grace=GRACE, timing=Timing(lease=1e6))) as store:
             store.join(NODE)
-            admit, attach = (client.script_load(SCRIPTS[name].text) for name in ("admit", "attach"))
-            given = (10**17, GRACE * 1_000_000, "")  # deadline, grace time, node
-            waiting = newcomers()
-            while many := list(islice(waiting, 500)):
-                with client.pipeline(transaction=False) as pipe:
-                    for each in many:
-                        to = (1, PREFIXES[shard_of(APP, each.user)], *given, each.id)
-                        client_of = astuple(each.client)
-                        pipe.evalsha(admit, *to, APP, each.user, *client_of, us(each.expires), 1, EXACT)
-                        if each.node:
-                            pipe.evalsha(attach, *to, NODE, 1, 0, 0)
-                    assert all(reply[0] == "ok" for reply in pipe.execute())
+            for each in newcomers():
+                store.admit(replace(each, node="", detached_at=None), 1)
+                if each.node:
+                    store.attach(each.id, NODE, 1)
             yield Server(home, gevent=True, STORE=redis.url, DETACH_GRACE=str(GRACE))
     finally:
         redis.kill()
