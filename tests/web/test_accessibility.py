@@ -145,7 +145,7 @@ def test_everything_can_be_done_by_keyboard(roomy_person: MakePerson) -> None:
     tab = alice.opens("/login")
     keys = tab.page.keyboard
     focused: Callable[[], str] = lambda: tab.page.evaluate("document.activeElement.id")  # noqa: E731
-    assert focused() == "userID", "the first field waits for what is typed"
+    expect(tab.page.locator("#userID")).to_be_focused()
     keys.type(alice.user_id)
     _tab_to(tab, "generate-usersig")
     keys.press("Enter")

@@ -149,6 +149,7 @@ def test_a_text_may_have_twelve_kibibytes_and_not_one_more(server: Server, perso
     expect(tab.page.locator("#text")).to_have_value(fits + "!")
     expect(tab.page.locator("#to")).to_have_value(alice.user_id)
     assert tab.texts() == [fits]
+    expect(tab.page.locator("#text")).to_be_focused()
     tab.page.fill("#text", "shorter")
     tab.page.click("#send")
     tab.reads(fits, "shorter")
@@ -206,6 +207,13 @@ def test_a_refused_text_comes_back_with_its_code_and_is_kept_in_the_field(
     assert code in found["send-error"].text
     assert found["to"].attributes["value"] == to
     assert found["text"].text == text
+    wrong = "to" if to != "refused" else "text"
+    for field in ("to", "text"):
+        marks = {name: found[field].attributes.get(name, "") for name in ("aria-invalid", "aria-describedby")}
+        assert marks == dict.fromkeys(marks, "") | (
+            {"aria-invalid": "true", "aria-describedby": "send-error"} if field == wrong else {}
+        )
+        assert ("autofocus" in found[field].attributes) is (field == wrong)
     stream.hears_nothing(0.2)
 
 

@@ -67,6 +67,7 @@ def test_a_name_that_is_too_long_is_refused_beside_the_list_and_stays_typed(room
     assert "<strong>70402</strong> name must be one line of at most 64 characters" in answer.body
     assert ('id="sdk-state"' in answer.body) is not htmx, "htmx needs the refusal alone; what was typed is still there"
     assert htmx or f'value="{"x" * 65}"' in answer.body
+    assert htmx or re.search(r'<input id="name" [^>]*aria-invalid="true"', answer.body)
     assert "x" * 65 not in tab.gets().body
 
 
