@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import ViewportSize, expect
@@ -144,7 +143,6 @@ def test_everything_can_be_done_by_keyboard(roomy_person: MakePerson) -> None:
     alice = roomy_person("alice")
     tab = alice.opens("/login")
     keys = tab.page.keyboard
-    focused: Callable[[], str] = lambda: tab.page.evaluate("document.activeElement.id")  # noqa: E731
     expect(tab.page.locator("#userID")).to_be_focused()
     keys.type(alice.user_id)
     _tab_to(tab, "generate-usersig")
