@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"tim.log", "tim.receiver", "tim.refusals"},
     {"tim.search"},
     {"tim.post", "tim.job"},
-    {"tim.rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
+    {"tim.rules", "tim.input_rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
     {"tim.hub", "tim.backlog", "tim.setting_rules", "tim.store.hints", "tim.store.operating", "tim.store.audit"},
     {"tim.store.base"},
     {"tim.measures"},
@@ -171,8 +171,9 @@ def test_a_stream_has_its_number_from_the_hub_alone() -> None:
     assert writers == {"tim.hub"}
 
 
-def test_the_rules_are_pure() -> None:
-    names = imports(ROOT / "tim" / "rules.py")
+@pytest.mark.parametrize("name", ["rules", "input_rules", "setting_rules"])
+def test_the_rules_are_pure(name: str) -> None:
+    names = imports(ROOT / "tim" / f"{name}.py")
     assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "tim"}
     impure = {"time", "socket", "threading", "random", "secrets", "os", "logging", "asyncio", "pathlib", "io"}
     assert not names & impure, "no clock, no socket, no lock"

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backlog, codes, hub, model, post, rules, tab, timing, usersig
+from tim import backlog, codes, hub, input_rules, model, post, rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -31,10 +31,10 @@ DAY = 86400
         ("A tab stays logged in", f"notified within {DEFAULT.renewal_period:.0f} s"),
         ("A tab stays logged in", f"valid for {rules.REMEMBERED // DAY} days"),
         ("*That wasn't me*", f"for {rules.NOT_ME_LIFE // 60} minutes"),
-        ("The name of an instance", f"up to {rules.MAX_NAME} characters"),
+        ("The name of an instance", f"up to {input_rules.MAX_NAME} characters"),
         ("A peer that is silent", f"detached within {DEFAULT.page_silence:.0f} s"),
         ("A peer that is silent", f"`reconnecting` within {DEFAULT.page_silence:.0f} s"),
-        ("A message", f"up to {rules.MAX_TEXT // 1024} KiB"),
+        ("A message", f"up to {input_rules.MAX_TEXT // 1024} KiB"),
         ("A message", f"kept for {rules.REMEMBERED // DAY} days"),
         ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
         ("A message", f"counts {rules.MESSAGE_OVERHEAD} bytes"),
@@ -114,7 +114,7 @@ def test_each_bound_of_the_webhook_is_the_one_in_the_code(promise: str, words: s
         ("Reading why another tab", f"{identity.NOTICE_LIFE // 60} minutes"),
         ("A login by a thief", f"{rules.NOT_ME_LIFE // 60} minutes"),
         ("Large requests", f"{guard.MAX_REQUEST // 1024} KiB a request"),
-        ("Large requests", f"{rules.MAX_TEXT // 1024} KiB of text"),
+        ("Large requests", f"{input_rules.MAX_TEXT // 1024} KiB of text"),
         ("Too many connections", f"{hub.MAX_STREAMS} streams a node"),
         ("Too many connections", f"{lobby.MOST} without a login, {lobby.MOST_OF_ADDRESS} of them from one address"),
         ("Too many messages", f"{rules.MESSAGES_A_MINUTE} a minute from one instance"),

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection
 from tim.audit import AuditFilter, AuditPage
 from tim.ends import TYPES, Gone
 from tim.errors import BadParameter, NoSuchAccount, NotAdministrator
+from tim.input_rules import USER_ID, check_text, check_user_id, check_words
 from tim.model import Account, Instance, Message
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, LATEST, USER_ID, check_account, check_text, check_user_id, check_words
+from tim.rules import ADMINISTRATOR, LATEST, check_account
 from tim.store.base import Store
 from tim.text import text
 from tim.usersig import Ticket

@@ -18,9 +18,10 @@ from tim.address import counted_as
 from tim.audit import REFUSED, Entry
 from tim.ends import Client
 from tim.errors import IMError, StoreUnavailable, TooManyFailures, UserSigRefused
+from tim.input_rules import USER_ID
 from tim.log import log_event
 from tim.model import Limits
-from tim.rules import PAUSE, SIGN_IN_FAILURES, USER_ID
+from tim.rules import PAUSE, SIGN_IN_FAILURES
 from tim.store.base import Store
 from tim.text import text
 

@@ -15,6 +15,7 @@ from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
 from tim.hub import Hub, InstancesChanged, Stream
+from tim.input_rules import check_text, check_user_id
 from tim.jobs import Jobs
 from tim.listing import Listing
 from tim.logins import Logins
@@ -25,7 +26,7 @@ from tim.operators import Operators, Role
 from tim.overview import Overview
 from tim.peers import Peers
 from tim.receiver import Receiver
-from tim.rules import ADMINISTRATOR, NEWEST, check_text, check_user_id
+from tim.rules import ADMINISTRATOR, NEWEST
 from tim.sdk import TIM
 from tim.secret_file import secret_beside
 from tim.setting_rules import check_limits

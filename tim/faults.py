@@ -6,9 +6,10 @@ from typing import Final
 
 from tim.ends import KICKS, TYPES, Client, Gone
 from tim.errors import BadParameter
+from tim.input_rules import check_user_id
 from tim.model import Instance
 from tim.node import Node
-from tim.rules import ADMINISTRATOR, check_user_id
+from tim.rules import ADMINISTRATOR
 from tim.store.base import Store
 
 DISPLACED: Final = frozenset({TYPES.KICKED_OUT_MULT_ACCOUNT, TYPES.KICKED_OUT_MULT_DEVICE})

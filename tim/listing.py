@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 
 from tim.ends import TYPES, Gone
+from tim.input_rules import check_words
 from tim.job import Surplus
 from tim.model import Instance, unknown_instance
 from tim.node import Node
-from tim.rules import check_words
 from tim.search import Page, Search
 from tim.store.base import Store
 

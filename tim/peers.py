@@ -6,10 +6,10 @@ import time
 
 from tim.audit import NOT_ME
 from tim.errors import InstanceGone
+from tim.input_rules import check_name
 from tim.log import log_instance
 from tim.model import Disowned, Instance, unknown_instance
 from tim.node import Node
-from tim.rules import check_name
 from tim.store.base import Store
 
 

@@ -1,4 +1,4 @@
-"""The rules: which instances leave, which have ended, and what input is valid. All are pure functions of values.
+"""The rules: which instances leave, which have ended, and what is kept how long. All are pure functions of values.
 
 No clock, socket, lock or Flask here. Each engine uses these functions, or scripts that tests compare with them.
 """
@@ -6,32 +6,20 @@ No clock, socket, lock or Flask here. Each engine uses these functions, or scrip
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from tim.ends import AWAY, TYPES, Gone
-from tim.error_texts import bad_user_id
-from tim.errors import AccountBlocked, BadParameter, MessageTooLong, UserSigRevoked
+from tim.errors import AccountBlocked, UserSigRevoked
 from tim.model import Account, AppSettings, Choice, Instance, Message
 from tim.refusals import AtLimit, NotDisplaced
-from tim.text import text
 
-USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
-"""Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
-MAX_USER_ID: Final = 32
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""
 LATEST: Final = 253_370_764_800
 """The end of the year 9998, in unix seconds. A later time may be no date in another time zone."""
-MAX_WORDS: Final = 200
-"""Largest number of characters of an operator's reason."""
-MAX_NAME: Final = 64
-"""Largest number of characters of the name of an instance."""
-MAX_TEXT: Final = 12 * 1024
-"""Largest size of a text in bytes of UTF-8, as the vendor documents it."""
 MAX_INSTANCES: Final = 10
 """The largest "Online Web Instances" an app may have."""
 EVICT: Final = "evict"
@@ -242,17 +230,6 @@ def instance_id(app: int, user: str, unique: str) -> str:
     return f"{unique}{shard_of(app, user):02x}"
 
 
-def check_user_id(user_id: str, name: str = "userID") -> str:
-    """Return `user_id` if it follows the rule for UserIDs; otherwise raise BadParameter for the parameter `name`."""
-    if not isinstance(user_id, str):
-        raise BadParameter(
-            name, text("%(name)s must be a string of 1 to %(most)s characters", name=name, most=MAX_USER_ID)
-        )
-    if not USER_ID.fullmatch(user_id):
-        raise BadParameter(name, bad_user_id(name, user_id, MAX_USER_ID))
-    return user_id
-
-
 def check_account(account: Account, made: float) -> None:
     """Check that the account lets in a UserSig made at `made`, in unix seconds, without admitting an instance.
 
@@ -263,38 +240,3 @@ def check_account(account: Account, made: float) -> None:
         raise UserSigRevoked
     if account.block is not None:
         raise AccountBlocked(account.block)
-
-
-def check_text(typed: str) -> str:
-    """Return `typed` if it fits into a message; otherwise raise BadParameter or MessageTooLong."""
-    if not isinstance(typed, str) or not typed.strip():
-        raise BadParameter("text", text("the text is empty; write something"))
-    try:
-        size = len(typed.encode())
-    except UnicodeEncodeError:
-        raise BadParameter("text", text("the text has half of a surrogate pair, which is no character")) from None
-    if size > MAX_TEXT:
-        raise MessageTooLong(size, MAX_TEXT)
-    return typed
-
-
-def check_words(words: str, name: str = "words") -> str:
-    """Return an operator's reason without blanks around it; otherwise raise BadParameter for the parameter `name`."""
-    words = words.strip()
-    if len(words) > MAX_WORDS or not words.isprintable():
-        raise BadParameter(
-            name, text("%(name)s must be one line of at most %(most)s characters", name=name, most=MAX_WORDS)
-        )
-    return words
-
-
-def check_name(name: str) -> str:
-    """Return the name of an instance without blanks around it; otherwise raise BadParameter. It may be empty."""
-    name = name.strip()
-    if len(name) > MAX_NAME or not name.isprintable():
-        why = text(
-            "name must be one line of at most %(most)s characters, none of them invisible; leave it empty for none",
-            most=MAX_NAME,
-        )
-        raise BadParameter("name", why)
-    return name

@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import Final
 
 from tim.errors import SettingError
+from tim.input_rules import MAX_WORDS
 from tim.model import AppSettings, Limits
 from tim.receiver import receiver_at
-from tim.rules import MAX_INSTANCES, MAX_WORDS, POLICIES
+from tim.rules import MAX_INSTANCES, POLICIES
 from tim.text import text
 
 MOST_FAILURES: Final = 1_000_000

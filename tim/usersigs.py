@@ -8,8 +8,9 @@ from tim import usersig
 from tim.attempts import Attempts
 from tim.ends import Client
 from tim.errors import IMError, UnknownApp, UserSigRefused
+from tim.input_rules import check_user_id
 from tim.latest import Latest
-from tim.rules import check_account, check_user_id
+from tim.rules import check_account
 from tim.store.base import Store
 
 

@@ -9,8 +9,9 @@ import pytest
 from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.engines import ONE_OF_EACH_KIND
 from tim.errors import NoSuchAccount, TooManyMessages
+from tim.input_rules import MAX_TEXT
 from tim.model import Instance, Message
-from tim.rules import MAX_LOG, MAX_TEXT, MESSAGES_A_MINUTE, MINUTE, REMEMBERED, distinct_id, log_size
+from tim.rules import MAX_LOG, MESSAGES_A_MINUTE, MINUTE, REMEMBERED, distinct_id, log_size
 from tim.store.base import Store
 
 NODE = "node-1"

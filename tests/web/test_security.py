@@ -37,7 +37,8 @@ from tests.support.wire import (
     post_login,
 )
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
-from tim.rules import USER_ID, instance_id
+from tim.input_rules import USER_ID
+from tim.rules import instance_id
 from tim.usersig import Ticket
 from tim.web.identity import Identity, login_number
 from tim.web.pending import PendingLogin

@@ -15,8 +15,9 @@ from flask.cli import AppGroup
 from tim import usersig
 from tim.app_settings import SavedSettings
 from tim.errors import BadParameter, SettingError, StoreUnavailable
+from tim.input_rules import check_user_id
 from tim.model import AppSettings, Limits
-from tim.rules import POLICIES, check_user_id
+from tim.rules import POLICIES
 from tim.store import open_store
 from tim.version import VERSION
 from tim.web.settings import Settings, read_settings

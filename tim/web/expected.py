@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from flask import request
 
 from tim.errors import StoreUnavailable
+from tim.input_rules import USER_ID
 from tim.model import Instance
-from tim.rules import EVICT, USER_ID, leaving
+from tim.rules import EVICT, leaving
 from tim.web.context import service
 
 

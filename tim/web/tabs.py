@@ -19,7 +19,7 @@ from tim.codes import (
     TOO_MANY_REQUESTS,
 )
 from tim.errors import BadParameter, IMError, InstanceGone
-from tim.rules import MAX_TEXT
+from tim.input_rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.text import text
 from tim.web import peers, problems, stream, tab_page

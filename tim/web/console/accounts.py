@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.admin import Admin
 from tim.audit import AuditFilter
 from tim.errors import BadParameter
-from tim.rules import check_user_id
+from tim.input_rules import check_user_id
 from tim.text import text
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from tim.audit import KINDS, AuditFilter, AuditPage, Entry
 from tim.audit_export import all_entries, csv_lines, json_lines
 from tim.errors import BadParameter
-from tim.rules import check_user_id
+from tim.input_rules import check_user_id
 from tim.text import text
 from tim.web.console.kinds import kind_words
 from tim.web.console.session import actor

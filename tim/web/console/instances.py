@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tim.address import UNKNOWN_ADDRESS, canonical
 from tim.errors import BadParameter, IMError
+from tim.input_rules import check_words
 from tim.job import RUNNING
-from tim.rules import check_words
 from tim.search import DETACHED, ONLINE, Page, Search, place
 from tim.text import text
 from tim.web.console.accounts import address as account_address

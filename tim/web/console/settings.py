@@ -11,9 +11,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.app_settings import differences, host_of
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
+from tim.input_rules import MAX_WORDS
 from tim.job import APPLY_LIMIT, RUNNING, Job
 from tim.model import AppSettings, Limits
-from tim.rules import MAX_INSTANCES, MAX_WORDS
+from tim.rules import MAX_INSTANCES
 from tim.setting_rules import LONGEST_LIFE, MAX_LINK, MOST_FAILURES, check_settings
 from tim.text import text
 from tim.web.console.accounts import address
