@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"tim.model"},
     {"tim.error_texts"},
     {"tim.errors", "tim.state_change", "tim.audit"},
-    {"tim.log", "tim.receiver", "tim.refusals"},
+    {"tim.log", "tim.receiver", "tim.seat_errors"},
     {"tim.search"},
     {"tim.post", "tim.job"},
     {"tim.rules", "tim.input_rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
@@ -181,7 +181,7 @@ def test_the_rules_are_pure(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "tim" / "store").rglob("*.py")), ids=module)
 def test_a_store_knows_values_and_rules_and_nothing_above(file: Path) -> None:
-    names = "audit codes ends model errors job refusals rules search state_change text timing"
+    names = "audit codes ends model errors job rules search seat_errors state_change text timing"
     known = {f"tim.{name}" for name in names.split()}
     assert not {name for name in ours(imports(file)) - known if not name.startswith("tim.store")}
 

@@ -12,8 +12,8 @@ from tests.support.actors import APP, ATab, Person, allows
 from tim import EVENT, TYPES, Backend, Client, IMError
 from tim.audit import EVICTED, LOGIN, REFUSED, AuditFilter
 from tim.model import Choice, Instance
-from tim.refusals import AtLimit, MustChoose
 from tim.rules import ASK, EVICT, REJECT
+from tim.seat_errors import AtLimit, MustChoose
 
 TELEPHONE = Client("Safari on iOS", "198.51.100.1")
 pytestmark = allows(2)

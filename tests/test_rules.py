@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.actors import APP
 from tim.ends import AWAY, IDLE, LIFE, LOGGED_OUT, TYPES, USERSIG, Client, Gone
 from tim.model import AppSettings, Choice, Instance
-from tim.refusals import AtLimit
 from tim.rules import ASK, EVICT, REJECT, displaced_by, ended, leaving, making_room, newcomers, with_lives
+from tim.seat_errors import AtLimit
 
 GRACE = 60.0
 SOMEBODY = Client("Firefox", "203.0.113.7")

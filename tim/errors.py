@@ -6,10 +6,10 @@
     ├── UnknownApp              70020: no such SDKAppID here
     ├── TooManyFailures         70050: .retry_after, seconds
     ├── AccountBlocked          70051: .block, until when and why
-    ├── AtLimit                 70053: .instances, where the account is online, and .limit; in `tim.refusals`
-    │   └── MustChoose          70053: the user may choose which instances end; in `tim.refusals`
+    ├── AtLimit                 70053: .instances, where the account is online, and .limit; in `tim.seat_errors`
+    │   └── MustChoose          70053: the user may choose which instances end; in `tim.seat_errors`
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
-    │   └── NoSuchInstance      70402: the account has none with this id. Beside it `tim.refusals`: NotDisplaced
+    │   └── NoSuchInstance      70402: the account has none with this id. Beside it `tim.seat_errors`: NotDisplaced
     ├── BadFrame                20001: not a request of the vendor's SDK
     ├── NotAdministrator        70403: only an administrator of the app has this permission
     ├── TokenRefused            70403: no token of the console

@@ -10,8 +10,8 @@ from tim.ends import Client
 from tim.log import log_instance
 from tim.model import TAB, Choice, Instance
 from tim.node import Node
-from tim.refusals import AtLimit, MustChoose
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
+from tim.seat_errors import AtLimit, MustChoose
 from tim.store.base import Store
 from tim.usersig import Ticket
 

@@ -14,7 +14,7 @@ from typing import Final
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import AccountBlocked, UserSigRevoked
 from tim.model import Account, AppSettings, Choice, Instance, Message
-from tim.refusals import AtLimit, NotDisplaced
+from tim.seat_errors import AtLimit, NotDisplaced
 
 ADMINISTRATOR: Final = "administrator"
 """The account whose UserSig admits to the REST API, by the vendor's default name. Each app has it from the start."""

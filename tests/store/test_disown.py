@@ -15,8 +15,8 @@ from tim.audit import EVICTED, KICKED, LOGIN, NOT_ME, REVOKED, AuditFilter, Entr
 from tim.ends import LOGGED_OUT, TYPES, UNKNOWN, Gone
 from tim.errors import InstanceGone, UserSigRevoked
 from tim.model import Disowned, Instance
-from tim.refusals import NotDisplaced
 from tim.rules import ENDS_KEPT, NOT_ME_LIFE
+from tim.seat_errors import NotDisplaced
 from tim.store.base import Store
 
 ENDED = TYPES.KICKED_OUT_REST_API

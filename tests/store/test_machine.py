@@ -40,7 +40,6 @@ from tim.errors import (
     SettingsChanged,
 )
 from tim.model import Account, AppSettings, Block, Choice, Instance, Limits, Message, View
-from tim.refusals import AtLimit, NotDisplaced
 from tim.rules import (
     ASK,
     EVICT,
@@ -54,6 +53,7 @@ from tim.rules import (
     making_room,
     said_since,
 )
+from tim.seat_errors import AtLimit, NotDisplaced
 from tim.state_change import LOGIN
 
 USERS = ("alice", "bob")

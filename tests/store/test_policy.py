@@ -13,8 +13,8 @@ from tim.audit import EVICTED, AuditFilter
 from tim.ends import LOGGED_OUT, TYPES, Gone
 from tim.errors import AccountBlocked, UserSigRevoked
 from tim.model import Choice, Instance
-from tim.refusals import AtLimit
 from tim.rules import ASK, EVICT, REJECT
+from tim.seat_errors import AtLimit
 from tim.store.base import Store
 
 

@@ -13,8 +13,8 @@ from tests.support.engines import ONE_OF_EACH_KIND, with_nodes
 from tim.ends import AWAY, TYPES, Gone
 from tim.errors import InstanceGone
 from tim.model import Choice, Instance
-from tim.refusals import AtLimit
 from tim.rules import ASK, MAX_INSTANCES, REJECT, displaced_by, ended, leaving, making_room
+from tim.seat_errors import AtLimit
 from tim.store.base import Store
 
 pytestmark = pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)

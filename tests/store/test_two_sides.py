@@ -15,7 +15,7 @@ from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError, InstanceGone, UserSigRevoked
 from tim.model import Instance
-from tim.refusals import NotDisplaced
+from tim.seat_errors import NotDisplaced
 from tim.store.sqlite.engine import SQLiteStore
 
 NODE = "node-1"

@@ -20,8 +20,8 @@ from tim.ends import LOGGED_OUT, Gone
 from tim.errors import InstanceGone, SettingsChanged
 from tim.hub import Stream
 from tim.model import AppSettings, Choice, Limits
-from tim.refusals import AtLimit
 from tim.rules import ASK, instance_id
+from tim.seat_errors import AtLimit
 
 HERE: Final = "203.0.113.7"
 LIFE: Final = 86400.0

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.codes import USERSIG_EXPIRED
 from tim.errors import BadParameter, IMError, UserSigRefused
 from tim.model import Choice
-from tim.refusals import MustChoose
+from tim.seat_errors import MustChoose
 from tim.text import text
 from tim.web.client import client_of
 from tim.web.context import service

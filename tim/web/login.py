@@ -19,8 +19,8 @@ from tim.codes import (
 from tim.ends import KICKS
 from tim.errors import BadParameter, IMError, StoreUnavailable, UserSigRefused
 from tim.model import Disowned, Instance
-from tim.refusals import MustChoose
 from tim.rules import instance_id
+from tim.seat_errors import MustChoose
 from tim.text import text
 from tim.web.client import address_of, client_of
 from tim.web.context import service

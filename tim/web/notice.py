@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass
 
 from tim.ends import TYPES, Client, Gone
 from tim.model import Instance
-from tim.refusals import NotDisplaced
 from tim.rules import check_displaced
+from tim.seat_errors import NotDisplaced
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Final
 
 from flask import Response, make_response, render_template
 
-from tim.refusals import MustChoose
 from tim.rules import leaving
+from tim.seat_errors import MustChoose
 from tim.usersig import Ticket
 from tim.web.context import service
 from tim.web.identity import CHOICE_LIFE

@@ -21,7 +21,7 @@ from tim.errors import (
     UserSigRevoked,
 )
 from tim.model import TAB, AppSettings, Block, Instance, Limits, Message, View, unknown_instance
-from tim.refusals import AtLimit, NotDisplaced
+from tim.seat_errors import AtLimit, NotDisplaced
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 
 

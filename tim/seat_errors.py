@@ -1,4 +1,4 @@
-"""Why an account's own say is refused; `tim.errors` has the other errors, and the tree of all."""
+"""Errors about seats: none is free, or no other login has taken one. `tim.errors` has the tree of all errors."""
 
 from __future__ import annotations
 
