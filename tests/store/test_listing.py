@@ -190,6 +190,17 @@ def test_an_instance_tells_which_node_has_its_stream(store: Store, clock: Clock)
     assert every(store, Search()) == [replace(tab, node="", detached_at=clock())]
 
 
+def test_the_instances_of_a_node_are_counted_without_those_of_another_app(store: Store, clock: Clock) -> None:
+    for _ in range(2):
+        store.attach(enters(store, clock, "alice").id, NODES[0], 1000)
+    enters(store, clock, "alice")  # detached
+    here = Search(node=NODES[0])
+    assert store.number(APP, here) == 2
+    neighbour = next(name for name in map(str, count()) if shard_of(APP + 1, name) == shard_of(APP, "alice"))
+    store.attach(enters(store, clock, neighbour, app=APP + 1).id, NODES[0], 1000)
+    assert (store.number(APP, here), store.number(APP + 1, here)) == (2, 1)
+
+
 def test_accounts_that_have_a_live_instance_are_counted(store: Store, clock: Clock) -> None:
     first, second = enters(store, clock, "alice"), enters(store, clock, "alice")
     bob = store.attach(enters(store, clock, "bob").id, NODES[0], 1).instance
