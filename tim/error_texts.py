@@ -16,14 +16,15 @@ PLACES_SHOWN: Final = 3
 UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
-def utc(at: float) -> str:
-    """Unix seconds in words; the next whole minute, so that nobody comes too early."""
-    return datetime.fromtimestamp(math.ceil(at / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _utc(at: float) -> str:
+    """Unix seconds in words, to the minute."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def blocked(block: Block) -> Text:
     """The account is blocked: until when, and why, where there is an end or a reason."""
-    until = None if block.until is None else utc(block.until)
+    # The next whole minute, so that nobody comes too early.
+    until = None if block.until is None else _utc(math.ceil(block.until / 60) * 60)
     if until and block.words:
         return text(
             "this account is blocked until %(until)s (%(why)s); ask the operator of this service",
@@ -57,7 +58,7 @@ def _place(instance: Instance) -> Text:
     what = {
         "name": instance.name or instance.client.browser,
         "address": instance.client.address,
-        "since": datetime.fromtimestamp(instance.since, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "since": _utc(instance.since),
     }
     if instance.online:
         return text("%(name)s at %(address)s since %(since)s", **what)
