@@ -20,7 +20,8 @@ from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NoSuchAccount, NoSuchInstance, NotReady, StoreUnavailable, TooManyMessages
 from tim.model import Instance, Message, View
-from tim.rules import ENDS_KEPT, NEWEST, REMEMBERED, instance_id
+from tim.rules import ENDS_KEPT, NEWEST, REJECT, REMEMBERED, instance_id
+from tim.seat_errors import AtLimit
 from tim.store.base import Store
 
 NODE = "node-1"
@@ -226,6 +227,55 @@ def test_many_who_come_at_once_are_all_admitted_and_never_more_than_fit(
     # Nobody was detached before anybody else here, so who is left are those that came last.
     last = sorted(replies, key=lambda reply: reply[0].generation)[-limit:]
     assert live(store) == [admitted.id for admitted, _, _ in last]
+
+
+# enter
+
+
+def test_who_enters_is_admitted_with_its_stream_open(store: Store, log_in: LogIn, clock: Clock) -> None:
+    old, stays = log_in(), log_in()
+    asked = newcomer(expires=clock() + DAY)
+    view, evicted = store.enter(asked, 2, node=NODE)
+    assert [each.id for each in evicted] == [old.id]
+    entered = view.instance
+    assert (entered.id, entered.node, entered.detached_at, entered.stream) == (asked.id, NODE, None, 1)
+    assert entered == store.get(asked.id)
+    assert [each.id for each in view.instances] == [stays.id, asked.id]
+    assert store.attached(NODE) == {stays.id: stays.stream, asked.id: 1}
+
+
+def test_who_enters_gets_the_messages_that_waited(store: Store, log_in: LogIn, clock: Clock) -> None:
+    bob = log_in("bob")
+    store.import_account(APP, "alice")
+    for n in range(3):
+        store.append(APP, bob.id, "alice", f"text {n}", f"id {n}")
+    view, _ = store.enter(newcomer(expires=clock() + DAY), 1, node=NODE, most=2)
+    assert [message.text for message in view.messages] == ["text 1", "text 2"]
+    assert (view.newest, view.read_seq) == (3, 0)
+
+
+def test_who_enters_twice_evicts_once_and_has_the_newer_stream(store: Store, log_in: LogIn, clock: Clock) -> None:
+    asked = newcomer(expires=clock() + DAY)
+    store.enter(asked, 1, node=NODE)
+    view, evicted = store.enter(asked, 1, node="node-2")
+    assert (view.instance.stream, view.instance.node, evicted) == (2, "node-2", [])
+    assert live(store) == [asked.id]
+
+
+def test_who_has_ended_does_not_enter_again(store: Store, log_in: LogIn, clock: Clock) -> None:
+    first, second = newcomer(expires=clock() + DAY), newcomer(expires=clock() + DAY)
+    store.enter(first, 1, node=NODE)
+    store.enter(second, 1, node=NODE)
+    assert why_not(lambda: store.enter(first, 1, node=NODE)).reason == MULT_ACCOUNT
+    assert live(store) == [second.id]
+
+
+def test_who_is_refused_does_not_enter(store: Store, log_in: LogIn, clock: Clock) -> None:
+    tab = log_in()
+    with pytest.raises(AtLimit):
+        store.enter(newcomer(expires=clock() + DAY), 1, policy=REJECT, node=NODE)
+    assert live(store) == [tab.id]
+    assert store.attached(NODE) == {tab.id: tab.stream}
 
 
 # attach and detach
@@ -587,6 +637,19 @@ def test_it_counts_who_is_online_by_node(store: Store, log_in: LogIn) -> None:
     assert store.online() == {NODE: 1, "node-2": 1}
     store.remove(here.id, Gone(LOGGED_OUT, 0))
     assert store.online() == {"node-2": 1}
+
+
+def test_a_renewal_names_none_of_whose_end_the_node_has_heard(store: Store, log_in: LogIn) -> None:
+    heard, other, lives, away = log_in(), log_in(), log_in(), log_in()
+    elsewhere = store.attach(log_in(attached=False).id, "node-2", 10).instance
+    for tab in (heard, other, elsewhere):
+        store.remove(tab.id, Gone(LOGGED_OUT, 0))
+    names = [heard.id, lives.id, elsewhere.id, newcomer(expires=0).id]
+    assert [each.id for each in store.renew(NODE, names)] == [other.id]
+    assert [each.id for each in store.renew(NODE)] == [other.id]
+    assert [each.id for each in store.renew("node-2")] == [elsewhere.id], "another node has to hear it itself"
+    assert store.attached(NODE) == {lives.id: lives.stream, away.id: away.stream}
+    assert reason(store, heard) == LOGGED_OUT
 
 
 def test_a_renewal_names_nobody_of_another_node(store: Store, log_in: LogIn) -> None:

@@ -24,10 +24,14 @@ class Nodes(Protocol):
     def join(self, node: str) -> None:
         """Give the node a lease."""
 
-    def renew(self, node: str) -> list[Instance]:
+    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
         """Extend the lease of the node.
 
-        Returns its pending notices: the instances with a stream at this node that have ended, until each is detached.
+        Returns its pending notices: the instances with a stream at this node that have ended, until each is detached
+        or `heard`.
+
+        Args:
+            heard: ids of instances whose end for good has arrived at the node; their streams are closed here.
 
         Raises:
             NodeForgotten: the node has no lease; it has to join again, and to attach its streams again.
@@ -83,6 +87,24 @@ class Instances(Protocol):
             UserSigRevoked: the UserSigs of the account were revoked since that one was made.
             AccountBlocked: the account is blocked.
             AtLimit: the newcomer does not fit. Nobody has left.
+        """
+
+    def enter(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = math.inf,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+        *,
+        node: str,
+        after: int = NEWEST,
+        most: int = 0,
+    ) -> tuple[View, list[Instance]]:
+        """`admit`, and `attach` of the same instance at the node, as one step.
+
+        Returns the view of `attach` and the evicted instances. An id that is known is attached again, and evicts
+        nothing. Raises what both raise.
         """
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:

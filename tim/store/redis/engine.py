@@ -14,7 +14,7 @@ from dataclasses import astuple
 from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
-from tim.ends import Gone
+from tim.ends import AWAY, Gone
 from tim.model import Choice, Disowned, Instance, Message, View, unknown_instance
 from tim.rules import EVICT, NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
@@ -95,8 +95,12 @@ class RedisStore:
         self._scripts.set_node(node)
         self._listener = Listener(self._connection, node, receive, missed, self._timing)
 
-    def renew(self, node: str) -> list[Instance]:
+    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
         self.look_at_clock()
+        for id in heard:
+            ended = self.get(id)
+            if ended.node == node and ended.gone is not None and ended.gone.reason != AWAY:
+                self.detach(id, ended.stream)
         # A shard that does not answer must not hold up the others. It has forgotten the node if it is away for long.
         replies = self._scripts.everywhere("renew", node, us(self._timing.lease), 0)
         return [instance for reply in replies if reply for instance in instances_of(reply[0])]
@@ -146,6 +150,21 @@ class RedisStore:
             chosen = (" ".join(choice.seen), " ".join(id for id in choice.seen if id in choice.ending))
         admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how, *chosen)
         return instance_of(admitted), instances_of(evicted)
+
+    def enter(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = EXACT,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+        *,
+        node: str,
+        after: int = NEWEST,
+        most: int = 0,
+    ) -> tuple[View, list[Instance]]:
+        admitted, evicted = self.admit(newcomer, limit, made, policy, choice)
+        return self.attach(admitted.id, node, limit, after, most), evicted
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
         view, returned = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, after, most)

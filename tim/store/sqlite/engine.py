@@ -156,6 +156,21 @@ class SQLiteStore:
             events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
             return admitted, evicted
 
+    def enter(
+        self,
+        newcomer: Instance,
+        limit: int,
+        made: float = math.inf,
+        policy: str = EVICT,
+        choice: Choice | None = None,
+        *,
+        node: str,
+        after: int = NEWEST,
+        most: int = 0,
+    ) -> tuple[View, list[Instance]]:
+        admitted, evicted = self.admit(newcomer, limit, made, policy, choice)
+        return self.attach(admitted.id, node, limit, after, most), evicted
+
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
         with self._transaction() as now:
             found = instances.find(self._db, id)
@@ -186,8 +201,10 @@ class SQLiteStore:
                 ).rowcount
             )
 
-    def renew(self, node: str) -> list[Instance]:
+    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
         with self._transaction():
+            ended_here = f"UPDATE instances SET node = '' WHERE id = ? AND node = ? AND reason <> '{AWAY}'"
+            self._db.executemany(ended_here, [(id, node) for id in heard])
             return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
 
     def cut(self, id: str) -> Instance | None:
