@@ -7,7 +7,6 @@ the store. Posting the same notification twice is allowed.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -52,16 +51,25 @@ K = TypeVar("K")
 
 
 class Stream:
-    """One open stream of one instance."""
+    """One open stream of one instance.
 
-    def __init__(self, instance: str, wake: Callable[[], None], overflowed: Callable[[], None]) -> None:
+    Args:
+        overflowed: called when it ends because its mailbox is full.
+        lock: held while its mailbox changes, and for nothing that takes time; the streams of a hub share it.
+    """
+
+    __slots__ = ("_account", "_bytes", "_ended", "_items", "_lock", "_number", "_overflowed", "_wake", "instance")
+
+    def __init__(
+        self, instance: str, wake: Callable[[], None], overflowed: Callable[[], None], lock: threading.Lock
+    ) -> None:
         self.instance = instance
         self._account: tuple[int, str] | None = None  # set by the hub alone
         self._number: int | None = None  # set by the hub alone
         self._wake = wake
         self._overflowed = overflowed
-        self._lock = threading.Lock()  # owns the three below
-        self._items: deque[Item] = deque()
+        self._lock = lock  # owns the three below
+        self._items: list[Item] = []
         self._bytes = 0  # of text in the items
         self._ended = False
 
@@ -105,8 +113,7 @@ class Stream:
     def take(self) -> list[Item]:
         """Return and remove all items, oldest first."""
         with self._lock:
-            items = list(self._items)
-            self._items.clear()
+            items, self._items = self._items, []
             self._bytes = 0
         return items
 
@@ -114,13 +121,13 @@ class Stream:
 class Hub:
     """All streams of this node, indexed by instance and by account.
 
-
     Args:
         overflowed: called when a stream ends because its mailbox is full.
     """
 
     def __init__(self, overflowed: Callable[[], None] = lambda: None) -> None:
         self._overflowed = overflowed
+        self._mailboxes = threading.Lock()  # of all streams: with gevent, one for each would take a KiB
         self._lock = threading.Lock()  # owns the seven below
         self._by_instance: dict[str, set[Stream]] = {}
         self._newest: dict[str, int] = {}  # largest stream number of each instance that has a stream here
@@ -136,7 +143,7 @@ class Hub:
         Args:
             wake: called after each notification.
         """
-        stream = Stream(instance, wake, self._overflowed)
+        stream = Stream(instance, wake, self._overflowed, self._mailboxes)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
             self._opening[stream] = self._posts

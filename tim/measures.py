@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ ONLINE: Final = "online"
 
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
 """Upper bounds of the buckets of a histogram, in seconds."""
+_BOUND_NAMES: Final = tuple(f"{bound:g}" for bound in BOUNDS)
 SUM: Final = "us"
 """Stands for the bound in the counter with the sum of a histogram, in microseconds."""
 UNTIMED: Final = frozenset({"now", "listen", "close"})
@@ -57,10 +59,11 @@ class Measures:
     def observe(self, kind: str, code: str, seconds: float) -> None:
         """Add a duration to a histogram."""
         seconds = max(0.0, seconds)  # a clock may have been set back
-        bound = next(bound for bound in BOUNDS if seconds <= bound)
+        name = f"{kind}:{code}/"
+        bucket, total = name + _BOUND_NAMES[bisect_left(BOUNDS, seconds)], name + SUM
         with self._lock:
-            self._pending[f"{kind}:{code}/{bound:g}"] += 1
-            self._pending[f"{kind}:{code}/{SUM}"] += round(seconds * 1e6)
+            self._pending[bucket] += 1
+            self._pending[total] += round(seconds * 1e6)
 
     def kick(self, gone: Gone, now: float, *, acknowledged: bool) -> None:
         """Count a kick whose connection has ended.
@@ -107,29 +110,27 @@ class Timed:
         self._measures = measures
 
     def __getattr__(self, verb: str) -> Any:
-        call = getattr(self._store, verb)
-        return call if verb in UNTIMED else _Call(verb, call, self._measures)
+        if verb in UNTIMED:
+            return getattr(self._store, verb)
+        call = _timed_call(self._store, verb, self._measures)
+        setattr(self, verb, call)  # the next call finds it there
+        return call
 
 
-class _Call:
-    """One verb of a timed store."""
+def _timed_call(store: Store, verb: str, measures: Measures) -> Callable[..., Any]:
+    """Return a function that calls this verb of the store, and times it."""
 
-    __slots__ = ("_call", "_measures", "_verb")
-
-    def __init__(self, verb: str, call: Any, measures: Measures) -> None:
-        self._verb = verb
-        self._call = call
-        self._measures = measures
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         began = time.perf_counter()
         try:
-            return self._call(*arguments, **named)
+            return getattr(store, verb)(*arguments, **named)
         except StoreUnavailable:
-            self._measures.count(STORE_FAILED, self._verb)
+            measures.count(STORE_FAILED, verb)
             raise
         finally:
-            self._measures.observe(STORE, self._verb, time.perf_counter() - began)
+            measures.observe(STORE, verb, time.perf_counter() - began)
+
+    return call
 
 
 def timed(store: Store, measures: Measures) -> Store:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import zlib
@@ -32,7 +31,7 @@ MAX_CLOCK_LEAD: Final = 60
 """Seconds by which a ticket may be dated ahead, as clocks of its generator and of the store differ."""
 MAX_NUMBER: Final = 2**53
 """Bound of the integers in a ticket. Some of the vendor's generators run in languages whose numbers are doubles."""
-_TO_BASE64 = str.maketrans("*-_", "+/=")
+_TO_BASE64 = bytes.maketrans(b"*-_", b"+/=")
 _FROM_BASE64 = str.maketrans("+/=", "*-_")
 
 
@@ -124,7 +123,7 @@ def _sign(key: str, claims: dict[str, Any]) -> bytes:
     if "TLS.userbuf" in claims:
         names.append("TLS.userbuf")
     lines = "".join(f"{name}:{claims[name]}\n" for name in names)
-    return base64.b64encode(hmac.digest(key.encode(), _bytes(lines), hashlib.sha256))
+    return base64.b64encode(hmac.digest(key.encode(), _bytes(lines), "sha256"))
 
 
 def _bytes(text: str) -> bytes:
@@ -138,7 +137,7 @@ def _parse(user_sig: str) -> dict[str, Any]:
     if not isinstance(user_sig, str) or len(user_sig) > MAX_SIZE:
         raise _malformed(text("it is no string of at most %(most)s characters", most=MAX_SIZE))
     try:
-        packed = base64.b64decode(user_sig.translate(_TO_BASE64), validate=True)
+        packed = base64.b64decode(user_sig.encode("ascii").translate(_TO_BASE64), validate=True)
         claims = json.loads(_inflate(packed))
     except (binascii.Error, ValueError, zlib.error, RecursionError):
         raise _malformed(text("it is truncated or damaged")) from None

@@ -11,7 +11,7 @@ from typing import Final
 
 from flask import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
 
 from tim.ends import LOGGED_OUT
 from tim.latest import Latest
@@ -221,12 +221,26 @@ def _set(request: Request, response: Response, name: str, value: str, path: str,
     )
 
 
+class _DerivedOnce(TimestampSigner):
+    """A signer that derives its keys when it is made, not with each signature, and has a clock of its own."""
+
+    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
+        super().__init__(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
+        self._clock = clock
+        self._derived = {key: TimestampSigner.derive_key(self, key) for key in self.secret_keys}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        return self._derived[self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)]
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
+
+
 class _Signer:
     def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float], latest: Callable[[], float]) -> None:
         self._clock = clock
         self._latest = latest
-        self._signer = TimestampSigner(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
-        self._signer.get_timestamp = lambda: int(clock())  # type: ignore[method-assign]
+        self._signer = _DerivedOnce(keys, purpose, clock)
 
     def sign(self, value: str) -> str:
         return self._signer.sign(value).decode()

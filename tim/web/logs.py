@@ -85,7 +85,17 @@ class JSONForm(logging.Formatter):
 
 def hide(text: str) -> str:
     """`text` with each UserSig and token in it replaced by ***."""
-    return TICKET.sub("***", UNREADABLE.sub(r"\1***", PARAMETER.sub(r"\1***", text)))
+    if _may_have_parameter(text):
+        text = PARAMETER.sub(r"\1***", text)
+    return TICKET.sub("***", UNREADABLE.sub(r"\1***", text))
+
+
+def _may_have_parameter(text: str) -> bool:
+    """False where PARAMETER, which takes longer than all the rest of a line, cannot match."""
+    if "%" in text or not text.isascii():  # beyond ASCII there are more letters that count as one of its letters
+        return True
+    lower = text.lower()
+    return "usersig" in lower or "token" in lower
 
 
 def escape(text: str) -> str:

@@ -47,6 +47,7 @@ KICKED: Final = 1002
 
 OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _SDK_MESSAGE = re.compile(r"[0-9a-f]{32,34}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
 
 Body = dict[str, Any]
@@ -97,7 +98,7 @@ def parse(frame: bytes | str) -> Request:
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"it is longer than {MAX_FRAME} bytes")
     try:
-        packet = json.loads(frame, parse_constant=_no_constant)
+        packet = _DECODER.decode(frame if isinstance(frame, str) else frame.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise BadFrame("it is not JSON") from None
     head = packet.get("head") if isinstance(packet, dict) else None
@@ -214,7 +215,7 @@ def tiny_id(app: int, user: str) -> str:
 
 
 def _frame(command: str, seq: int, body: Body) -> str:
-    return json.dumps({"head": {"servcmd": command, "seq": seq}, "body": body}, separators=(",", ":"))
+    return _ENCODER.encode({"head": {"servcmd": command, "seq": seq}, "body": body})
 
 
 def _text(element: Any) -> str:
@@ -236,3 +237,6 @@ def _uint32(value: Any, name: str, code: int) -> int:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
