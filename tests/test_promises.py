@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backlog, codes, hub, input_rules, model, post, rules, tab, timing, usersig
+from tim import backlog, codes, hub, input_rules, model, post, rules, setting_rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -38,7 +38,8 @@ DAY = 86400
         ("A message", f"kept for {rules.REMEMBERED // DAY} days"),
         ("A message", f"newest {rules.MAX_LOG // 2**20} MiB"),
         ("A message", f"counts {rules.MESSAGE_OVERHEAD} bytes"),
-        ("Messages of one instance", f"{rules.MESSAGES_A_MINUTE} in a minute"),
+        ("Messages of one instance", f"{LIMITS.messages_a_minute} in a minute"),
+        ("Messages of one instance", f"1 to {setting_rules.MOST_MESSAGES}"),
         ("Messages of one instance", f"with {codes.TOO_MANY_REQUESTS}"),
         ("A message sent again", f"for {rules.MINUTE} s"),
         ("Failed UserSigs", f"more than {LIMITS.failures_per_account} in a minute for one account from one address"),
@@ -117,7 +118,7 @@ def test_each_bound_of_the_webhook_is_the_one_in_the_code(promise: str, words: s
         ("Large requests", f"{input_rules.MAX_TEXT // 1024} KiB of text"),
         ("Too many connections", f"{hub.MAX_STREAMS} streams a node"),
         ("Too many connections", f"{lobby.MOST} without a login, {lobby.MOST_OF_ADDRESS} of them from one address"),
-        ("Too many messages", f"{rules.MESSAGES_A_MINUTE} a minute from one instance"),
+        ("Too many messages", f"{LIMITS.messages_a_minute} a minute from one instance"),
         ("Slow or silent readers", f"{hub.MAILBOX} items, {hub.MAILBOX_BYTES // 1024} KiB of text"),
         ("A signer's clock ahead", f"up to {usersig.MAX_CLOCK_LEAD} s ahead"),
     ],

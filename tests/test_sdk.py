@@ -20,8 +20,8 @@ from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse
 from tim.ends import LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.hub import MAILBOX, End, News
-from tim.model import Message, View
-from tim.rules import ADMINISTRATOR, MESSAGES_A_MINUTE, MINUTE
+from tim.model import MESSAGES_A_MINUTE, Message, View
+from tim.rules import ADMINISTRATOR, MINUTE
 from tim.tab import HISTORY, Tab
 from tim.timing import Timing
 

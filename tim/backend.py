@@ -224,7 +224,10 @@ class Backend:
         NoSuchAccount, NotReady, InstanceGone, TooManyMessages, StoreUnavailable.
         """
         message_id = message_id or secrets.token_hex(16)
-        sent, received = self._store.append(self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id)
+        most = self.settings.limits().messages_a_minute
+        sent, received = self._store.append(
+            self.sdk_app_id, id, check_user_id(to, "to"), check_text(text), message_id, most=most
+        )
         self._node.notify(self.sdk_app_id, written=[(sent.sender, sent), (to, received)])
         return sent
 

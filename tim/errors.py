@@ -233,10 +233,13 @@ class TooManyRequests(IMError):
 
 
 class TooManyMessages(TooManyRequests):
-    """The instance has sent the largest number of messages that one minute allows."""
+    """The instance has sent `most` messages within a minute, which is what the app allows."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(text("this instance has sent as many messages as it may in a minute"), math.ceil(seconds))
+    def __init__(self, seconds: float, most: int) -> None:
+        super().__init__(
+            text("this instance has sent as many messages as it may in a minute: %(most)s", most=most),
+            math.ceil(seconds),
+        )
 
 
 class StoreUnavailable(IMError):

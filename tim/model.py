@@ -13,6 +13,8 @@ TAB: Final = "tab"
 """Kind of an instance: one of our pages, or a script."""
 SDK_PAGE: Final = "sdk"
 """Kind of an instance: a page that runs the vendor's SDK."""
+MESSAGES_A_MINUTE: Final = 100
+"""Messages that one instance may send in a minute, until an app's settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,13 @@ class Limits:
         online_web_instances: of one account at a time, 1 to MAX_INSTANCES.
         failures_per_account: UserSigs of one account that may fail in a minute; the next failure starts a pause.
         failures_per_address: the same for all accounts from one address.
+        messages_a_minute: that one instance may send within any `rules.MINUTE`.
     """
 
     online_web_instances: int = 1
     failures_per_account: int = 20
     failures_per_address: int = 100
+    messages_a_minute: int = MESSAGES_A_MINUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,6 @@ SIGN_IN_LIFE: Final = 12 * 3600
 SIGN_IN_FAILURES: Final = 10
 """Tokens of the console that may fail in a minute from one address; the next failure starts a pause."""
 
-MESSAGES_A_MINUTE: Final = 100
-"""Largest number of messages that one instance may send within a MINUTE."""
 NEWEST: Final = 2**53 - 1
 """Stands for the number of the newest message of a log: the largest integer that a double holds exactly."""
 MINUTE: Final = 60

@@ -15,6 +15,8 @@ from tim.text import text
 
 MOST_FAILURES: Final = 1_000_000
 """The largest number of failures that limits can allow."""
+MOST_MESSAGES: Final = 1_000_000
+"""The largest number of messages that limits can allow one instance in a minute."""
 LONGEST_LIFE: Final = 10 * 365 * 86400
 """Largest number of seconds after which an app's settings can end an instance."""
 MAX_LINK: Final = 1000
@@ -31,7 +33,8 @@ def check_limits(limits: Limits) -> Limits:
     Raises:
         SettingError: one of them is out of range.
     """
-    for field, most in zip(fields(limits), (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES), strict=True):
+    largest = (MAX_INSTANCES, MOST_FAILURES, MOST_FAILURES, MOST_MESSAGES)
+    for field, most in zip(fields(limits), largest, strict=True):
         value = getattr(limits, field.name)
         if not (isinstance(value, int) and 1 <= value <= most):
             raise SettingError(field.name, text("must be a whole number from 1 to %(most)s", most=most))

@@ -10,8 +10,8 @@ from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.engines import ONE_OF_EACH_KIND
 from tim.errors import NoSuchAccount, TooManyMessages
 from tim.input_rules import MAX_TEXT
-from tim.model import Instance, Message
-from tim.rules import MAX_LOG, MESSAGES_A_MINUTE, MINUTE, REMEMBERED, distinct_id, log_size
+from tim.model import MESSAGES_A_MINUTE, Instance, Message
+from tim.rules import MAX_LOG, MINUTE, REMEMBERED, distinct_id, log_size
 from tim.store.base import Store
 
 NODE = "node-1"
@@ -137,6 +137,22 @@ def test_a_clock_that_is_set_back_keeps_nobody_from_sending(store: Store, clock:
         store.append(APP, alice.id, "alice", str(n), new_id())
     clock.advance(-3600)
     store.append(APP, alice.id, "alice", "an hour earlier", new_id())
+
+
+def test_the_number_that_an_app_allows_holds_from_the_next_message_on(store: Store, clock: Clock) -> None:
+    alice = log_in(store)
+
+    def sends(most: int) -> int:
+        clock.advance(1)
+        return store.append(APP, alice.id, "alice", "hello", new_id(), most=most)[0].seq
+
+    assert [sends(2), sends(2)] == [1, 2]
+    with pytest.raises(TooManyMessages, match="in a minute: 2;") as refused:
+        sends(2)
+    assert refused.value.retry_after == MINUTE - 2
+    assert [sends(MESSAGES_A_MINUTE + 1) for _ in range(MESSAGES_A_MINUTE)][-1] == MESSAGES_A_MINUTE + 2
+    with pytest.raises(TooManyMessages, match="in a minute: 3;"):
+        sends(3)  # each one of the last minute counts, whatever was allowed when it was sent
 
 
 # How much

@@ -134,6 +134,8 @@ def test_settings_that_are_lost_are_those_of_the_start_again(store: Store) -> No
         (AppSettings(Limits(11)), "online_web_instances"),
         (AppSettings(Limits(1, 0)), "failures_per_account"),
         (AppSettings(Limits(1, 1, 1_000_001)), "failures_per_address"),
+        (AppSettings(Limits(messages_a_minute=0)), "messages_a_minute"),
+        (AppSettings(Limits(messages_a_minute=1_000_001)), "messages_a_minute"),
         (AppSettings(policy="perhaps"), "policy"),
         (AppSettings(webhook_url="example.com", webhook_token="t"), "webhook_url"),
         (AppSettings(webhook_url="ftp://example.com/", webhook_token="t"), "webhook_url"),

@@ -44,13 +44,13 @@ def run(tmp_path: Path) -> Run:
 
 def test_limits_are_shown_and_saved(run: Run, tmp_path: Path) -> None:
     assert run("limits", TIM_ONLINE_WEB_INSTANCES="4").stdout.splitlines()[0] == "online-web-instances 4"
-    assert run("limits", "--online-web-instances", "3", "--failures-per-address", "50").returncode == 0
+    assert run("limits", "--online-web-instances", "3", "--messages-a-minute", "50").returncode == 0
     assert run("limits", "--policy", "reject").stdout.splitlines()[-1] == "policy reject"
     with closing(open_store(f"sqlite:///{tmp_path / 'tim.db'}", grace=60, clock=time.time)) as store:
         saved = store.settings(APP)
     assert saved is not None
     assert (saved.limits, saved.policy, saved.version, saved.saved_by) == (
-        Limits(online_web_instances=3, failures_per_address=50),
+        Limits(online_web_instances=3, messages_a_minute=50),
         "reject",
         2,
         "flask tim",

@@ -16,7 +16,8 @@ from tests.support.server import Server
 from tests.support.waiting import until
 from tests.support.wire import Element, Socket, elements, log_in
 from tests.web.conftest import MakePerson, MakeServer
-from tim.rules import MESSAGES_A_MINUTE, MINUTE
+from tim.model import MESSAGES_A_MINUTE
+from tim.rules import MINUTE
 
 LIMIT = 12 * 1024
 NASTY = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tim.model import Message
+from tim.model import MESSAGES_A_MINUTE, Message
 from tim.rules import NEWEST
 
 
@@ -14,7 +14,9 @@ class Messages(Protocol):
     A log holds at most MAX_LOG bytes and REMEMBERED seconds; its oldest messages make room.
     """
 
-    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+    def append(
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
+    ) -> tuple[Message, Message | None]:
         """Write a message into the logs of its sender and its receiver, if the instance `id` of the sender is online.
 
         Returns the sender's copy and the receiver's. The latter is None for a message to the sender itself, for a
@@ -28,7 +30,7 @@ class Messages(Protocol):
             InstanceGone: the sender's instance has ended for good.
             NotReady: its stream is not open; it may come back.
             NoSuchAccount: the receiver does not exist.
-            TooManyMessages: the instance has sent MESSAGES_A_MINUTE. A repeated message does not count.
+            TooManyMessages: the instance has sent `most` within a MINUTE. A repeated message does not count.
         """
 
     def deliver(

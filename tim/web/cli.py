@@ -48,6 +48,7 @@ def make_usersig(user_id: str, expire: int) -> None:
 @click.option("--online-web-instances", type=int, help="Instances one account may have at a time, 1 to 10.")
 @click.option("--failures-per-account", type=int, help="UserSigs that may fail in a minute, of one account.")
 @click.option("--failures-per-address", type=int, help="UserSigs that may fail in a minute, from one address.")
+@click.option("--messages-a-minute", type=int, help="Messages that one instance may send in a minute.")
 @click.option("--policy", type=click.Choice(POLICIES), help="What happens to a login at the limit.")
 def limits(policy: str | None, **changes: int | None) -> None:
     """Show what the app allows. With an option, save it first; every node applies it within a second."""

@@ -468,12 +468,14 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
-VERSION_8 = """
+VERSION_9 = "ALTER TABLE settings DROP COLUMN messages;"
+"""Takes back what version 10 has changed."""
+VERSION_8 = f"""{VERSION_9}
 DROP INDEX instances_due; DROP INDEX instances_ending;
 ALTER TABLE instances DROP COLUMN ends_at;
 CREATE INDEX instances_due ON instances (detached_at, expires, app) WHERE reason IS NULL;
 """
-"""Takes back what version 9 has changed."""
+"""Takes back what version 9 has changed as well."""
 VERSION_7 = f"""{VERSION_8}
 ALTER TABLE instances DROP COLUMN ordinal; ALTER TABLE instances DROP COLUMN kind;
 ALTER TABLE instances DROP COLUMN name; ALTER TABLE instances DROP COLUMN vouched;

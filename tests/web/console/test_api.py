@@ -56,12 +56,18 @@ def test_a_connection_that_is_cut_has_no_close_frame_and_keeps_its_seat(roomy: S
 
 def test_a_limit_holds_at_once_and_is_told_without_a_number(make_server: MakeServer) -> None:
     server = make_server()
-    assert call(server, "limit") == (200, {"onlineWebInstances": 1, "policy": "evict"})
-    assert call(server, "limit", {"onlineWebInstances": 2}) == (200, {"onlineWebInstances": 2, "policy": "evict"})
-    assert call(server, "limit", {"policy": "reject"}) == (200, {"onlineWebInstances": 2, "policy": "reject"})
-    assert call(server, "limit", {"policy": "evict"}) == (200, {"onlineWebInstances": 2, "policy": "evict"})
+    saved = {"onlineWebInstances": 1, "policy": "evict", "messagesAMinute": 100}
+    assert call(server, "limit") == (200, saved)
+    for change in ({"onlineWebInstances": 2}, {"policy": "reject"}, {"messagesAMinute": 1}, {"policy": "evict"}):
+        saved |= change
+        assert call(server, "limit", change) == (200, saved)
     tabs = [log_in(server, "alice") for _ in range(3)]
     assert set(tabs[-1].instances()) == {tab.instance for tab in tabs[1:]}
+    tabs[-1].goes_online()
+    note = {"to": "alice", "text": "hello"}
+    assert tabs[-1].posts("messages", note).status == 303
+    refused = tabs[-1].posts("messages", note)
+    assert (refused.status, "in a minute: 1;" in refused.body) == (429, True)
 
 
 def test_a_store_in_memory_forgets_and_any_other_says_that_it_does_not(make_server: MakeServer, server: Server) -> None:
@@ -93,6 +99,7 @@ def test_a_server_that_makes_no_usersigs_makes_none_here(make_server: MakeServer
         ("limit", {"policy": "Evict"}, "policy must be one of: evict, reject, ask"),
         ("limit", {"policy": ["ask"]}, "policy must be one of: evict, reject, ask"),
         ("limit", {"onlineWebInstances": 11}, "onlineWebInstances must be a whole number from 1 to 10"),
+        ("limit", {"messagesAMinute": 1_000_001}, "messagesAMinute must be a whole number from 1 to 1000000"),
         ("kick", {"userID": "alice", "type": "away"}, "type must be one of REST_API_Kick, multipleAccount"),
         ("kick", {"userID": "api-nobody", "type": "REST_API_Kick"}, "api-nobody has no live instance; log in first"),
         ("kick", {"userID": "alice", "type": "REST_API_Kick", "instanceID": "1"}, "instanceID must be a whole number"),

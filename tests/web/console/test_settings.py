@@ -149,6 +149,8 @@ def test_the_second_of_two_operators_is_told_and_loses_nothing(console: Server) 
         ("online-web-instances", "1" * 5000),
         ("failures-per-account", ""),
         ("failures-per-address", "1000001"),
+        ("messages-a-minute", "0"),
+        ("messages-a-minute", "1000001"),
         ("webhook-url", "example.com"),
         ("webhook-url", "javascript:alert(1)"),
         ("webhook-token", "a b"),

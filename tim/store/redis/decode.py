@@ -60,8 +60,8 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise NotDisplaced(late=bool(late))
         case ["not-ready"]:
             raise NotReady
-        case ["too-many", left]:
-            raise TooManyMessages(seconds(left))
+        case ["too-many", left, most]:
+            raise TooManyMessages(seconds(left), int(most))
         case ["changed", settings]:
             raise SettingsChanged(settings_of(fields_of(settings)) if settings else AppSettings())
         case ["forgotten"]:
@@ -153,9 +153,9 @@ def block_of(of: dict[str, str]) -> Block:
 def settings_of(of: dict[str, str]) -> AppSettings:
     """The settings in the fields of their hash."""
     return AppSettings(
-        limits=Limits(*(int(of[field.name]) for field in fields(Limits))),
+        # Settings that an older version has saved lack some.
+        limits=Limits(**{field.name: int(of[field.name]) for field in fields(Limits) if field.name in of}),
         policy=of["policy"],
-        # Settings that an older version has saved lack these.
         not_me=of.get("not_me", "1") == "1",
         help_text=of.get("help_text", ""),
         help_url=of.get("help_url", ""),

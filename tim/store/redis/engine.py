@@ -15,7 +15,7 @@ from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import AWAY, Gone
-from tim.model import Choice, Disowned, Instance, Message, View, unknown_instance
+from tim.model import MESSAGES_A_MINUTE, Choice, Disowned, Instance, Message, View, unknown_instance
 from tim.rules import EVICT, NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.audit import Audit
@@ -223,9 +223,11 @@ class RedisStore:
         [found] = self._scripts.call(shard_of(app, user), "instances", app, user)
         return instances_of(found)
 
-    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+    def append(
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
+    ) -> tuple[Message, Message | None]:
         exists = bool(self.accounts(app, [to]))
-        return self._messages.append(app, id, to, text, message_id, exists=exists)
+        return self._messages.append(app, id, to, text, message_id, most=most, exists=exists)
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool

@@ -31,11 +31,12 @@ class Messages:
         self._scripts = scripts
 
     def append(
-        self, app: int, id: str, to: str, text: str, message_id: str, *, exists: bool
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int, exists: bool
     ) -> tuple[Message, Message | None]:
         """The verb `append`; `exists` is whether the receiver exists."""
         shard = shard_of_instance(id)
-        seq, written, entry, pending = self._scripts.call(shard, "append", app, id, to, int(exists), text, message_id)
+        words = (app, id, to, int(exists), text, message_id, most)
+        seq, written, entry, pending = self._scripts.call(shard, "append", *words)
         sent = message_of(fields_of(written), seq)
         if to == sent.sender:
             return sent, None

@@ -14,7 +14,7 @@ from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention, sta
 from tim.audit import LOGIN as LOGGED_IN
 from tim.ends import AWAY, TYPES, UNKNOWN, Gone
 from tim.errors import InstanceGone, UserSigRevoked
-from tim.model import Choice, Instance, Message, View
+from tim.model import MESSAGES_A_MINUTE, Choice, Instance, Message, View
 from tim.rules import EVICT, NEWEST, REMEMBERED, making_room
 from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
 from tim.store.hints import Hint
@@ -249,11 +249,13 @@ class SQLiteStore:
         with self._transaction() as now:
             return instances.live(self._db, app, user, now, self._grace)
 
-    def append(self, app: int, id: str, to: str, text: str, message_id: str) -> tuple[Message, Message | None]:
+    def append(
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
+    ) -> tuple[Message, Message | None]:
         with self._transaction() as now:
             sender = instances.online(self._db, app, id, now, self._grace)
             message = Message(0, message_id, sender.user, to, text, now, id)
-            copies = messages.append(self._db, app, message, self._pace, grace=self._grace)
+            copies = messages.append(self._db, app, message, self._pace, most, grace=self._grace)
             instances.note_action(self._db, sender, now)
             return copies
 

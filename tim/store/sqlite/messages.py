@@ -17,9 +17,11 @@ from tim.store.sqlite.pace import Pace
 
 
 def append(
-    db: sqlite3.Connection, app: int, message: Message, pace: Pace, *, grace: float
+    db: sqlite3.Connection, app: int, message: Message, pace: Pace, most: int, *, grace: float
 ) -> tuple[Message, Message | None]:
     """Write a message of an instance into the logs of its sender and its receiver, once; both copies.
+
+    The instance may send `most` within a MINUTE.
 
     Raises:
         NoSuchAccount, TooManyMessages.
@@ -31,9 +33,9 @@ def append(
         received = _find(db, app, to, replace(sent, seq=0), since=sent.time)
         return sent, received if received.seq and to != sender else None
     accounts.require(db, app, to)
-    wait = pace.wait(message.instance, now)
+    wait = pace.wait(message.instance, now, most)
     if wait:
-        raise TooManyMessages(wait)
+        raise TooManyMessages(wait, most)
     pace.count(message.instance, now)
     sent = _write(db, app, sender, sent, grace)
     return sent, None if to == sender else _copy(db, app, to, sent, grace)

@@ -89,6 +89,7 @@ CREATE TABLE settings (
     instances     INTEGER NOT NULL,
     per_account   INTEGER NOT NULL,
     per_address   INTEGER NOT NULL,
+    messages      INTEGER NOT NULL DEFAULT 100,
     policy        TEXT    NOT NULL,
     not_me        INTEGER NOT NULL DEFAULT 1,
     help_text     TEXT    NOT NULL DEFAULT '',

@@ -34,12 +34,12 @@ class Settings:
                 raise SettingsChanged(current)
             limits = new.limits
             self._db.execute(
-                "INSERT OR REPLACE INTO settings (app, instances, per_account, per_address, policy, not_me, help_text,"
-                " help_url, session_life, idle_life, webhook_url, webhook_token, version, saved_at, saved_by)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (app, limits.online_web_instances, limits.failures_per_account, limits.failures_per_address, new.policy,
-                 new.not_me, new.help_text, new.help_url, new.session_life, new.idle_life, new.webhook_url,
-                 new.webhook_token, new.version + 1, now, actor),
+                "INSERT OR REPLACE INTO settings (app, instances, per_account, per_address, messages, policy, not_me,"
+                " help_text, help_url, session_life, idle_life, webhook_url, webhook_token, version, saved_at,"
+                " saved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (app, limits.online_web_instances, limits.failures_per_account, limits.failures_per_address,
+                 limits.messages_a_minute, new.policy, new.not_me, new.help_text, new.help_url, new.session_life,
+                 new.idle_life, new.webhook_url, new.webhook_token, new.version + 1, now, actor),
             )  # fmt: skip
             audit.write(self._db, app, Entry("", now, SETTINGS, words=words, actor=actor), now)
 
@@ -48,7 +48,7 @@ class Settings:
         if row is None:
             return None
         return AppSettings(
-            limits=Limits(row["instances"], row["per_account"], row["per_address"]),
+            limits=Limits(row["instances"], row["per_account"], row["per_address"], row["messages"]),
             policy=row["policy"],
             not_me=bool(row["not_me"]),
             help_text=row["help_text"],

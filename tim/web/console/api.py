@@ -16,6 +16,7 @@ from tim.codes import BAD_PARAMETER, STORE_UNAVAILABLE
 from tim.errors import BadParameter, IMError
 from tim.model import DEMO_APP, AppSettings
 from tim.rules import EVICT, MAX_INSTANCES, POLICIES
+from tim.setting_rules import MOST_MESSAGES
 from tim.web.client import client_of
 from tim.web.context import service
 from tim.web.responses import retry_after
@@ -47,27 +48,34 @@ def make_usersig() -> tuple[Response, int] | Response:
 
 @blueprint.post("/limit")
 def save_limit() -> Response:
-    """`{"onlineWebInstances": 2, "policy": "reject"}`: instances that an account may have from now on, and what happens
-    to one more login. A field that is left out stays; tells both."""
-    body = _body("onlineWebInstances", "policy")
+    """`{"onlineWebInstances": 2, "policy": "reject", "messagesAMinute": 1000}`: instances that an account may have from
+    now on, what happens to one more login, and how many messages an instance may send in a minute. A field that is left
+    out stays; tells all."""
+    body = _body("onlineWebInstances", "policy", "messagesAMinute")
     settings = service().backend.settings
     if body:
         _check_limit(body)
         settings.change(lambda now: _with_limit(now, body), "API")
     now = settings.now()
-    return jsonify(onlineWebInstances=now.limits.online_web_instances, policy=now.policy)
+    return jsonify(
+        onlineWebInstances=now.limits.online_web_instances,
+        policy=now.policy,
+        messagesAMinute=now.limits.messages_a_minute,
+    )
 
 
 def _check_limit(body: dict[str, Any]) -> None:
     """Raises BadParameter."""
     _number(body, "onlineWebInstances", 1, MAX_INSTANCES)
+    _number(body, "messagesAMinute", 1, MOST_MESSAGES)
     if body.get("policy", EVICT) not in POLICIES:
         raise BadParameter("policy", f"policy must be one of: {', '.join(POLICIES)}")
 
 
 def _with_limit(settings: AppSettings, body: dict[str, Any]) -> AppSettings:
     seats = body.get("onlineWebInstances", settings.limits.online_web_instances)
-    limits = replace(settings.limits, online_web_instances=seats)
+    messages = body.get("messagesAMinute", settings.limits.messages_a_minute)
+    limits = replace(settings.limits, online_web_instances=seats, messages_a_minute=messages)
     return replace(settings, limits=limits, policy=body.get("policy", settings.policy))
 
 

@@ -15,7 +15,7 @@ from tim.input_rules import MAX_WORDS
 from tim.job import APPLY_LIMIT, RUNNING, Job
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES
-from tim.setting_rules import LONGEST_LIFE, MAX_LINK, MOST_FAILURES, check_settings
+from tim.setting_rules import LONGEST_LIFE, MAX_LINK, MOST_FAILURES, MOST_MESSAGES, check_settings
 from tim.text import text
 from tim.web.console.accounts import address
 from tim.web.console.instances import SHOWN
@@ -195,6 +195,7 @@ def _form(
         "grace": service().backend.detach_grace,
         "most_instances": MAX_INSTANCES,
         "most_failures": MOST_FAILURES,
+        "most_messages": MOST_MESSAGES,
         "longest_life": LONGEST_LIFE,
         "longest_words": MAX_WORDS,
         "longest_link": MAX_LINK,
