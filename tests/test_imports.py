@@ -44,6 +44,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.blocks", "tim.store.sqlite.peers"},
     {"tim.store.sqlite.messages", "tim.store.sqlite.listing", "tim.store.sqlite.jobs"},
     {"tim.store.sqlite.streams"},
+    {"tim.store.sqlite.seats"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
     {"tim.store.redis.connection"},

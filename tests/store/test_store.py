@@ -270,6 +270,12 @@ def test_who_has_ended_does_not_enter_again(store: Store, log_in: LogIn, clock: 
     assert live(store) == [second.id]
 
 
+def test_who_enters_too_late_has_no_stream(store: Store, clock: Clock) -> None:
+    late = newcomer(expires=clock())
+    assert why_not(lambda: store.enter(late, 1, node=NODE)) == Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, clock())
+    assert (store.attached(NODE), store.renew(NODE)) == ({}, [])
+
+
 def test_who_is_refused_does_not_enter(store: Store, log_in: LogIn, clock: Clock) -> None:
     tab = log_in()
     with pytest.raises(AtLimit):

@@ -1,4 +1,5 @@
-"""What the lives of an app cost SQLite: nothing where it has none; and no sweep reads rows whose time is not over."""
+"""What a verb costs SQLite: few statements; nothing for lives that an app does not have; and no sweep reads rows whose
+time is not over."""
 
 from __future__ import annotations
 
@@ -51,8 +52,21 @@ def test_a_sweep_finds_what_is_due_by_two_indexes(store: SQLiteStore) -> None:
     db.set_trace_callback(statements.append)
     store.sweep()
     db.set_trace_callback(None)
-    [due] = [each for each in statements if each.startswith("SELECT * FROM instances")]
+    [due] = [each for each in statements if each.startswith("SELECT id, app, user")]
     plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {due}")]
     assert not [step for step in plan if step.startswith("SCAN")], plan
     for index in ("instances_ending (ends_at<?)", "instances_due (detached_at<?)"):
         assert [step for step in plan if index in step], plan
+
+
+def test_a_login_that_evicts_is_one_transaction(store: SQLiteStore, clock: Clock) -> None:
+    store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)
+    statements: list[str] = []
+    connection(store).set_trace_callback(statements.append)
+    _, evicted = store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)
+    connection(store).set_trace_callback(None)
+    assert len(evicted) == 1
+    assert [each for each in statements if each == "COMMIT"] == ["COMMIT"]
+    assert not [each for each in statements if each.startswith("UPDATE instances SET stream")], (
+        "it is inserted attached"
+    )

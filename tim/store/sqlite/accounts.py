@@ -53,10 +53,12 @@ def revoked_before(db: sqlite3.Connection, app: int, user: str) -> int:
 
 def is_revoked(db: sqlite3.Connection, app: int, user: str, made: float, expires: float) -> bool:
     """Whether the account's UserSig with these dates, in unix seconds, is revoked."""
-    if made < revoked_before(db, app, user):
-        return True
-    found = "SELECT 1 FROM early_usersigs WHERE app = ? AND user = ? AND made = ? AND expires = ? AND revoked"
-    return db.execute(found, (app, user, made, expires)).fetchone() is not None
+    (found,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM revocations WHERE app = ? AND user = ? AND before > ?)"
+        " OR EXISTS (SELECT 1 FROM early_usersigs WHERE app = ? AND user = ? AND made = ? AND expires = ? AND revoked)",
+        (app, user, made, app, user, made, expires),
+    ).fetchone()
+    return bool(found)
 
 
 def revoke(db: sqlite3.Connection, app: int, user: str, now: float) -> float:

@@ -6,17 +6,15 @@ An ended instance keeps its row, with the reason, so that a tab that connects la
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention, start_of
-from tim.audit import LOGIN as LOGGED_IN
-from tim.ends import AWAY, TYPES, UNKNOWN, Gone
-from tim.errors import InstanceGone, UserSigRevoked
-from tim.model import MESSAGES_A_MINUTE, Choice, Instance, Message, View
-from tim.rules import EVICT, NEWEST, REMEMBERED, making_room
-from tim.state_change import DISCONNECT, LOGIN, NO_EVENT
+from tim.audit import DEFAULT_RETENTION, DELETED, REVOKED, Entry, Retention
+from tim.ends import AWAY, UNKNOWN, Gone
+from tim.errors import InstanceGone
+from tim.model import MESSAGES_A_MINUTE, Instance, Message, View
+from tim.rules import NEWEST, REMEMBERED
+from tim.state_change import DISCONNECT
 from tim.store.hints import Hint
 from tim.store.sqlite import (
     accounts,
@@ -29,6 +27,7 @@ from tim.store.sqlite import (
     messages,
     peers,
     schema,
+    seats,
     sessions,
     settings,
     streams,
@@ -71,6 +70,9 @@ class SQLiteStore:
         self.search, self.number = found.search, found.number
         self.live_accounts = found.live_accounts
         self.crowded, self.enforce = found.crowded, found.enforce
+        login = seats.Seats(self._db, self._transaction, grace)
+        self.admit, self.enter = login.admit, login.enter
+        self.attach, self.attach_again, self.detach = login.attach, login.attach_again, login.detach
         jobs = Jobs(self._db, self._transaction)
         self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop
         self.take_job, self.save_job = jobs.take, jobs.save
@@ -123,83 +125,6 @@ class SQLiteStore:
         with self._transaction():
             counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
             return dict(self._db.execute(counted).fetchall())
-
-    def admit(
-        self,
-        newcomer: Instance,
-        limit: int,
-        made: float = math.inf,
-        policy: str = EVICT,
-        choice: Choice | None = None,
-    ) -> tuple[Instance, list[Instance]]:
-        with self._transaction() as now:
-            known = instances.find(self._db, newcomer.id)
-            if known is not None:
-                return known, []
-            if accounts.is_revoked(self._db, newcomer.app, newcomer.user, made, newcomer.expires):
-                raise UserSigRevoked
-            blocks.check(self._db, newcomer.app, newcomer.user, now)
-            if now < made < math.inf:
-                accounts.note_early(self._db, newcomer.app, newcomer.user, made, newcomer.expires, now=now)
-            lasts_until = newcomer.lasts_until and now + round(newcomer.lasts_until - newcomer.since, 6)
-            instance = replace(newcomer, since=now, detached_at=now, active_at=now, lasts_until=lasts_until, node="")
-            live = instances.settle(self._db, newcomer.app, newcomer.user, now, self._grace)
-            by_newcomer = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, now, newcomer.client)
-            evicted = [
-                # The event of the login counts them.
-                instances.end(self._db, old, by_newcomer, now, NO_EVENT, by=newcomer.id)
-                for old in making_room(live, limit, policy, choice)
-            ]
-            audit.write(self._db, newcomer.app, start_of(newcomer, LOGGED_IN, now), now)
-            accounts.create(self._db, instance.app, instance.user)
-            admitted = instances.insert(self._db, instance)
-            events.queue(self._db, admitted, LOGIN, at=now, now=now, kicked=len(evicted))
-            return admitted, evicted
-
-    def enter(
-        self,
-        newcomer: Instance,
-        limit: int,
-        made: float = math.inf,
-        policy: str = EVICT,
-        choice: Choice | None = None,
-        *,
-        node: str,
-        after: int = NEWEST,
-        most: int = 0,
-    ) -> tuple[View, list[Instance]]:
-        admitted, evicted = self.admit(newcomer, limit, made, policy, choice)
-        return self.attach(admitted.id, node, limit, after, most), evicted
-
-    def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
-        with self._transaction() as now:
-            found = instances.find(self._db, id)
-            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace)
-            if attached.gone is None:
-                returned = found is not None and found.generation != attached.generation
-                return streams.view(self._db, attached, after, most, now=now, grace=self._grace, returned=returned)
-        raise InstanceGone(attached)
-
-    def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        with self._transaction() as now:
-            before = instances.at(self._db, id, now, self._grace)
-            # An instance that has ended for good is reported as such, whichever stream is the newest.
-            if before.stream != after and (before.gone is None or before.gone.reason == AWAY):
-                return None
-            attached = streams.attach(self._db, id, node, limit, now=now, grace=self._grace, action=False)
-            if attached.gone is None:
-                return attached
-        raise InstanceGone(attached)
-
-    def detach(self, id: str, stream: int) -> bool:
-        with self._transaction() as now:
-            fence = "WHERE id = ? AND stream = ? AND node <> ''"
-            self._db.execute(f"UPDATE instances SET node = '' {fence} AND reason IS NOT NULL", (id, stream))
-            return bool(
-                self._db.execute(
-                    f"UPDATE instances SET node = '', detached_at = ? {fence} AND reason IS NULL", (now, id, stream)
-                ).rowcount
-            )
 
     def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
         with self._transaction():

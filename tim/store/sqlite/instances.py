@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, Final
 
 from tim.audit import RETURNED, end_of, start_of
 from tim.ends import AWAY, TYPES, Client, Gone
@@ -17,6 +19,14 @@ from tim.rules import ENDS_KEPT, NOT_ME_LIFE, displaced_by, ended
 from tim.state_change import LOGIN, NO_EVENT, action_of
 from tim.store.sqlite import audit, events
 
+COLUMNS: Final = (
+    "id, app, user, browser, address, since, expires, generation, stream, detached_at, reason, gone_at, by_browser,"
+    " by_address, words, node, ordinal, kind, name, vouched, disowned, lasts_until, idle_life, active_at"
+)
+"""In the order in which `_instance` takes them."""
+ENDED: Final = "app = ? AND user = ? AND reason IS NOT NULL"
+"""The instances of an account that have ended."""
+
 
 def select(db: sqlite3.Connection, where: str, *values: object, index: str = "") -> list[Instance]:
     """The rows that match `where`. An end that is due but not yet written down does not show in them.
@@ -24,17 +34,23 @@ def select(db: sqlite3.Connection, where: str, *values: object, index: str = "")
     With `index`, they are found by this index, whatever SQLite thinks of it.
     """
     by = f" INDEXED BY {index}" if index else ""
-    return [_instance(row) for row in db.execute(f"SELECT * FROM instances{by} WHERE {where}", values)]
+    return [_instance(row) for row in db.execute(f"SELECT {COLUMNS} FROM instances{by} WHERE {where}", values)]
 
 
 def find(db: sqlite3.Connection, id: str) -> Instance | None:
     return next(iter(select(db, "id = ?", id)), None)
 
 
+def written(db: sqlite3.Connection, id: str, now: float) -> Instance:
+    """The instance as its row is; UNKNOWN where there is none."""
+    return find(db, id) or unknown_instance(id, now)
+
+
 def at(db: sqlite3.Connection, id: str, now: float, grace: float) -> Instance:
     """The instance as it is at `now`, also where its end is not yet written down; UNKNOWN where there is none."""
-    found = find(db, id)
-    return unknown_instance(id, now) if found is None else replace(found, gone=ended(found, now=now, grace=grace))
+    found = written(db, id, now)
+    gone = ended(found, now=now, grace=grace)
+    return found if gone is found.gone else replace(found, gone=gone)
 
 
 def seated(db: sqlite3.Connection, id: str, now: float, grace: float) -> Instance:
@@ -102,20 +118,31 @@ def end(
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ?, words = ? WHERE id = ?",
         (gone.reason, gone.at, *client, gone.words, instance.id),
     )
-    # A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
-    # good, which would push them out. Those that can still say "that wasn't me" are not pushed out by later ends, of
-    # which a thief can make many.
-    over = math.inf if gone.reason == AWAY else now - NOT_ME_LIFE
-    db.execute(
-        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM"
-        " (SELECT generation, gone_at, max(gone_at, disowned) > ? AS lasts FROM instances WHERE app = ? AND user = ?"
-        " AND reason IS NOT NULL AND (reason = ?) = ?)"
-        " ORDER BY lasts DESC, iif(lasts, gone_at, -gone_at), iif(lasts, generation, -generation) LIMIT -1 OFFSET ?)",
-        (over, instance.app, instance.user, AWAY, gone.reason == AWAY, ENDS_KEPT),
-    )
+    _forget_ends(db, instance.app, instance.user, now, away=gone.reason == AWAY)
     gone_now = replace(instance, gone=gone)
     audit.write(db, instance.app, end_of(gone_now, by=by, actor=actor), now)
     return gone_now
+
+
+def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, *, away: bool) -> None:
+    """Delete the ends of the account that are more than ENDS_KEPT; `away` is whether those of instances that are AWAY.
+
+    A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
+    good, which would push them out. Those that can still say "that wasn't me" are not pushed out by later ends, of
+    which a thief can make many.
+    """
+    # Few accounts have so many ends of both kinds, and to see that takes no look at their rows.
+    more = f"SELECT 1 FROM instances INDEXED BY instances_ended WHERE {ENDED} LIMIT 1 OFFSET ?"
+    if db.execute(more, (app, user, ENDS_KEPT)).fetchone() is None:
+        return
+    over = math.inf if away else now - NOT_ME_LIFE
+    db.execute(
+        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM"
+        f" (SELECT generation, gone_at, max(gone_at, disowned) > ? AS lasts FROM instances WHERE {ENDED}"
+        " AND (reason = ?) = ?)"
+        " ORDER BY lasts DESC, iif(lasts, gone_at, -gone_at), iif(lasts, generation, -generation) LIMIT -1 OFFSET ?)",
+        (over, app, user, AWAY, away, ENDS_KEPT),
+    )
 
 
 def end_for_good(
@@ -140,34 +167,28 @@ def end_for_good(
     return end(db, instance, gone, gone.at, action, by=by, actor=actor)
 
 
-def _instance(row: sqlite3.Row) -> Instance:
-    by = Client(row["by_browser"], row["by_address"]) if row["by_browser"] is not None else None
+def _instance(row: Iterable[Any]) -> Instance:
+    (
+        id, app, user, browser, address, since, expires, generation, stream, detached_at, reason, gone_at, by_browser,
+        by_address, words, node, ordinal, kind, name, vouched, disowned, lasts_until, idle_life, active_at
+    ) = row  # fmt: skip
+    by = None if by_browser is None else Client(by_browser, by_address)
     return Instance(
-        id=row["id"],
-        app=row["app"],
-        user=row["user"],
-        client=Client(row["browser"], row["address"]),
-        since=row["since"],
-        expires=row["expires"],
-        generation=row["generation"],
-        stream=row["stream"],
-        detached_at=row["detached_at"],
-        gone=Gone(row["reason"], row["gone_at"], by, row["words"]) if row["reason"] else None,
-        node=row["node"],
-        ordinal=row["ordinal"] or row["generation"],
-        kind=row["kind"],
-        name=row["name"],
-        vouched=row["vouched"],
-        disowned=bool(row["disowned"]),
-        lasts_until=row["lasts_until"],
-        idle_life=row["idle_life"],
-        active_at=row["active_at"],
-    )
+        id, app, user, Client(browser, address), since, expires, generation, stream, detached_at,
+        Gone(reason, gone_at, by, words) if reason else None,
+        node, ordinal or generation, kind, name, vouched, bool(disowned), lasts_until, idle_life, active_at,
+    )  # fmt: skip
 
 
 def live(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
     """The live instances of an account, oldest generation first."""
     return [each for each in _not_ended(db, app, user) if ended(each, now=now, grace=grace) is None]
+
+
+def is_online(db: sqlite3.Connection, app: int, user: str, now: float) -> bool:
+    """Whether an instance of the account is online, as `rules.ended` and `Instance.online` say."""
+    online_now = "app = ? AND user = ? AND reason IS NULL AND detached_at IS NULL AND ends_at > ?"
+    return db.execute(f"SELECT 1 FROM instances WHERE {online_now} LIMIT 1", (app, user, now)).fetchone() is not None
 
 
 def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float) -> list[Instance]:
@@ -254,8 +275,7 @@ def remaining(db: sqlite3.Connection, app: int, user: str, now: float, grace: fl
 
 def disowned_at(db: sqlite3.Connection, app: int, user: str) -> float:
     """When an instance of the account has said "that wasn't me" last, in unix seconds; 0 for never."""
-    of_ended = "SELECT max(disowned) FROM instances WHERE app = ? AND user = ? AND reason IS NOT NULL"
-    return float(db.execute(of_ended, (app, user)).fetchone()[0] or 0)
+    return float(db.execute(f"SELECT max(disowned) FROM instances WHERE {ENDED}", (app, user)).fetchone()[0] or 0)
 
 
 def _not_ended(db: sqlite3.Connection, app: int, user: str) -> list[Instance]:

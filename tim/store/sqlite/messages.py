@@ -65,6 +65,8 @@ def newest(
 ) -> list[Message]:
     """The newest `limit` messages numbered above `after` and at most `up_to`, of the time `since` or later, oldest
     first."""
+    if not limit or after >= up_to:
+        return []
     rows = db.execute(
         "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? AND seq <= ? AND time >= ?"
         " ORDER BY seq DESC LIMIT ?",
@@ -104,8 +106,7 @@ def _copy(db: sqlite3.Connection, app: int, user: str, other: Message, grace: fl
 
 def _write(db: sqlite3.Connection, app: int, user: str, message: Message, grace: float) -> Message:
     """Add `message` to the log of an account that exists. Returns the copy with its number. The oldest make room."""
-    live = instances.live(db, app, user, message.time, grace)
-    is_read = user == message.sender or any(each.online for each in live)
+    is_read = user == message.sender or instances.is_online(db, app, user, message.time)
     seq, size = db.execute(
         "UPDATE accounts SET seq = seq + 1, read_seq = iif(?, seq + 1, read_seq), bytes = bytes + ?"
         " WHERE app = ? AND user = ? RETURNING seq, bytes",
