@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from redis import Redis, RedisCluster, RedisError
 from redis.backoff import NoBackoff
@@ -15,8 +16,9 @@ from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.rules import SHARDS
+from tim.store.redis.lines import Lines
 from tim.store.redis.requirements import check, mode_of, name_of
-from tim.store.redis.shards import PREFIXES
+from tim.store.redis.shards import SLOTS
 from tim.timing import DEFAULT, Timing
 
 AT_ONCE: Final = 64
@@ -41,6 +43,7 @@ class Connection:
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._closed = False
         self._ahead: dict[int, float] = {}  # by shard: microseconds of its clock when our monotonic one was at 0
+        self._lines: WeakKeyDictionary[Redis, Lines] = WeakKeyDictionary()  # by server, as long as it is known
         options: dict[str, Any] = {
             "protocol": 2,
             "decode_responses": True,
@@ -75,7 +78,7 @@ class Connection:
             except ConnectionError:
                 return self.execute(shard, *words)
 
-    def execute(self, shard: int, *words: Any) -> Any:
+    def execute(self, shard: int, *words: str | float) -> Any:
         """The reply of the server that holds `shard`; to be called within `reaching`.
 
         Half of a shard that is being moved lies on each of two servers, where a script would not notice that anything
@@ -83,7 +86,8 @@ class Connection:
         """
         for _ in range(REDIRECTIONS):
             try:
-                return self._server(shard).execute_command(*words)  # type: ignore[no-untyped-call]
+                [reply] = self.lines(self._server(shard)).exchange([words])
+                return _unless_refused(reply)
             except MovedError as error:
                 if isinstance(self._client, RedisCluster):
                     self._client.nodes_manager.move_slot(error)
@@ -102,11 +106,6 @@ class Connection:
             yield
         except FAILURES as error:
             raise StoreUnavailable(f"{self.name}: {error}") from error
-        except (ValueError, AttributeError) as error:
-            # The client closes connections under the calls that read from them, and these fail so.
-            if not self._closed:
-                raise
-            raise StoreUnavailable(f"{self.name}: closed") from error
         finally:
             self._room.release()
 
@@ -126,9 +125,10 @@ class Connection:
         """Read the clock of each server. A server that does not answer keeps the clock it had."""
         for server, shards in self.servers().items():
             with suppress(StoreUnavailable), self.reaching():
-                seconds, microseconds = server.time()
+                [reply] = self.lines(server).exchange([("TIME",)])
+                seconds, microseconds = _unless_refused(reply)
                 for shard in shards:
-                    self.set_clock(shard, seconds * 1_000_000 + microseconds)
+                    self.set_clock(shard, int(seconds) * 1_000_000 + int(microseconds))
 
     def servers(self) -> dict[Redis, list[int]]:
         """Each server of the store with its shards, as far as is known.
@@ -151,14 +151,27 @@ class Connection:
             with suppress(*FAILURES):
                 self._client.nodes_manager.initialize()
 
+    def lines(self, server: Redis) -> Lines:
+        """The connections to a server; to be used within `reaching`."""
+        lines = self._lines.get(server)
+        return lines or self._lines.setdefault(server, Lines(server.connection_pool))
+
     def close(self) -> None:
         """Close all connections. Calls that are under way raise StoreUnavailable."""
         self._closed = True
+        for lines in list(self._lines.values()):
+            lines.close()
         self._client.close()
 
     def _server(self, shard: int) -> Redis:
         """The server that holds `shard`, as far as is known."""
         if isinstance(self._client, Redis):
             return self._client
-        node = self._client.get_node_from_key(PREFIXES[shard])  # type: ignore[no-untyped-call]
-        return self._client.get_redis_connection(node)
+        return self._client.get_redis_connection(self._client.nodes_manager.get_node_from_slot(SLOTS[shard]))
+
+
+def _unless_refused(reply: Any) -> Any:
+    """A reply; raises it where it is an error of the server."""
+    if isinstance(reply, RedisError):
+        raise reply
+    return reply

@@ -18,7 +18,7 @@ class Jobs:
 
     def find(self, app: int) -> Job | None:
         saved = self._connection.command(0, "HGETALL", key(0, "job", app))
-        return _job_of(saved) if saved else None
+        return _job_of(fields_of(saved)) if saved else None
 
     def start(self, app: int, job: Job) -> Job:
         fields = {"kind": job.kind, "actor": job.actor, "words": job.words, "where": search_as_text(job.where)}
@@ -36,7 +36,7 @@ class Jobs:
     def stop(self, app: int, id: str, actor: str) -> Job | None:
         return self._called("stop_job", app, id, actor)
 
-    def _called(self, verb: str, *words: object) -> Job | None:
+    def _called(self, verb: str, *words: str | float) -> Job | None:
         [flat] = self._scripts.call(0, verb, *words)
         return _job_of(fields_of(flat)) if flat else None
 

@@ -11,6 +11,7 @@ from tim.model import Instance
 from tim.rules import SHARDS, shard_of
 from tim.search import DETACHED, ONLINE, Page, Search, page_of, place
 from tim.store.redis.decode import instances_of, us
+from tim.store.redis.lines import Words
 from tim.store.redis.scripts import Scripts
 
 MORE: Final = 4
@@ -34,7 +35,7 @@ class Listing:
         asked = list(unread)
         share = -(-2 * (limit + 1) // SHARDS)
         while asked:
-            words = {shard: (app, *_words(where), share, unread.pop(shard)) for shard in asked}
+            words: dict[int, Words] = {shard: (app, *_words(where), share, unread.pop(shard)) for shard in asked}
             for shard, [flat, read] in self._scripts.several("search", words).items():
                 found |= {place(instance): instance for instance in instances_of(flat)}
                 if read:
@@ -51,7 +52,7 @@ class Listing:
             return max(0, every - detached)
         total, unread = 0, dict.fromkeys(range(SHARDS), "")
         while unread:
-            words = {shard: (app, *_words(where), read) for shard, read in unread.items()}
+            words: dict[int, Words] = {shard: (app, *_words(where), read) for shard, read in unread.items()}
             replies = self._scripts.several("number", words)
             total += sum(int(counted) for counted, _ in replies.values())
             unread = {shard: read for shard, [_, read] in replies.items() if read}

@@ -32,6 +32,7 @@ from tim.rules import (
 )
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import checked, us
+from tim.store.redis.lines import Words
 from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
@@ -95,7 +96,7 @@ class Scripts:
         """From now on these calls queue the events of a webhook, or do not."""
         self._events = on
 
-    def call(self, shard: int, verb: str, *words: object, me: str | None = None) -> Reply:
+    def call(self, shard: int, verb: str, *words: str | float, me: str | None = None) -> Reply:
         """The values that the script `verb` replies with on `shard`. After a broken connection it is called once more.
 
         `me` stands for another node than the caller's.
@@ -105,7 +106,7 @@ class Scripts:
         """
         return checked(verb, self._call(shard, verb, self._given(words, me)))
 
-    def everywhere(self, verb: str, *words: object) -> list[Reply | None]:
+    def everywhere(self, verb: str, *words: str | float) -> list[Reply | None]:
         """The values that the script replies with on each shard, in their order; None for a shard without a reply.
 
         Raises:
@@ -114,7 +115,7 @@ class Scripts:
         replies = self._replies(verb, dict.fromkeys(range(SHARDS), self._given(words)))
         return [replies.get(shard) for shard in range(SHARDS)]
 
-    def everywhere_or_fail(self, verb: str, *words: object) -> list[Reply]:
+    def everywhere_or_fail(self, verb: str, *words: str | float) -> list[Reply]:
         """The same, where each shard has to reply.
 
         Raises:
@@ -125,7 +126,7 @@ class Scripts:
             raise StoreUnavailable("a shard of it does not answer")
         return replies
 
-    def several(self, verb: str, words: dict[int, tuple[object, ...]]) -> dict[int, Reply]:
+    def several(self, verb: str, words: dict[int, Words]) -> dict[int, Reply]:
         """The values that the script replies with on each of these shards, which is given the words of its own.
 
         Raises:
@@ -136,7 +137,7 @@ class Scripts:
             raise StoreUnavailable("a shard of it does not answer")
         return replies
 
-    def _replies(self, verb: str, given: dict[int, tuple[object, ...]]) -> dict[int, Reply]:
+    def _replies(self, verb: str, given: dict[int, Words]) -> dict[int, Reply]:
         """The values that the script replies with, by shard; a shard without a reply is left out."""
         replies: dict[int, Reply] = {}
         failure = StoreUnavailable("no shard of it answers")
@@ -158,18 +159,18 @@ class Scripts:
             raise failure
         return {shard: checked(verb, reply) for shard, reply in replies.items()}
 
-    def _given(self, words: tuple[object, ...], me: str | None = None) -> tuple[object, ...]:
+    def _given(self, words: Words, me: str | None = None) -> Words:
         events = " events" if self._events else ""
         return (self._grace, (self._me if me is None else me) + events, *words)
 
-    def _call(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
+    def _call(self, shard: int, verb: str, given: Words) -> Reply:
         with self._connection.reaching():
             try:
                 return self._evaluate(shard, verb, given)
             except ConnectionError:
                 return self._evaluate(shard, verb, given)
 
-    def _evaluate(self, shard: int, verb: str, given: tuple[object, ...]) -> Reply:
+    def _evaluate(self, shard: int, verb: str, given: Words) -> Reply:
         script = SCRIPTS[verb]
         for _ in range(3):
             words = (1, PREFIXES[shard], self._connection.deadline(shard), *given)
@@ -183,7 +184,7 @@ class Scripts:
             self._connection.set_clock(shard, int(reply[1]))
         raise StoreUnavailable("its clock keeps changing")
 
-    def _evaluate_all(self, server: Redis, verb: str, given: dict[int, tuple[object, ...]]) -> list[Any]:
+    def _evaluate_all(self, server: Redis, verb: str, given: dict[int, Words]) -> list[Any]:
         """The replies of one server, or the errors in place of replies."""
         try:
             return self._pipelined(server, verb, given)
@@ -195,12 +196,11 @@ class Scripts:
             self._connection.look_again()
             raise
 
-    def _pipelined(self, server: Redis, verb: str, given: dict[int, tuple[object, ...]]) -> list[Any]:
-        with server.pipeline(transaction=False) as pipe:
-            for shard, its in given.items():
-                words = (1, PREFIXES[shard], self._connection.deadline(shard), *its)
-                pipe.execute_command("EVALSHA", SCRIPTS[verb].sha, *words)  # type: ignore[no-untyped-call]
-            return pipe.execute(raise_on_error=False)
+    def _pipelined(self, server: Redis, verb: str, given: dict[int, Words]) -> list[Any]:
+        sha, deadline = SCRIPTS[verb].sha, self._connection.deadline
+        return self._connection.lines(server).exchange(
+            [("EVALSHA", sha, 1, PREFIXES[shard], deadline(shard), *its) for shard, its in given.items()]
+        )
 
 
 def _load() -> dict[str, Script]:

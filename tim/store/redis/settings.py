@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from tim.model import AppSettings
 from tim.store.redis.connection import Connection
-from tim.store.redis.decode import settings_of
+from tim.store.redis.decode import fields_of, settings_of
 from tim.store.redis.scripts import Scripts
 from tim.store.redis.shards import key
 
@@ -21,7 +21,7 @@ class Settings:
 
     def find(self, app: int) -> AppSettings | None:
         saved = self._connection.command(0, "HGETALL", key(0, "settings", app))
-        return settings_of(saved) if saved else None
+        return settings_of(fields_of(saved)) if saved else None
 
     def save(self, app: int, settings: AppSettings, actor: str, words: str = "") -> None:
         fields = {

@@ -42,3 +42,5 @@ def _prefixes() -> list[str]:
 
 
 PREFIXES: Final = _prefixes()
+SLOTS: Final = [key_slot(prefix.encode()) for prefix in PREFIXES]
+"""The slot of a cluster in which each shard lies."""

@@ -1,0 +1,120 @@
+"""Connections to one server, and what is said on them.
+
+redis-py opens a connection: address, TLS, password, database. With it, a call takes several times as long as in Redis:
+retries, checks and telemetry that a store has no use for. Here a call is one write and one read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import hiredis
+from redis import ConnectionPool
+from redis._parsers.base import BaseParser
+from redis.exceptions import ConnectionError, InvalidResponse
+from redis.exceptions import TimeoutError as RedisTimeout
+
+AT_A_TIME: Final = 1 << 16
+"""How many bytes of replies are read at a time."""
+NOT_YET: Final = object()
+"""Stands for a reply of which some is still to come."""
+
+Words = tuple[str | float, ...]
+
+
+class Lines:
+    """Open connections to the server of `pool`, for any number of threads. Each carries one exchange at a time."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._idle: list[Line] = []
+        self._all: set[Line] = set()
+        self._closed = False
+
+    def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """The replies to these commands, in their order. An error of the server stands in place of a reply.
+
+        Raises:
+            ConnectionError: the connection broke. Any of the commands may have been carried out.
+            RedisTimeout: there was no reply in the time that the pool allows.
+        """
+        if self._closed:
+            raise ConnectionError("closed")
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = Line(self._pool)
+            self._all.add(line)
+        try:
+            replies = line.exchange(commands)
+        except BaseException as error:
+            # Whoever had it next would read the replies to these commands.
+            self._close(line)
+            if isinstance(error, ConnectionError):  # the server has gone away, and the idle ones are no better
+                while self._idle:
+                    self._close(self._idle.pop())
+            raise
+        self._idle.append(line)
+        return replies
+
+    def close(self) -> None:
+        """Close all connections. Exchanges that are under way fail."""
+        self._closed = True
+        for line in list(self._all):
+            self._close(line)
+
+    def _close(self, line: Line) -> None:
+        self._all.discard(line)
+        line.close()
+
+
+class Line:
+    """One connection to the server of `pool`; its first exchange opens it. After an error it can only be closed."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._connection: Any = pool.connection_class(**pool.connection_kwargs)
+        self._socket: Any = None
+        self._closed = False
+        self._reader = hiredis.Reader(
+            encoding="utf-8",
+            protocolError=InvalidResponse,
+            replyError=BaseParser.parse_error,
+            notEnoughData=NOT_YET,
+        )
+
+    def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """As `Lines.exchange`."""
+        if self._socket is None:
+            self._open()
+        try:
+            # By its annotation a command is one word.
+            self._socket.sendall(b"".join([hiredis.pack_command(words) for words in commands]))  # type: ignore[arg-type]
+            return [self._reply() for _ in commands]
+        except TimeoutError:
+            raise RedisTimeout("no reply in time") from None
+        except OSError as error:
+            raise ConnectionError(str(error)) from error
+
+    def close(self) -> None:
+        """Close it; an exchange that is under way fails."""
+        self._closed = True
+        self._connection.disconnect()
+
+    def _open(self) -> None:
+        try:
+            self._connection.connect()
+        except (ValueError, AttributeError):
+            # So it fails where `close` takes its socket away meanwhile.
+            if not self._closed:
+                raise
+            raise ConnectionError("closed") from None
+        self._socket = self._connection._sock
+
+    def _reply(self) -> Any:
+        while (reply := self._reader.gets()) is NOT_YET:
+            found = self._socket.recv(AT_A_TIME)
+            if not found:
+                raise ConnectionError("Connection closed by server.")
+            self._reader.feed(found)
+        return reply
