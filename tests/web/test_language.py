@@ -31,18 +31,18 @@ def tag(answer: Answer) -> str:
 @pytest.mark.parametrize(
     ("accepted", "language"),
     [
-        ([], "en"),
-        (["zh-CN", "zh", "en"], "zh"),
-        (["zh-TW", "en-US", "en"], "zh"),
-        (["zh-Hans-SG"], "zh"),
-        (["ZH"], "zh"),
-        (["de", "zh-HK"], "zh"),
-        (["de-DE", "fr"], "en"),
-        (["en-GB", "zh-CN"], "en"),
-        (["de", "*"], "en"),
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("zh-TW, en-US, en", "zh"),
+        ("zh-Hans-SG", "zh"),
+        ("ZH", "zh"),
+        ("zh-HK;q=0.5, de", "zh"),
+        ("de-DE, fr", "en"),
+        ("en-GB, zh-CN;q=0.9", "en"),
+        ("de, *", "en"),
     ],
 )
-def test_a_browser_gets_the_first_of_its_languages_that_there_is(accepted: list[str], language: str) -> None:
+def test_a_browser_gets_the_first_of_its_languages_that_there_is(accepted: str, language: str) -> None:
     assert best_of(accepted) == language
 
 

@@ -139,8 +139,7 @@ class Identity:
 
     def is_own(self, request: Request, instance: str) -> bool:
         """Whether the request comes from the browser that logged `instance` in."""
-        browser = self.browser(request)
-        return browser is not None and hmac.compare_digest(instance[16:32].encode(), _mark(browser, instance[:16]))
+        return is_login_of(self.browser(request), instance)
 
     def set_console(self, request: Request, response: Response, session: Session) -> None:
         """Sets the cookie of an operator, for the paths of the console alone where its name allows that.
@@ -179,6 +178,11 @@ class Identity:
             return None
         instance, _, generation = value.partition(":")
         return instance, int(generation)
+
+
+def is_login_of(browser: str | None, instance: str) -> bool:
+    """Whether `instance` was logged in by the browser with this number in its cookie; None is no browser."""
+    return browser is not None and hmac.compare_digest(instance[16:32].encode(), _mark(browser, instance[:16]))
 
 
 def login_number(browser: str, form: str, user: str) -> str:

@@ -7,7 +7,7 @@ there is; else in English. A stream is in the language of its handshake.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Blueprint, Response, abort, current_app, has_request_context, request, url_for
-from flask_babel import Domain, get_locale, gettext
+from flask_babel import Domain, get_locale
+from markupsafe import Markup
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from tim.text import Text, text
 
@@ -34,6 +37,8 @@ LIFE: Final = 365 * 86400
 CATALOGUES: Final = Path(__file__).parent / "translations"
 SAFE: Final = "/~:@!$&'()*+,;="
 """Characters that stand in a path as they are, besides letters and digits."""
+HEADERS: Final = 200
+"""How many Accept-Language headers are kept with what they mean. Browsers send few different ones."""
 LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of this server with its query. Browsers take a backslash for a slash."""
 
@@ -63,13 +68,17 @@ def choose_language() -> str:
     if not has_request_context():
         return ENGLISH
     chosen = request.cookies.get(COOKIE, "")
-    accepted = [tag for tag, quality in request.accept_languages if quality]  # at quality 0 it is refused
-    return chosen if chosen in LANGUAGES else best_of(accepted)
+    return chosen if chosen in LANGUAGES else best_of(request.headers.get("Accept-Language", ""))
 
 
-def best_of(accepted: list[str]) -> str:
-    """The first of the accepted languages, the best first, that there is, in whatever script or country."""
-    names = (tag.lower().partition("-")[0] for tag in accepted)
+@lru_cache(HEADERS)
+def best_of(accepted: str) -> str:
+    """The first of the languages in an Accept-Language header, the best first, that there is, in any script or country.
+
+    A language at quality 0 is refused.
+    """
+    tags = [tag for tag, quality in parse_accept_header(accepted, LanguageAccept) if quality]
+    names = (tag.lower().partition("-")[0] for tag in tags)
     return next((name for name in names if name in LANGUAGES), ENGLISH)
 
 
@@ -79,22 +88,29 @@ def current() -> str:
     return ENGLISH if locale is None else str(locale.language)
 
 
-def current_tag() -> str:
-    """The same, as `<html lang>` says it."""
-    return TAGS.get(current(), current())
+def tag(language: str) -> str:
+    """The language, as `<html lang>` says it."""
+    return TAGS.get(language, language)
 
 
-def translated(words: str) -> str:
-    """`words` in the language of the request, if it is a text of `tim.text`; otherwise as it is."""
+def translated(words: str, language: str = "") -> str:
+    """`words`, if it is a text of `tim.text`, in the language, by default that of the request; otherwise as it is."""
     if not isinstance(words, Text):
         return words
-    values: dict[str, Any] = {name: translated(value) for name, value in words.values.items()}
-    return str(gettext(words.id, **values))
+    language = language or current()
+    values: dict[str, Any] = {name: translated(value, language) for name, value in words.values.items()}
+    found = catalogue(language).gettext(words.id)
+    return found % values if values else found
 
 
-def other_languages() -> list[tuple[str, str]]:
-    """The languages to switch to: code, and name."""
-    return [(code, name) for code, name in LANGUAGES.items() if code != current()]
+def plural(texts: NullTranslations, singular: str, many: str, num: int, **values: object) -> Markup:
+    """The form of a text for this number in a catalogue, as markup, with its values."""
+    return Markup(texts.ngettext(singular, many, num)) % {"num": num, **values}
+
+
+def others(language: str) -> list[tuple[str, str]]:
+    """The languages to switch to from this one: code, and name."""
+    return [(code, name) for code, name in LANGUAGES.items() if code != language]
 
 
 def here() -> str:

@@ -88,14 +88,14 @@ def _decided(decide: Callable[[], object], focus: Callable[[View], str], **typed
     if "HX-Request" not in request.headers:
         return go(url_for("tabs.page"))
     view = backend.view(g.instance, 0)
-    return make_response(tab_page.instances(view.instance, view.instances, focus=focus(view)))
+    return make_response(tab_page.here().instances(view.instance, view.instances, focus=focus(view)))
 
 
 def _refused(error: IMError, typed: dict[str, str]) -> BaseResponse:
     if "HX-Request" in request.headers:
         html = render_template("_refused.html", refused=error, oob=True)
     else:
-        html = tab_page.page(service().backend.view(g.instance, HISTORY), refused=error, **typed)
+        html = tab_page.here().whole(service().backend.view(g.instance, HISTORY), refused=error, **typed)
     status = 404 if isinstance(error, NoSuchInstance) else STATUS[error.code]
     response = make_response(html, status)
     response.headers.update(retry_after(error))

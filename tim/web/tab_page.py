@@ -1,48 +1,79 @@
-"""The page of a tab as HTML: all of it, or its list of instances with the logins that are new to it."""
+"""The page of a tab as HTML: all of it, or a fragment, such as its list of instances."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import render_template, request
+from flask import g, request, url_for
 
 from tim.errors import IMError
 from tim.model import Instance, View
 from tim.rules import newcomers
-from tim.web.context import service
+from tim.web.context import Service, service
+from tim.web.identity import is_login_of
+from tim.web.templating import Templates, templates
 
 
-def page(view: View, **more: str | IMError) -> str:
-    """The whole page; `more` is what was typed into one of its forms, and why it was refused."""
-    return render_template(
-        "tab.html",
-        **_shown(view.instance, view.instances),
-        messages=view.messages,
-        read=view.read_seq,
-        state="not-ready",
-        silence=service().timing.page_silence,
-        **more,
-    )
+class TabPage:
+    """Renders for the browser and in the language of one request, which it does not keep: the stream outlives it.
+
+    Args:
+        address: of the page. The routes of its tab are below it.
+        browser: the number in the browser's cookie.
+    """
+
+    __slots__ = ("_address", "_browser", "_service", "_templates")
+
+    def __init__(self, service: Service, templates: Templates, address: str, browser: str | None) -> None:
+        self._service = service
+        self._templates = templates
+        self._address = address
+        self._browser = browser
+
+    def whole(self, view: View, **more: str | IMError) -> str:
+        """The whole page; `more` is what was typed into one of its forms, and why it was refused."""
+        return self.fragment(
+            "tab.html",
+            view.instance,
+            **self._list(view.instance, view.instances),
+            messages=view.messages,
+            read=view.read_seq,
+            state="not-ready",
+            silence=self._service.timing.page_silence,
+            **more,
+        )
+
+    def instances(self, this: Instance, live: list[Instance], **more: object) -> str:
+        """The list of instances with the logins that are new to this one; `more` are other values that it shows."""
+        return self.fragment("_instances.html", this, **self._list(this, live), **more)
+
+    def fragment(self, template: str, this: Instance, **values: Any) -> str:
+        """What `template` makes of the values, in the page of the instance `this`."""
+        return self._templates.render(template, {"tab": self._address, "this": this, **values})
+
+    def relative(self, seconds: float) -> str:
+        """Unix seconds relative to now, as the templates write them."""
+        return self._templates.words.relative(seconds)
+
+    def _list(self, this: Instance, live: list[Instance]) -> dict[str, Any]:
+        """The values of `_instances.html`: this one first, then the newest. A login of the same browser is not new."""
+        backend, around = self._service.backend, others(this, live)
+        return {
+            "instances": [*(each for each in live if each.id == this.id), *around],
+            "others": len(around),
+            "newcomers": [each for each in newcomers(this, live) if not is_login_of(self._browser, each.id)],
+            "seats": backend.limits().online_web_instances,
+            "grace": backend.detach_grace,
+        }
 
 
-def instances(this: Instance, live: list[Instance], **more: object) -> str:
-    """The list of instances; `more` are other values that it shows."""
-    return render_template("_instances.html", **_shown(this, live), **more)
+def here() -> TabPage:
+    """The page of the tab to which the current request belongs."""
+    shared = service()
+    return TabPage(shared, templates(), url_for("tabs.page", instance=g.instance), shared.identity.browser(request))
 
 
 def others(this: Instance, live: list[Instance]) -> list[Instance]:
     """All instances of the list but this one, newest login first."""
     found = [each for each in live if each.id != this.id]
     return sorted(found, key=lambda instance: instance.ordinal, reverse=True)
-
-
-def _shown(this: Instance, live: list[Instance]) -> dict[str, Any]:
-    """The values of `_instances.html`: this instance first, then the newest. A login of the same browser is not new."""
-    here = service()
-    return {
-        "this": this,
-        "instances": [*(each for each in live if each.id == this.id), *others(this, live)],
-        "newcomers": [each for each in newcomers(this, live) if not here.identity.is_own(request, each.id)],
-        "seats": here.backend.limits().online_web_instances,
-        "grace": here.backend.detach_grace,
-    }

@@ -28,6 +28,7 @@ from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import go, retry_after
 from tim.web.sockets import socket_route
+from tim.web.templating import templates
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
 blueprint.register_blueprint(peers.blueprint)
@@ -89,7 +90,7 @@ def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | BaseRespon
 @blueprint.get("/")
 def page() -> BaseResponse:
     view = service().backend.view(g.instance, HISTORY)
-    response = make_response(tab_page.page(view))
+    response = make_response(tab_page.here().whole(view))
     if view.instance.gone is None:
         # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
         # than the store remembers the end of the instance.
@@ -101,7 +102,8 @@ def page() -> BaseResponse:
 def events(ws: Server) -> None:
     read = request.args.get("read", "")
     known = int(read) if READ.fullmatch(read) else None
-    stream.run(ws, service().backend, g.instance, service().timing.ping_period, known)
+    here = service()
+    stream.run(ws, here.backend, g.instance, tab_page.here(), ping_period=here.timing.ping_period, read=known)
 
 
 @blueprint.post("/logout")
@@ -130,12 +132,17 @@ def send() -> BaseResponse:
         # Keep the number: if this attempt has reached the store after all, the next one is the same message.
         typed: dict[str, str | IMError] = {"to": to, "text": words, "number": number, "error": error}
         if "HX-Request" in request.headers:
-            response = make_response(render_template("_composer.html", **typed, oob=True), STATUS[error.code])
+            response = make_response(_composer(**typed, oob=True), STATUS[error.code])
         else:
-            page = tab_page.page(service().backend.view(g.instance, HISTORY), **typed)
+            page = tab_page.here().whole(service().backend.view(g.instance, HISTORY), **typed)
             response = make_response(page, STATUS[error.code])
         response.headers.update(retry_after(error))
         return response
     if "HX-Request" in request.headers:
-        return make_response(render_template("_composer.html", to=to, sent=True))
+        return make_response(_composer(to=to, sent=True))
     return go(url_for("tabs.page"))
+
+
+def _composer(**values: object) -> str:
+    """The form for messages."""
+    return templates().render("_composer.html", {"tab": url_for("tabs.page"), **values})

@@ -1,52 +1,115 @@
-"""What the templates may use: filters for times and texts, and a few globals."""
+"""What the templates may use: filters for times and texts, and a few globals. Each is compiled once a language."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from babel.dates import LOCALTZ
-from flask import Flask
+from flask import Flask, current_app
+from flask.templating import Environment
 from flask_babel import Babel
+from jinja2 import Template, nodes
 
 from tim.events import EVENT_WORDS, Event
 from tim.model import Message
-from tim.web import language, time_words
-from tim.web.context import service
+from tim.web import language
+from tim.web.time_words import TimeWords, iso
+from tim.web.translator import Translator
 
 SHORT: Final = 40
 """Characters of a message that the log of SDK events shows."""
 
 
+class Templates(Environment):
+    """The templates of `app`. Flask renders them in the language of the request, `in_language` in any.
+
+    Attributes:
+        language: the one in which they are; "" where that is the one of the request.
+        words: for times, in that language.
+    """
+
+    def __init__(self, app: Flask, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.language = ""
+        self.words = TimeWords(language.ENGLISH, self._now)
+        self._languages: dict[str, Templates] = {}
+
+    def in_language(self, code: str) -> Templates:
+        """The same templates in one language. Filters and globals that are added later are not in them."""
+        if code not in self._languages:
+            self._languages[code] = self._translated(code)
+        return self._languages[code]
+
+    def render(self, name: str, values: Mapping[str, Any]) -> str:
+        """Renders one with these values and the globals alone: it needs no request."""
+        return self.get_template(name).render(values)
+
+    def _now(self) -> float:
+        """Unix seconds, by the clock of the service."""
+        return float(self.app.extensions["tim"].backend.clock())
+
+    def get_template(
+        self, name: str | Template, parent: str | None = None, globals: MutableMapping[str, Any] | None = None
+    ) -> Template:
+        if self.language:
+            return super().get_template(name, parent, globals)
+        return self.in_language(language.current()).get_template(name, parent, globals)
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        # Jinja would wrap them for templates that have their own. Each rendering copies them, which then takes longer.
+        return super().make_globals(d) if d else self.globals
+
+    def _translated(self, code: str) -> Templates:
+        made = self.overlay()
+        made.language = code
+        made.filters, made.globals = self.filters.copy(), self.globals.copy()
+        made.words = words = TimeWords(code, self._now)
+        made.filters |= {
+            "clock": words.clock,
+            "moment": words.moment,
+            "span": words.span,
+            "duration": words.duration,
+            "translated": partial(language.translated, language=code),
+        }
+        made.globals |= {
+            "now": self._now,
+            "ngettext": partial(language.plural, language.catalogue(code)),
+            "relative": words.relative,
+            "language_tag": language.tag(code),
+            "other_languages": language.others(code),
+        }
+        return made
+
+    def _generate(self, source: nodes.Template, *args: Any, **options: Any) -> str:
+        Translator(language.catalogue(self.language)).visit(source)
+        return super()._generate(source, *args, **options)
+
+
 def install(app: Flask) -> None:
     """Give the templates of `app` their filters, globals and translations."""
-    babel = Babel(app, locale_selector=language.choose_language, timezone_selector=lambda: LOCALTZ)
-    babel.domain_instance = language.Catalogues()
-    for words in (
-        time_words.clock,
-        time_words.iso,
-        time_words.moment,
-        time_words.span,
-        time_words.duration,
-        language.translated,
-        data,
-    ):
-        app.add_template_filter(words)
-    app.jinja_env.globals.update(
-        now=_now,
-        relative=time_words.relative,
-        language_tag=language.current_tag,
-        other_languages=language.other_languages,
-        here=language.here,
-        event_words=EVENT_WORDS,
-        new_number=_new_number,
+    babel = Babel(
+        app,
+        locale_selector=language.choose_language,
+        timezone_selector=lambda: LOCALTZ,
+        configure_jinja=False,
     )
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    babel.domain_instance = language.Catalogues()
+    app.jinja_environment = Templates  # type: ignore[assignment]
+    app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    for words in (iso, data, data_address):
+        app.add_template_filter(words)
+    app.jinja_env.globals.update(here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
 
 
-def _now() -> float:
-    return service().backend.clock()
+def templates() -> Templates:
+    """The templates of the application, in the language of the request."""
+    all_languages = current_app.jinja_env
+    assert isinstance(all_languages, Templates)
+    return all_languages.in_language(language.current())
 
 
 def _new_number() -> str:
@@ -60,6 +123,11 @@ def data(event: Event) -> str:
     if isinstance(items, list):
         items = [_message(item) if isinstance(item, Message) else item for item in items]
     return json.dumps(items, ensure_ascii=False)
+
+
+def data_address(html: str) -> str:
+    """The address of a fragment that is its own content. What else it has, a browser encodes."""
+    return "data:text/html;charset=utf-8," + str(html).replace("%", "%25").replace("#", "%23").replace("\n", "%0A")
 
 
 def _message(message: Message) -> dict[str, Any]:
