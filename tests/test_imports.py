@@ -54,7 +54,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.redis.messages", "tim.store.redis.settings", "tim.store.redis.audit"},
     {"tim.store.redis.engine"},
     {"tim.store"},
-    {"tim.attempts", "tim.app_settings", "tim.webhook"},
+    {"tim.attempts", "tim.app_settings", "tim.webhook", "tim.reconcile"},
     {"tim.node", "tim.tab"},
     {"tim.listing", "tim.jobs", "tim.logins"},
     {"tim.sdk", "tim.admin", "tim.operators", "tim.overview", "tim.usersigs", "tim.faults", "tim.peers"},

@@ -191,7 +191,7 @@ def test_who_left_meanwhile_is_not_brought_back(
 def test_readers_get_what_they_missed_and_each_once(
     here: Backend, there: Backend, alice: Person, silence: Silence, open_stream: Open
 ) -> None:
-    tab, reader = alice.logs_in("A"), Tab(here, log_in(here).id, lambda: None)
+    tab, reader = alice.logs_in("A"), Tab.open(here, log_in(here).id, lambda: None)
     reader.waiting()
     reader.become_ready()
     bob = open_stream(there, log_in(there, "bob"))
@@ -242,7 +242,7 @@ def test_one_with_much_to_make_up_for_is_not_held_to_be_dead_meanwhile(
         silence(1)
         return attach(*words)
 
-    monkeypatch.setattr("tim.node.AT_A_TIME", 5)
+    monkeypatch.setattr("tim.reconcile.AT_A_TIME", 5)
     monkeypatch.setattr(store_of(here), "attach_again", takes_a_second)
     here.renew()
     assert all(store_of(there).get(tab.id).online for tab in tabs)
@@ -370,9 +370,9 @@ def test_limits_that_are_saved_elsewhere_are_shown_at_once(
 def test_one_whose_page_has_come_back_elsewhere_is_not_ended_by_its_connection_here(
     here: Backend, there: Backend
 ) -> None:
-    tab = log_in(here)
     old, new = (Page(backend, Lobby(), "203.0.113.7", lambda: None) for backend in (here, there))
-    old.serve(tab.id)
+    ticket = here.verify(APP, "alice", here.user_sig("alice"), CHROME.address)
+    tab, _ = old.log_in(ticket, CHROME, None)
     new.serve_again(tab.id)
     old.log_out()  # it has not been told yet that it has moved
     assert store_of(there).get(tab.id).online

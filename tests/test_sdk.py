@@ -268,11 +268,11 @@ def test_a_stream_whose_successor_has_come_and_gone_does_not_go_on_as_if_it_were
         attached = attach(*words)
         if not first.is_set():
             first.set()
-            Tab(backend, words[0], lambda: None).close()
+            Tab.open(backend, words[0], lambda: None).close()
         return attached
 
     monkeypatch.setattr(store_of(backend), "attach", slowly)
-    tab = Tab(backend, instance.id, lambda: None)
+    tab = Tab.open(backend, instance.id, lambda: None)
     assert store_of(backend).get(instance.id).online or any(isinstance(item, End) for item in tab.read())
     tab.close()
 
@@ -544,7 +544,7 @@ def test_what_comes_while_a_tab_is_opening_is_not_lost(person: Persons, backend:
     here = alice.logs_in("A")
     here.says("bob", "before")
     instance = backend.login(APP, "bob", bob.user_sig(), Client("C", "203.0.113.7"))
-    tab = Tab(backend, instance.id, lambda: None)
+    tab = Tab.open(backend, instance.id, lambda: None)
     here.says("bob", "meanwhile")
     _, unread = tab.waiting()
     tab.become_ready()
@@ -571,7 +571,7 @@ def test_what_comes_before_the_hub_knows_the_account_of_an_opening_stream_is_not
         return view
 
     monkeypatch.setattr(store_of(backend), "attach", slowly)
-    tab = Tab(backend, instance.id, lambda: None)
+    tab = Tab.open(backend, instance.id, lambda: None)
     assert tab.waiting()[1] == []
     assert [item.text for item in tab.read() if isinstance(item, Message)] == ["meanwhile"]
     tab.close()
@@ -583,7 +583,7 @@ def test_of_one_store_for_two_apps_each_shows_opens_and_kicks_its_own_instances(
     ours = make_backend(server.url)
     theirs = Backend(server.url, sdk_app_id=APP + 1, secret_key=KEY, timing=PATIENT)
     alice = ours.login(APP, "alice", ours.user_sig("alice"), Client("A", "203.0.113.7"))
-    tab = Tab(ours, alice.id, lambda: None)
+    tab = Tab.open(ours, alice.id, lambda: None)
     for refused in (lambda: theirs.view(alice.id, 0), lambda: theirs.attach(alice.id, lambda: None)):
         with pytest.raises(InstanceGone) as error:
             refused()
@@ -606,7 +606,7 @@ def test_a_message_that_comes_in_the_midst_of_opening_is_told_once(
     bob.logs_in("B").sdk.logout()
     here = alice.logs_in("A")
     instance = backend.login(APP, "bob", bob.user_sig(), Client("C", "203.0.113.7"))
-    tab = Tab(backend, instance.id, lambda: None)
+    tab = Tab.open(backend, instance.id, lambda: None)
     if moment == "before reading the log":
         here.says("bob", "meanwhile")
     _, unread = tab.waiting()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
+from tim.ends import AWAY, CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, CLOSE_RESTART, Gone
 from tim.model import Message
 
 MAILBOX: Final = 1000
@@ -58,7 +58,9 @@ class Stream:
         lock: held while its mailbox changes, and for nothing that takes time; the streams of a hub share it.
     """
 
-    __slots__ = ("_account", "_bytes", "_ended", "_items", "_lock", "_number", "_overflowed", "_wake", "instance")
+    __slots__ = (
+        "_account", "_bytes", "_ended", "_items", "_lock", "_number", "_over", "_overflowed", "_wake", "instance",
+    )  # fmt: skip
 
     def __init__(
         self, instance: str, wake: Callable[[], None], overflowed: Callable[[], None], lock: threading.Lock
@@ -68,10 +70,11 @@ class Stream:
         self._number: int | None = None  # set by the hub alone
         self._wake = wake
         self._overflowed = overflowed
-        self._lock = lock  # owns the three below
+        self._lock = lock  # owns the four below
         self._items: list[Item] = []
         self._bytes = 0  # of text in the items
         self._ended = False
+        self._over = False
 
     @property
     def account(self) -> tuple[int, str] | None:
@@ -82,6 +85,11 @@ class Stream:
     def number(self) -> int | None:
         """Its number in the store; None until the store has attached it."""
         return self._number
+
+    @property
+    def over(self) -> bool:
+        """Whether it has been given the end of its instance, which is for good."""
+        return self._over
 
     def set_account(self, app: int, user: str) -> None:
         """Set `account`. Only `Hub.enter` calls this."""
@@ -103,6 +111,7 @@ class Stream:
             self._bytes += size
             if isinstance(item, End):
                 self._ended = True
+                self._over = item.gone is not None and item.gone.reason != AWAY
                 if item.code != CLOSE_RESTART:
                     # A kicked tab gets no more messages, and a reconnecting one gets the whole state again.
                     self._items.clear()

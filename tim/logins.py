@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import Client
+from tim.errors import InstanceGone
+from tim.hub import Stream
 from tim.log import log_instance
-from tim.model import TAB, Choice, Instance
+from tim.model import SDK_PAGE, TAB, AppSettings, Choice, Instance, View
 from tim.node import Node
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
 from tim.seat_errors import AtLimit, MustChoose
@@ -51,12 +54,10 @@ class Logins:
             UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
         """
         app, user = ticket.sdk_app_id, ticket.user_id
-        id = id or instance_id(app, user, secrets.token_hex(16))
         full: AtLimit | None = None
         with self._attempts.counted(app, user, client):
             settings = self._settings.now()
-            newcomer = Instance(id, app, user, client, self._store.now(), ticket.expires, kind=kind)
-            newcomer = with_lives(newcomer, settings)
+            newcomer = self._newcomer(ticket, client, id, kind, settings)
             limit = settings.limits.online_web_instances
             policy = _policy(settings.policy, choice, can_ask=can_ask)
             try:
@@ -67,9 +68,35 @@ class Logins:
                 full = error
         if full is not None:
             raise MustChoose(full.instances, full.limit)
-        log_instance("login", instance)
         self._node.notify(app, ended=evicted, changed=user)
+        log_instance("login", instance)
         return instance
+
+    def enter(
+        self, ticket: Ticket, client: Client, wake: Callable[[], None], id: str | None, most: int
+    ) -> tuple[View, Stream]:
+        """Admit a page of the vendor's SDK and open its stream, as one step; see `admit` and `Backend.attach`.
+
+        Args:
+            id: as in `admit`. Where an instance with this id has ended for good, this is another login.
+
+        Raises:
+            AtLimit, UserSigRevoked, AccountBlocked, TooManyFailures, StoreUnavailable.
+        """
+        with self._attempts.counted(ticket.sdk_app_id, ticket.user_id, client):
+            settings = self._settings.now()
+            limit, policy = settings.limits.online_web_instances, _policy(settings.policy, None, can_ask=False)
+            try:
+                newcomer = self._newcomer(ticket, client, id, SDK_PAGE, settings)
+                return self._node.enter(newcomer, limit, ticket.made, policy, wake=wake, most=most)
+            except InstanceGone:
+                newcomer = self._newcomer(ticket, client, None, SDK_PAGE, settings)
+                return self._node.enter(newcomer, limit, ticket.made, policy, wake=wake, most=most)
+
+    def _newcomer(self, ticket: Ticket, client: Client, id: str | None, kind: str, settings: AppSettings) -> Instance:
+        app, user = ticket.sdk_app_id, ticket.user_id
+        id = id or instance_id(app, user, secrets.token_hex(16))
+        return with_lives(Instance(id, app, user, client, self._store.now(), ticket.expires, kind=kind), settings)
 
 
 def _policy(saved: str, choice: Choice | None, *, can_ask: bool) -> str:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterable
-from typing import Final, assert_never
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import assert_never
 
 from tim.app_settings import SavedSettings
-from tim.ends import AWAY, CLOSE_MOVED, Gone
-from tim.errors import IMError, InstanceGone, NodeForgotten, StoreUnavailable
-from tim.hub import End, Hub, InstancesChanged, Missed, Stream
+from tim.ends import AWAY, Gone
+from tim.errors import IMError, NodeForgotten, StoreUnavailable
+from tim.hub import Hub, InstancesChanged, Stream
 from tim.log import log_end, log_event, log_instance, log_problem
-from tim.measures import ONLINE, RECONCILED, Measures
+from tim.measures import ONLINE, Measures
 from tim.model import Instance, Message, View
+from tim.reconcile import Reconciler
 from tim.store.base import Store
 from tim.store.hints import AccountChanged, Attached, Cut, Ended, Hint, SettingsSaved, Written
 from tim.timing import Timing
 from tim.version import VERSION
-
-AT_A_TIME: Final = 100
-"""Streams that are reconciled before a pause, which spreads the load on a store that has just come back."""
 
 log = logging.getLogger("tim")
 
@@ -55,6 +54,9 @@ class Node:
         self._stale = threading.Event()  # set while the streams and the store may be out of sync
         self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._lock = threading.Lock()  # owns the one below
+        self._heard: set[str] = set()  # instances whose end has arrived here, for the next renewal
+        self._reconciler = Reconciler(store, hub, self.name, settings.seats, measures, pause=self._pause)
         store.join(self.name)
         store.listen(self.name, self._receive, self.mark_stale)
         log_event("start", node=self.name, version=VERSION)
@@ -62,28 +64,57 @@ class Node:
 
     def attach(self, id: str, wake: Callable[[], None], after: int, most: int) -> tuple[View, Stream]:
         """Open a stream of an instance here; see `Backend.attach`. Raises InstanceGone, StoreUnavailable."""
+        with self._opening(id, wake) as stream:
+            view = self._store.attach(id, self.name, self._settings.seats(), after, most)
+        self._opened(stream, view)
+        if view.returned:
+            log_instance("returned", view.instance)
+        return view, stream
+
+    def enter(
+        self, newcomer: Instance, limit: int, made: float, policy: str, *, wake: Callable[[], None], most: int
+    ) -> tuple[View, Stream]:
+        """Admit an instance and open a stream of it here, as one step; `Store.enter` describes the arguments.
+
+        Raises:
+            InstanceGone: an instance with this id has ended for good.
+            AtLimit, UserSigRevoked, AccountBlocked, StoreUnavailable.
+        """
+        with self._opening(newcomer.id, wake) as stream:
+            view, evicted = self._store.enter(newcomer, limit, made, policy, node=self.name, most=most)
+        self._opened(stream, view, evicted)
+        log_instance("returned" if view.returned else "login", view.instance)
+        return view, stream
+
+    @contextmanager
+    def _opening(self, id: str, wake: Callable[[], None]) -> Iterator[Stream]:
+        """A stream in the hub, while the store is called to open it; closed again where that fails."""
         # Into the hub before the store, so that a notification of the end of the instance finds the stream.
         stream = self._hub.open(id, wake)
         try:
-            view = self._store.attach(id, self.name, self._settings.seats(), after, most)
+            yield stream
         except IMError as error:
             self._hub.close(stream)
             if isinstance(error, StoreUnavailable):
                 # The store may have it open though the reply was lost; or this node has to join again.
                 self.mark_stale()
             raise
+
+    def _opened(self, stream: Stream, view: View, evicted: Iterable[Instance] = ()) -> None:
+        """Take over from the store's reply what the stream is, and notify the others of its account."""
         instance = view.instance
         self._hub.enter(stream, instance.app, instance.user)
         self._hub.attach(stream, instance.stream)
-        if view.returned:
-            log_instance("returned", instance)
-        self.notify(instance.app, changed=instance.user, but=stream)  # the view has the list
-        return view, stream
+        self.notify(instance.app, ended=evicted, changed=instance.user, but=stream)  # the view has the list
 
     def detach(self, stream: Stream) -> None:
-        """Close a stream. Its instance keeps the seat for the grace time."""
+        """Close a stream. Its instance keeps the seat for the grace time, unless it has ended."""
         self._hub.close(stream)
         if stream.account is None or stream.number is None:
+            return
+        if stream.over:
+            with self._lock:
+                self._heard.add(stream.instance)
             return
         app, user = stream.account
         try:
@@ -99,22 +130,25 @@ class Node:
         Raises:
             StoreUnavailable.
         """
+        with self._lock:
+            heard, self._heard = self._heard, set()
         try:
-            ended = self._store.renew(self.name)
-        except NodeForgotten:
+            ended = self._store.renew(self.name, heard)
+        except StoreUnavailable as error:
             self._stale.set()  # before joining, as the reply to that may be lost
+            with self._lock:
+                self._heard |= heard
+            if not isinstance(error, NodeForgotten):
+                raise
             self._store.join(self.name)
             ended = []
-        except StoreUnavailable:
-            self._stale.set()
-            raise
         for instance in ended:
             if instance.gone is not None:
                 self._hub.end(instance.id, instance.gone)
         if self._stale.is_set():
             self._stale.clear()
             try:
-                self._reconcile()
+                self._reconciler.reconcile()
             except StoreUnavailable:
                 self._stale.set()
                 raise
@@ -151,18 +185,20 @@ class Node:
             written: each account with the message that it wrote into the account's log; None where it wrote none.
             but: a stream to leave out.
         """
-        affected = set() if changed is None else {changed}
-        for instance in ended:
-            if instance is not None and instance.gone is not None:
-                affected.add(instance.user)
-                log_end(instance, instance.gone)
-                self._end(instance, instance.gone)
-        self._queued(affected)
+        ends = [(each, each.gone) for each in ended if each is not None and each.gone is not None]
+        for instance, gone in ends:
+            self._end(instance, gone)
+        accounts = {(instance.app, instance.user) for instance, _ in ends}
         if changed is not None:
-            self._hub.post(app, changed, InstancesChanged(), but=but)
+            accounts.add((app, changed))
+        for its_app, user in accounts:
+            self._hub.post(its_app, user, InstancesChanged(), but=but)
         for user, message in written:
             if message is not None:
                 self._hub.post(app, user, message)
+        self._queued({user for _, user in accounts})
+        for instance, gone in ends:
+            log_end(instance, gone)
 
     def _end(self, instance: Instance, gone: Gone) -> None:
         if gone.reason != AWAY:
@@ -170,7 +206,6 @@ class Node:
         elif self._hub.streams_of(instance.id):
             # It is just being attached; or the lease of this node had expired, and its stream is open.
             self._stale.set()
-        self._hub.post(instance.app, instance.user, InstancesChanged())
 
     def cut(self, instance: Instance) -> None:
         """Cut the connection of the newest stream of the instance, if it is open here."""
@@ -205,52 +240,8 @@ class Node:
             case _:
                 assert_never(hint)
 
-    def _reconcile(self) -> None:
-        """Bring the streams here and the streams that the store has for this node into agreement."""
-        here = self._hub.streams()
-        there = self._store.attached(self.name)
-        for nth, stream in enumerate(here, 1):
-            number = there.get(stream.instance, 0)
-            if stream.number not in (None, number):
-                self._measures.count(RECONCILED)
-            if stream.number is not None and number > stream.number:
-                self._adopt(stream, stream.number, number)
-            elif stream.number is not None and number != stream.number:
-                self._attach_again(stream, stream.number)
-            stream.put(Missed())
-            if nth % AT_A_TIME == 0:
-                self._stopped.wait(self._timing.reconcile_pause)
-                self._store.renew(self.name)  # reconciling all streams can take longer than a lease
-        for instance, number in there.items():
-            # A stream is in the hub before it is attached. So one that is not in the hub has been left behind.
-            if not self._hub.streams_of(instance):
-                self._measures.count(RECONCILED)
-                self._store.detach(instance, number)
-
-    def _adopt(self, stream: Stream, before: int, number: int) -> None:
-        """Handle a newer stream `number` that the store has for the instance at this node.
-
-        It belongs to another page, or to `stream` itself if the reply to attaching it again was lost.
-        """
-        others = self._hub.streams_of(stream.instance) - {stream}
-        if any(other.number is None or other.number > before for other in others):
-            self._hub.moved(stream.instance, number)
-        else:
-            self._hub.attach(stream, number)
-
-    def _attach_again(self, stream: Stream, number: int) -> None:
-        """Attach a stream again that the store does not have as open here."""
-        try:
-            again = self._store.attach_again(stream.instance, self.name, self._settings.seats(), number)
-        except InstanceGone as error:
-            self._hub.end(stream.instance, error.gone)
-            return
-        if again is None:
-            stream.put(End(CLOSE_MOVED))
-            return
-        self._hub.attach(stream, again.stream)
-        if not self._hub.streams_of(stream.instance):  # it closed meanwhile, and its older number was detached
-            self._store.detach(stream.instance, again.stream)
+    def _pause(self) -> None:
+        self._stopped.wait(self._timing.reconcile_pause)
 
     def _online(self) -> int:
         """How many instances have their stream open here."""

@@ -195,7 +195,7 @@ class TIM:
         """
         opened = False
         try:
-            with closing(Tab(self._backend, instance.id, work.set, self._delivered)) as tab:
+            with closing(Tab.open(self._backend, instance.id, work.set, self._delivered)) as tab:
                 self._tab = tab
                 _, unread = tab.waiting()
                 if unread:

@@ -36,23 +36,32 @@ class Streams(Protocol):
 
 
 class Tab:
-    """The stream of the instance `id`, read by one reader.
+    """An open stream of an instance, read by one reader.
 
     Args:
-        wake: called, from any thread, when `read` has something to return.
+        view: of the moment at which the stream was opened.
         since: number of the newest message that a returning reader has got. A new reader gets the unread messages
             of the account instead.
-        after, most: which messages its view has, as `tim.store.base` describes them. By default, the unread ones.
 
     Attributes:
         read_before: the account's read cursor before the stream was opened.
-
-    Raises:
-        InstanceGone: the instance has ended.
     """
 
-    def __init__(
-        self,
+    __slots__ = ("_backend", "_seen", "_since", "_stream", "_view", "instance", "read_before", "ready")
+
+    def __init__(self, backend: Streams, view: View, stream: Stream, since: int | None = None) -> None:
+        self._backend = backend
+        self._stream = stream
+        self._view: View | None = view  # until `waiting` returns it
+        self.instance = view.instance
+        self.read_before = view.read_seq
+        self._since = since
+        self._seen = view.newest  # number of the newest message given to the reader; written by the reader's thread
+        self.ready = False
+
+    @classmethod
+    def open(
+        cls,
         backend: Streams,
         id: str,
         wake: Callable[[], None],
@@ -60,15 +69,17 @@ class Tab:
         *,
         after: int = NEWEST,
         most: int = HISTORY,
-    ) -> None:
-        self._backend = backend
-        view, self._stream = backend.attach(id, wake, after if since is None else since, most)
-        self._view: View | None = view  # until `waiting` returns it
-        self.instance = view.instance
-        self.read_before = view.read_seq
-        self._since = since
-        self._seen = view.newest  # number of the newest message given to the reader; written by the reader's thread
-        self.ready = False
+    ) -> Tab:
+        """Open a stream of the instance, and return its tab.
+
+        Args:
+            wake: called, from any thread, when `read` has something to return.
+            after, most: which messages its view has, as `tim.store.base` describes them. By default, the unread ones.
+
+        Raises:
+            InstanceGone: the instance has ended.
+        """
+        return cls(backend, *backend.attach(id, wake, after if since is None else since, most), since)
 
     def waiting(self) -> tuple[View, list[Message]]:
         """Return the view of the moment at which the stream was opened, and the unread messages of then; once.
@@ -124,6 +135,11 @@ class Tab:
     def number(self) -> int | None:
         """The number of its stream in the store."""
         return self._stream.number
+
+    @property
+    def over(self) -> bool:
+        """Whether the store has ended its instance for good, and the stream has been given that."""
+        return self._stream.over
 
     @property
     def seen(self) -> int:

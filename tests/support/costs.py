@@ -61,14 +61,14 @@ def costs(home: Path) -> Iterator[tuple[str, Cost]]:
 
         newer = log_in(there, "alice")
         assert stream.is_closed() == 4001
-        yield "A login that evicts a tab of another node", watch.cost("detach")
+        yield "A login that evicts a tab of another node", watch.cost()
         assert 'data-type="multipleAccount"' in login_page_of(alice)
         yield "The evicted tab's way to the login page", watch.cost()
         stream = opened(newer)
         watch.asked()
         newer.posts("logout")
         assert stream.is_closed() == 4005
-        yield "A logout", watch.cost("detach")
+        yield "A logout", watch.cost()
 
         yield from _of_the_official_sdk(here, watch)
         assert post(here, "/login", {"userID": "alice", "userSig": "wrong"}).status == 401
@@ -90,7 +90,7 @@ def _of_the_official_sdk(server: Server, watch: Watch) -> Iterator[tuple[str, Co
     yield "A page of the official SDK, every 10 s", watch.cost()
     Administrator(server).kicks("carol")
     page.hears_push("im_open_status.stat_forceoffline")
-    yield "A REST kick", watch.cost("detach")
+    yield "A REST kick", watch.cost()
 
 
 def opened(tab: ScriptTab, page: str = "") -> Socket:

@@ -30,9 +30,8 @@ def page(backend: Backend) -> Page:
 def served(backend: Backend, page: Page, *, session_life: int = 0, idle_life: int = 0) -> Instance:
     """An instance that has just logged in on the page, where the app has these lives."""
     backend.settings.change(lambda now: replace(now, session_life=session_life, idle_life=idle_life), "API")
-    instance = backend.login(APP, "alice", backend.user_sig("alice"), CLIENT)
-    page.serve(instance.id)
-    return instance
+    ticket = backend.verify(APP, "alice", backend.user_sig("alice"), CLIENT.address)
+    return page.log_in(ticket, CLIENT, None)[0]
 
 
 def is_told_once(page: Page, id: str) -> bool:

@@ -36,7 +36,7 @@ def run(ws: Server, backend: Backend, id: str, page: TabPage, *, ping_period: fl
     """
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
-        with closing(Tab(backend, id, ws.event.set, after=read or 0)) as tab:
+        with closing(Tab.open(backend, id, ws.event.set, after=read or 0)) as tab:
             end = _Stream(ws, backend, tab, page).serve(ping_period, read)
             closed = hang_up(ws, end.code)
             if end.gone is not None and end.gone.reason in KICKS:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tim.codes import BAD_SENDER, NOT_LOGGED_IN, USERSIG_EXPIRED
-from tim.ends import CLOSE_LATER, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
+from tim.ends import CLOSE_LATER, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import (
     BadParameter,
     IMError,
@@ -21,7 +21,7 @@ from tim.errors import (
     StoreUnavailable,
     UserSigRefused,
 )
-from tim.model import SDK_PAGE, Instance
+from tim.model import Instance
 from tim.rules import instance_id
 from tim.web.context import Service
 from tim.web.tencent import frames, stubs
@@ -144,10 +144,7 @@ class Commands:
         ticket = self._backend.verify(
             app if type(app) is int else 0, request.text("identifier"), request.text("usersig"), self._address
         )
-        instance = self._backend.logins.admit(ticket, self._client(), self._id_for(request), kind=SDK_PAGE)
-        if not self._page.serves(instance.id):
-            self._page.log_out()  # the page can no longer attach its former instance
-        waited = self._page.serve(instance.id)
+        instance, waited = self._page.log_in(ticket, self._client(), self._id_for(request))
         self._patient = True
         return [self._welcome(request, instance, self._identity.session_token(instance), instance.generation), *waited]
 
@@ -162,9 +159,7 @@ class Commands:
         told = (request.text("identifier"), request.text("usersig"), request.seq, made if type(made) is int else 0)
         frame = f"{self._page_id}{told}".encode(errors="surrogatepass")
         unique = hashlib.blake2b(frame, digest_size=16).hexdigest()
-        id = instance_id(self._backend.sdk_app_id, request.text("identifier"), unique)
-        before = self._backend.find(id).gone
-        return id if before is None or before.reason == UNKNOWN else None
+        return instance_id(self._backend.sdk_app_id, request.text("identifier"), unique)
 
     def _log_in_again(self, request: Request, id: str, generation: int) -> list[str]:
         """Attaches the instance again, whose page has a new connection."""
@@ -191,8 +186,7 @@ class Commands:
     def _log_out(self, request: Request, id: str) -> list[str]:
         self._page.acknowledge()
         if id:
-            self._backend.logout(id)
-            self._page.let_go(id)
+            self._page.end(id)
         if self._is_old:
             time.sleep(self._timing.old_sdk_logout)
         return [answer(request)]

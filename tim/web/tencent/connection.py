@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import assert_never
 
 from tim.backend import Backend
-from tim.ends import CLOSE_LATER, CLOSE_MOVED, IDLE, KICKS, LOGGED_OUT, TYPES, Gone
+from tim.ends import CLOSE_LATER, CLOSE_MOVED, IDLE, KICKS, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import StoreUnavailable
 from tim.hub import End, InstancesChanged, News, Stream
 from tim.model import Instance, Message
-from tim.tab import Tab
+from tim.tab import HISTORY, Tab
 from tim.timing import DEFAULT, Timing
+from tim.usersig import Ticket
 from tim.web.lobby import Lobby
 from tim.web.tencent import frames
 
@@ -45,6 +46,7 @@ class Page:
         self._tab: Tab | None = None
         self._waiting_since = 0.0  # by the monotonic clock, while there is no login
         self._waiting: Stream | None = self._wait()
+        self._over = ""  # id of the newest instance that the store has ended while it was served here
         self._expired = ""  # id of an instance whose UserSig has run out while it was served here
         # Messages of the log that were pushed on this connection: numbers above `_from`, up to `_reached`.
         self._from = self._reached = 0
@@ -71,21 +73,26 @@ class Page:
             tab.instance = found
         return found.gone is None or found.gone.reason != TYPES.KICKED_OUT_USERSIG_EXPIRED
 
-    def serve(self, id: str) -> list[str]:
-        """Serves this instance, which has just logged in, in place of any other. Returns the pushes of unread messages.
+    def log_in(self, ticket: Ticket, client: Client, id: str | None) -> tuple[Instance, list[str]]:
+        """Logs an instance in and serves it, in place of any other. Returns it and the pushes of unread messages.
+
+        Args:
+            id: as in `Logins.enter`; that of the instance that is served here already changes nothing.
 
         Raises:
-            InstanceGone: it has ended; `.gone` has the reason.
+            What `Logins.enter` raises.
         """
-        if self.serves(id):
-            return []
-        tab = Tab(self._backend, id, self._wake)
+        served = None if id is None else self.serves(id)
+        if served is not None and not self._is_over():
+            return served, []
+        tab = Tab(self._backend, *self._backend.logins.enter(ticket, client, self._wake, id, HISTORY))
+        self.log_out()  # the page can no longer attach its former instance
         self._switch_to(tab)
         _, unread = tab.waiting()
         tab.become_ready()
         self._from = self._reached = tab.seen
         self._held_until = None
-        return _arrivals(tab, unread)
+        return tab.instance, _arrivals(tab, unread)
 
     def serve_again(self, id: str) -> None:
         """Serves an instance whose page is back. Nothing is pushed until the page reports the messages that it has.
@@ -95,23 +102,29 @@ class Page:
         """
         if self.serves(id):
             return
-        tab = Tab(self._backend, id, self._wake, most=0)
+        tab = Tab.open(self._backend, id, self._wake, most=0)
         self._switch_to(tab)
         self._from = self._reached = tab.read_before
         self._hold()
 
-    def let_go(self, id: str | None = None) -> None:
-        """Stops serving the instance with this id; any instance, without an id."""
-        if id is None or self.serves(id):
-            self._switch_to(None)
+    def end(self, id: str) -> None:
+        """Logs out the instance with this id, at the request of its page. One whose end was sent here has ended."""
+        if id != self._over:
+            self._backend.logout(id)
+            if self.serves(id):
+                self._switch_to(None)
 
     def log_out(self) -> None:
         """Logs out the instance that is served here: its page was reloaded or closed.
 
         An instance that its page has attached on a newer connection is not affected.
         """
-        if self._tab is not None:
+        if self._tab is not None and not self._is_over():
             self._backend.logout(self._tab.instance.id, self._tab.number)
+
+    def _is_over(self) -> bool:
+        """Whether the instance that is served here has ended, although its page does not know yet."""
+        return self._tab is not None and self._tab.over
 
     def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
         """The next pushes of the messages after number `cookie` of the account's log; None for a page that has none.
@@ -217,6 +230,8 @@ class Page:
         self._switch_to(None)
         if end.gone is None or tab is None:
             return []
+        if tab.over:
+            self._over = tab.instance.id
         if end.gone.reason in KICKS:
             self._kick = end.gone
         if end.gone.reason == TYPES.KICKED_OUT_USERSIG_EXPIRED:
