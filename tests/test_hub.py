@@ -199,6 +199,8 @@ def test_an_end_says_why_and_closes_for_good(hub: Hub, reason: str) -> None:
     assert isinstance(end, End)
     assert end.gone == gone
     assert 4000 <= end.code < 5000, "a code that says: do not come back"
+    assert stream.over == (reason != AWAY), "one that is away may take a seat again"
+    assert not other.over
     assert other.take() == []
 
 
