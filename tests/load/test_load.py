@@ -1,0 +1,139 @@
+"""The load client: what it does is what the server counts, and it goes nowhere that is not its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.load.target import NotOwn, Target
+from tests.support.server import ADMIN_TOKEN, ROOT, SDK_KEY, Server, clean_environment
+from tests.support.waiting import until
+from tests.support.wire import ask
+from tests.web.test_metrics import samples
+from tim.timing import Timing
+
+Load = Callable[..., subprocess.CompletedProcess[str]]
+SMALL: Final = {"number": 5, "clients": 3, "accounts": 4, "seconds": 1, "pairs": 2, "window": 2, "sessions": 6}
+WITHOUT_KEY: Final = {"TIM_SDK_SECRET_KEY": ""}
+
+
+@pytest.fixture
+def server(not_quick: None, tmp_path: Path) -> Iterator[Server]:
+    """One that adds its counts to those of the store each second."""
+    server = Server(tmp_path / "server", timing=Timing(renewal_period=1), ONLINE_WEB_INSTANCES="2").start()
+    yield server
+    server.stop()
+
+
+def load(*words: str, key: str = SDK_KEY) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.load", *words]
+    environment = clean_environment(TIM_SDK_SECRET_KEY=key, PYTHONPATH=os.fspath(ROOT))
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def allows(server: Server, messages: int) -> None:
+    """From now on an instance may send so many messages a minute."""
+    limit = f'{{"messagesAMinute": {messages}}}'.encode()
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    assert ask(server, "POST", "/console/api/limit", body=limit, headers=headers).status == 200
+
+
+def amounts() -> list[str]:
+    return [f"--{name}={amount}" for name, amount in SMALL.items()]
+
+
+def counted(report: str) -> dict[str, dict[str, int]]:
+    """The counts of each kind of load, in a report."""
+    found: dict[str, dict[str, int]] = {}
+    for line in report.splitlines():
+        if kind := re.fullmatch(r"(\w+) \((?:sdk|tab)\)", line):
+            counts = found.setdefault(kind[1], {})
+        elif number := re.fullmatch(r"  (\d+) ([a-z ]+)", line):
+            counts[number[2]] = int(number[1])
+    return found
+
+
+@pytest.mark.parametrize(("face", "key"), [("sdk", SDK_KEY), ("tab", "")], ids=["sdk", "tab, test UserSigs"])
+def test_its_counts_are_those_of_the_server(face: str, key: str, server: Server, tmp_path: Path) -> None:
+    drawn = tmp_path / "load.svg"
+    allows(server, 1_000_000)
+    pid = str(server.pid())
+    ran = load(
+        server.address, f"--face={face}", "--seats=2", f"--pids={pid}", f"--picture={drawn}", *amounts(), key=key
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "failed" not in ran.stdout
+    counts = counted(ran.stdout)
+    assert list(counts) == ["idle", "login", "evict", "storm", "messages"]
+    for kind in ("evict", "storm"):
+        assert counts[kind]["logins"] == counts[kind]["kicks"] > 0
+    assert {"sessions before it": 6, "sessions that were lost": 0}.items() <= counts["idle"].items()
+    assert counts["evict"]["kicks of a wrong session"] == 0
+    assert counts["messages"]["messages"] > 0
+    for words in ("login to ready", "of CPU of the servers a login", "KiB of the servers a session"):
+        assert words in ran.stdout
+    logins = sum(each.get("logins", 0) + each.get("sessions before it", 0) for each in counts.values())
+    kicks = sum(each.get("kicks", 0) for each in counts.values())
+    expected = {
+        "tim_logins_total{result=admitted}": logins,
+        "tim_ended_instances_total{event=evicted,type=multipleAccount}": kicks,
+        "tim_ended_instances_total{event=logout,type=loggedOut}": logins - kicks,
+    }
+    until(lambda: expected.items() <= samples(server).items(), lambda: f"{expected} is not in {samples(server)}")
+    server.has_no_traceback()
+    titles = [text for text in ElementTree.fromstring(drawn.read_text()).itertext() if face in text]
+    assert len(titles) == 9, "three of one series and a rate, three of two series and a rate"
+
+
+def test_a_message_that_is_refused_is_in_the_report(server: Server) -> None:
+    allows(server, 1)
+    ran = load(server.address, "messages", "--pairs=1", "--window=1", "--seconds=5")
+    assert re.search(r"1 failed: a message is refused: .* in a minute: 1;", ran.stdout), ran
+
+
+def test_without_a_key_and_a_server_that_makes_usersigs_it_says_what_to_do(not_quick: None, tmp_path: Path) -> None:
+    server = Server(tmp_path / "server", TEST_USERSIG="0").start()
+    ran = load(server.address, "login", key="")
+    server.stop()
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "TIM_SDK_SECRET_KEY" in ran.stderr
+
+
+def test_a_login_that_is_refused_is_no_result(server: Server) -> None:
+    ran = load(server.address, "evict", "--number=1", key="another-key-than-that-of-the-app-42")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "the crowd cannot log in: the login is refused" in ran.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
+def test_it_goes_to_this_machine(host: str) -> None:
+    assert Target.at(f"http://{host}:8000").origin == f"http://{host}:8000"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.com", "localhost.example.com", "0.0.0.0", "[2001:db8::1]"])
+def test_it_goes_nowhere_else_unless_told_that_it_may(host: str) -> None:
+    with pytest.raises(NotOwn, match="--yes-this-is-mine"):
+        Target.at(f"https://{host}/chat")
+    target = Target.at(f"https://{host}/chat/", own=True)
+    assert (target.port, target.prefix, target.netloc) == (443, "/chat", host)
+    assert target.tls is not None
+
+
+def test_the_command_refuses_before_it_connects(not_quick: None) -> None:
+    ran = load("http://192.0.2.1", "login")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "192.0.2.1 is not this machine" in ran.stderr
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1/?a=b"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be an address"):
+        Target.at(url)
