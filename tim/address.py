@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 UNKNOWN_ADDRESS: Final = "unknown"
 """Stands for anything that is not an address, such as garbage in a header or a Unix socket."""
 
+KNOWN: Final = 1000
+"""Addresses that are remembered: a connection asks several times for its own."""
 _WITH_PORT: Final = re.compile(r"\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\](?::\d+)?|(?P<four>[\d.]+):\d+")
 _NETWORK: Final = 64
 """Bits of an IPv6 address that a provider assigns; the customer chooses the rest."""
 
 
+@lru_cache(KNOWN)
 def canonical(text: str) -> str:
     """Return the address in `text` without its port, in its canonical spelling; UNKNOWN_ADDRESS where there is none."""
     found = _WITH_PORT.fullmatch(text.strip())
@@ -27,6 +31,7 @@ def canonical(text: str) -> str:
     return str(address)
 
 
+@lru_cache(KNOWN)
 def counted_as(address: str) -> str:
     """Return the address under which a canonical address is counted: itself, or for IPv6 the first of its /64."""
     try:

@@ -137,8 +137,9 @@ class Hub:
     def __init__(self, overflowed: Callable[[], None] = lambda: None) -> None:
         self._overflowed = overflowed
         self._mailboxes = threading.Lock()  # of all streams: with gevent, one for each would take a KiB
-        self._lock = threading.Lock()  # owns the seven below
+        self._lock = threading.Lock()  # owns the eight below
         self._by_instance: dict[str, set[Stream]] = {}
+        self._number = 0  # of streams in it: each new socket asks
         self._newest: dict[str, int] = {}  # largest stream number of each instance that has a stream here
         self._by_account: dict[tuple[int, str], set[Stream]] = {}
         self._draining = False
@@ -155,6 +156,7 @@ class Hub:
         stream = Stream(instance, wake, self._overflowed, self._mailboxes)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
+            self._number += 1
             self._opening[stream] = self._posts
             draining = self._draining
         if draining:
@@ -186,6 +188,8 @@ class Hub:
     def close(self, stream: Stream) -> None:
         """Remove the stream. Closing it again has no effect."""
         with self._lock:
+            if stream in self._by_instance.get(stream.instance, ()):
+                self._number -= 1
             _discard(self._by_instance, stream.instance, stream)
             self._opened(stream)
             if stream.account is not None:
@@ -265,8 +269,7 @@ class Hub:
         return len(self) >= MAX_STREAMS
 
     def __len__(self) -> int:
-        with self._lock:
-            return sum(map(len, self._by_instance.values()))
+        return self._number
 
 
 def _discard(index: dict[K, set[Stream]], key: K, stream: Stream) -> None:

@@ -10,7 +10,6 @@ from tim.attempts import Attempts
 from tim.ends import Client
 from tim.errors import InstanceGone
 from tim.hub import Stream
-from tim.log import log_instance
 from tim.model import SDK_PAGE, TAB, AppSettings, Choice, Instance, View
 from tim.node import Node
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
@@ -68,8 +67,7 @@ class Logins:
                 full = error
         if full is not None:
             raise MustChoose(full.instances, full.limit)
-        self._node.notify(app, ended=evicted, changed=user)
-        log_instance("login", instance)
+        self._node.notify(app, login=instance, ended=evicted, changed=user)
         return instance
 
     def enter(

@@ -110,9 +110,8 @@ class Timed:
         self._measures = measures
 
     def __getattr__(self, verb: str) -> Any:
-        if verb in UNTIMED:
-            return getattr(self._store, verb)
-        call = _timed_call(self._store, verb, self._measures)
+        untimed = verb in UNTIMED
+        call = getattr(self._store, verb) if untimed else _timed_call(self._store, verb, self._measures)
         setattr(self, verb, call)  # the next call finds it there
         return call
 

@@ -67,8 +67,6 @@ class Node:
         with self._opening(id, wake) as stream:
             view = self._store.attach(id, self.name, self._settings.seats(), after, most)
         self._opened(stream, view)
-        if view.returned:
-            log_instance("returned", view.instance)
         return view, stream
 
     def enter(
@@ -82,8 +80,7 @@ class Node:
         """
         with self._opening(newcomer.id, wake) as stream:
             view, evicted = self._store.enter(newcomer, limit, made, policy, node=self.name, most=most)
-        self._opened(stream, view, evicted)
-        log_instance("returned" if view.returned else "login", view.instance)
+        self._opened(stream, view, login=not view.returned, ended=evicted)
         return view, stream
 
     @contextmanager
@@ -100,12 +97,16 @@ class Node:
                 self.mark_stale()
             raise
 
-    def _opened(self, stream: Stream, view: View, evicted: Iterable[Instance] = ()) -> None:
+    def _opened(self, stream: Stream, view: View, *, login: bool = False, ended: Iterable[Instance] = ()) -> None:
         """Take over from the store's reply what the stream is, and notify the others of its account."""
         instance = view.instance
         self._hub.enter(stream, instance.app, instance.user)
         self._hub.attach(stream, instance.stream)
-        self.notify(instance.app, ended=evicted, changed=instance.user, but=stream)  # the view has the list
+        self.notify(  # the stream itself has the list in its view
+            instance.app, login=instance if login else None, ended=ended, changed=instance.user, but=stream
+        )
+        if view.returned:
+            log_instance("returned", instance)
 
     def detach(self, stream: Stream) -> None:
         """Close a stream. Its instance keeps the seat for the grace time, unless it has ended."""
@@ -172,14 +173,16 @@ class Node:
         self,
         app: int,
         *,
+        login: Instance | None = None,
         ended: Iterable[Instance | None] = (),
         changed: str | None = None,
         written: Iterable[tuple[str, Message | None]] = (),
         but: Stream | None = None,
     ) -> None:
-        """Notify the streams here of what a verb of the store has done. The store notifies the other nodes.
+        """Notify the streams here of what a verb of the store has done, then log it. The store notifies other nodes.
 
         Args:
+            login: the instance that has logged in.
             ended: the instances that it ended; None stands for one that had ended before.
             changed: the account whose list of instances it changed.
             written: each account with the message that it wrote into the account's log; None where it wrote none.
@@ -197,6 +200,8 @@ class Node:
             if message is not None:
                 self._hub.post(app, user, message)
         self._queued({user for _, user in accounts})
+        if login is not None:
+            log_instance("login", login)
         for instance, gone in ends:
             log_end(instance, gone)
 

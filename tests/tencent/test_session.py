@@ -144,6 +144,7 @@ def test_a_token_that_was_altered_or_is_of_another_server_opens_nothing(
     altered = [page.a2[:i] + ("x" if page.a2[i] != "x" else "y") + page.a2[i + 1 :] for i in range(len(page.a2))]
     line = script()
     for token in (*altered, stranger.a2, "x", "\ud800", "." * 4000):
+        assert line.asks(HELLO, a2=page.a2)["ErrorCode"] == 0, "a valid one before it changes nothing"
         answer = line.asks(HELLO, a2=token)
         assert (answer["ErrorCode"], "log in again" in answer["ErrorInfo"]) == (70001, True)
         assert line.asks(ALIVE, a2=token)["ErrorCode"] == 0

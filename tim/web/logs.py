@@ -31,8 +31,9 @@ UNREADABLE: Final = re.compile(
 )
 """A malformed request line, which a server repeats in its log. It may hold a part of a UserSig, for example in place of
 the version of HTTP."""
-TICKET: Final = re.compile(r"[A-Za-z0-9*_%+-]{40,}=*")
-"""Any text that looks like a UserSig. An instance's id has 34 characters, is not matched, and is no secret."""
+TICKET: Final = re.compile(r"(?<![A-Za-z0-9*_%+-])[A-Za-z0-9*_%+-]{40,}=*")
+"""Any text that looks like a UserSig. An instance's id has 34 characters, is not matched, and is no secret. The
+lookbehind keeps the search from trying each character of a shorter word."""
 STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 """What colours a line in a terminal."""
 LOGGERS: Final = ("werkzeug", "gunicorn.access", "gunicorn.error", "app", "tim")
@@ -87,7 +88,9 @@ def hide(text: str) -> str:
     """`text` with each UserSig and token in it replaced by ***."""
     if _may_have_parameter(text):
         text = PARAMETER.sub(r"\1***", text)
-    return TICKET.sub("***", UNREADABLE.sub(r"\1***", text))
+    if "Invalid HTTP" in text or "message" in text:
+        text = UNREADABLE.sub(r"\1***", text)
+    return TICKET.sub("***", text)
 
 
 def _may_have_parameter(text: str) -> bool:

@@ -76,11 +76,12 @@ class Commands:
         self._page_id = page_id
         self._is_old = sdk_version.startswith("2.")
         self._follows = follows
+        self._session = "", ("", 0)  # the newest valid A2Key, and its instance and generation: each frame has it
         self._patient = True  # whether an end is reported only after a look at what follows; once for each login
 
     def delay(self, request: Request) -> float:
         """Seconds to wait before the request is handled: more than 0 for an account or instance over its rate."""
-        id, _ = self._identity.session(request.text("a2")) or ("", 0)
+        id, _ = self._session_of(request)
         served = self._page.serves(id) if id else None
         if request.command == SYNC and served is not None:
             return self._questions.take((served.app, served.user))
@@ -105,7 +106,7 @@ class Commands:
 
     def _handle(self, request: Request) -> list[str]:
         token = request.text("a2")
-        id, generation = self._identity.session(token) or ("", 0)
+        id, generation = self._session_of(request)
         # These succeed even if the instance has ended: the SDK would repeat them without end.
         if request.command == ALIVE:
             return [self._alive(request, id)]
@@ -128,6 +129,17 @@ class Commands:
         if request.command == SYNC:
             return self._synchronise(request, id)
         return [stubs.reply(request, self._backend.sdk_app_id)]
+
+    def _session_of(self, request: Request) -> tuple[str, int]:
+        """The id of the instance that the request names and authorises, and the generation of its login; "" and 0
+        without one. What was valid once stays valid, so each A2Key is verified once in a row."""
+        token = request.text("a2")
+        known, session = self._session
+        if token and token != known:
+            session = self._identity.session(token) or ("", 0)
+            if session[0]:
+                self._session = token, session
+        return session if token else ("", 0)
 
     def _alive(self, request: Request, id: str) -> str:
         """A ping is answered with OK whatever its a2 is: most refusals make the SDK reconnect without a pause.
