@@ -99,6 +99,7 @@ def _taken(at: World) -> str:
 
 CHANGING: Final[dict[str, Callable[[World], object]]] = {
     "admit": lambda at: at.store.admit(newcomer("new"), 2),
+    "enter": lambda at: at.store.enter(newcomer("new"), 2, node="node-1"),
     "attach": lambda at: at.store.attach(at.closed.id, "node-1", 10, 0, 10),
     "detach": lambda at: at.store.detach(at.online.id, at.online.stream),
     "renew": lambda at: at.store.renew("node-1"),

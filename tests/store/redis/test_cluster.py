@@ -133,7 +133,7 @@ class Move:
 
 
 OF_ALICE = (
-    *("admit", "attach", "detach", "remove", "append", "kick_account", "delete_account", "get", "instances"),
+    *("admit", "enter", "attach", "detach", "remove", "append", "kick_account", "delete_account", "get", "instances"),
     *("block", "revoke", "enforce", "sign_out", "sign_out_others", "take_event"),
 )
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.actors import APP, DAY, Clock
+from tests.support.actors import APP, DAY, Clock, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.verbs import CHANGING, EVERYTHING, world
@@ -142,7 +142,7 @@ def lose(line: RedisLine) -> Callable[..., bool]:
     return lose
 
 
-@pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach"}))
+@pytest.mark.parametrize("verb", sorted(EVERYTHING.keys() - {"attach", "enter"}))
 def test_a_call_repeated_after_a_lost_reply_is_carried_out_once(
     verb: str, server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
 ) -> None:
@@ -169,6 +169,17 @@ def test_an_attach_repeated_after_a_lost_reply_supersedes_its_first_stream(
     assert distant.detach(at.closed.id, 2) is True
 
 
+def test_who_enters_again_after_a_lost_reply_has_one_seat_and_a_newer_stream(
+    server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
+) -> None:
+    CHANGING["enter"](world(server, distant, clock))  # so that it has the script
+    at = world(server, distant, clock)
+    new = newcomer(expires=clock() + DAY)
+    assert lose(lambda: distant.enter(new, 2, node="node-1"), 0)
+    assert [each.id for each in distant.instances(APP, "alice")] == [at.online.id, new.id]
+    assert distant.attached("node-1") == {at.online.id: 1, new.id: 2}
+
+
 def test_a_sign_out_of_all_others_repeated_after_a_lost_reply_returns_what_it_ended_at_first(
     server: RedisServer, distant: RedisStore, clock: Clock, lose: Callable[..., bool]
 ) -> None:
@@ -179,7 +190,9 @@ def test_a_sign_out_of_all_others_repeated_after_a_lost_reply_returns_what_it_en
     assert ended == [distant.get(at.closed.id)]
 
 
-@pytest.mark.parametrize("verb", ["admit", "attach", "detach", "remove", "append", "deliver", "disown", "kick_account"])
+@pytest.mark.parametrize(
+    "verb", ["admit", "enter", "attach", "detach", "remove", "append", "deliver", "disown", "kick_account"]
+)
 def test_a_connection_that_breaks_twice_is_store_unavailable_and_the_call_may_be_repeated(
     verb: str, server: RedisServer, distant: RedisStore, line: RedisLine, clock: Clock
 ) -> None:
@@ -193,5 +206,5 @@ def test_a_connection_that_breaks_twice_is_store_unavailable_and_the_call_may_be
     assert line.dropped == 2, "it is sent twice, and not three times"
     line.passes()
     CHANGING[verb](at)
-    if verb not in ("attach", "kick_account"):  # a second stream; a second kick, which is in the audit as well
+    if verb not in ("enter", "attach", "kick_account"):  # a second stream; a second kick, which is in the audit as well
         assert server.holds() == then

@@ -47,8 +47,13 @@ SAVED = [
 ]
 """The fields of settings, as a script replies them."""
 BLOCK = ["until", "1", "words", "", "at", "1", "by", ""]
-REFUSALS = {"gone(": {"gone"}, "acting(": {"gone", "unknown"}}
-"""The functions of common.lua that make replies, with the kinds of these."""
+REFUSALS = {
+    "gone(": {"gone"},
+    "acting(": {"gone", "unknown"},
+    "admit(": {"revoked", "blocked", "at-limit"},
+    "open_stream(": {"gone"},
+}
+"""The functions that make replies, with the kinds of these."""
 VALUES = {"instance": ENDED, "settings": SAVED, "block": BLOCK, "live": []}
 
 
@@ -75,7 +80,7 @@ def arguments(name: str) -> tuple[list[str], int, int]:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_each_argument_of_a_script_is_named_and_used(name: str) -> None:
     names, _, _ = arguments(name)
-    used = {int(number) for number in re.findall(r"ARGV(?:\[|, )(\d+)", header(name)["body"])}
+    used = {int(number) for number in re.findall(r"(?:ARGV(?:\[|, )|n = (?=\d+, #ARGV))(\d+)", header(name)["body"])}
     assert used == set(range(BEFORE + 1, BEFORE + 1 + len(names)))
 
 

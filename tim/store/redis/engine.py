@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import astuple
 from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
-from tim.ends import AWAY, Gone
+from tim.ends import Gone
 from tim.model import MESSAGES_A_MINUTE, Choice, Disowned, Instance, Message, View, unknown_instance
 from tim.rules import EVICT, NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
@@ -24,6 +24,7 @@ from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us, view_of
 from tim.store.redis.events import Events
 from tim.store.redis.jobs import Jobs
+from tim.store.redis.lines import Words
 from tim.store.redis.listener import Listener
 from tim.store.redis.listing import Listing
 from tim.store.redis.messages import Messages
@@ -97,12 +98,11 @@ class RedisStore:
 
     def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
         self.look_at_clock()
+        by_shard: dict[int, list[str]] = defaultdict(list)
         for id in heard:
-            ended = self.get(id)
-            if ended.node == node and ended.gone is not None and ended.gone.reason != AWAY:
-                self.detach(id, ended.stream)
+            by_shard[shard_of_instance(id)].append(id)
         # A shard that does not answer must not hold up the others. It has forgotten the node if it is away for long.
-        replies = self._scripts.everywhere("renew", node, us(self._timing.lease), 0)
+        replies = self._scripts.everywhere("renew", node, us(self._timing.lease), 0, more=by_shard)
         return [instance for reply in replies if reply for instance in instances_of(reply[0])]
 
     def attached(self, node: str) -> dict[str, int]:
@@ -141,14 +141,8 @@ class RedisStore:
         policy: str = EVICT,
         choice: Choice | None = None,
     ) -> tuple[Instance, list[Instance]]:
-        app, user, client = newcomer.app, newcomer.user, newcomer.client
-        whom = (newcomer.id, app, user, client.browser, client.address, us(newcomer.expires))
-        life = us(newcomer.lasts_until - newcomer.since) if newcomer.lasts_until else 0
-        how = (limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life, policy)
-        chosen: tuple[str, ...] = ()
-        if choice is not None:  # text of a form that is no id may hold blanks
-            chosen = (" ".join(choice.seen), " ".join(id for id in choice.seen if id in choice.ending))
-        admitted, evicted = self._scripts.call(shard_of(app, user), "admit", *whom, *how, *chosen)
+        words = (*_login(newcomer, limit, made, policy), *_chosen(choice))
+        admitted, evicted = self._scripts.call(shard_of(newcomer.app, newcomer.user), "admit", *words)
         return instance_of(admitted), instances_of(evicted)
 
     def enter(
@@ -163,8 +157,9 @@ class RedisStore:
         after: int = NEWEST,
         most: int = 0,
     ) -> tuple[View, list[Instance]]:
-        admitted, evicted = self.admit(newcomer, limit, made, policy, choice)
-        return self.attach(admitted.id, node, limit, after, most), evicted
+        words = (*_login(newcomer, limit, made, policy), node, after, most, *_chosen(choice))
+        view, returned, evicted = self._scripts.call(shard_of(newcomer.app, newcomer.user), "enter", *words)
+        return view_of(view, returned=bool(returned)), instances_of(evicted)
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
         view, returned = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, after, most)
@@ -278,6 +273,21 @@ class RedisStore:
         if self._listener is not None:
             self._listener.close()
         self._connection.close()
+
+
+def _login(newcomer: Instance, limit: int, made: float, policy: str) -> Words:
+    """What a script is given of a login."""
+    client = newcomer.client
+    whom = (newcomer.id, newcomer.app, newcomer.user, client.browser, client.address, us(newcomer.expires))
+    life = us(newcomer.lasts_until - newcomer.since) if newcomer.lasts_until else 0
+    return (*whom, limit, int(min(made, EXACT)), newcomer.kind, life, newcomer.idle_life, policy)
+
+
+def _chosen(choice: Choice | None) -> tuple[str, ...]:
+    if choice is None:
+        return ()
+    # Text of a form that is no id may hold blanks.
+    return " ".join(choice.seen), " ".join(id for id in choice.seen if id in choice.ending)
 
 
 def _call_id() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -37,7 +38,7 @@ from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
-COMMON: Final = ("common", "record", "usersigs", "log", "events", "listing")
+COMMON: Final = ("common", "record", "usersigs", "log", "events", "listing", "admission", "streams")
 """The files that every script begins with, in this order."""
 CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
@@ -60,6 +61,7 @@ CONSTANTS: Final = {
 """What the scripts know of `tim.rules`; times are microseconds."""
 
 Reply = list[Any]
+NOTHING: Final[Mapping[int, Sequence[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,18 @@ class Scripts:
         """
         return checked(verb, self._call(shard, verb, self._given(words, me)))
 
-    def everywhere(self, verb: str, *words: str | float) -> list[Reply | None]:
+    def everywhere(
+        self, verb: str, *words: str | float, more: Mapping[int, Sequence[str]] = NOTHING
+    ) -> list[Reply | None]:
         """The values that the script replies with on each shard, in their order; None for a shard without a reply.
+
+        `more` has, by shard, what it is given in addition.
 
         Raises:
             StoreUnavailable: there is no reply at all. And what `checked` raises where the script refuses.
         """
-        replies = self._replies(verb, dict.fromkeys(range(SHARDS), self._given(words)))
+        given = self._given(words)
+        replies = self._replies(verb, {shard: (*given, *more.get(shard, ())) for shard in range(SHARDS)})
         return [replies.get(shard) for shard in range(SHARDS)]
 
     def everywhere_or_fail(self, verb: str, *words: str | float) -> list[Reply]:

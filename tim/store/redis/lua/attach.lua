@@ -20,50 +20,7 @@ local instance = find(id)
 if not instance then return {'unknown', id, us(now)} end
 if not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 
-local app, user = instance.app, instance.user
-local reason, at = ended(instance)
--- A final end is reported whichever stream is the newest.
-if newest and instance.stream ~= newest and (not reason or reason == 'away') then return {'ok', false} end
-if reason == 'away' then
-    -- Writes down that this one is away, if it was not yet; the event of that is its last.
-    local seated = live(app, user, true)
-    end_action = 'none'
-    local expires = ends_at(instance)
-    if expires <= now then
-        finish(instance, 'userSigExpired', expires)
-        return gone(instance, instance.reason, instance.at)
-    elseif #seated >= limit then
-        -- rules.displaced_by: the newest has the seat.
-        local newest = seated[#seated]
-        finish(instance, 'multipleAccount', math.max(tonumber(newest.since), at), newest)
-        return gone(instance, instance.reason, instance.at)
-    end
-    redis.call('ZREM', key('away', app, user), id)
-    set(instance, {
-        reason = false, at = false, by_browser = false, by_address = false,
-        generation = redis.call('HINCRBY', key('account', app, user), 'generation', 1),
-    })
-    redis.call('ZADD', key('live', app, user), instance.generation, id)
-    list(instance)
-    queue_event(instance, 'Login', now)
-    record(app, {
-        kind = 'returned', user = user, instance = id, browser = instance.browser, address = instance.address,
-    })
-elseif reason then
-    if not instance.reason then finish(instance, reason, at) end
-    return gone(instance, reason, at)
-end
-
-local old = instance.node
--- Where the node opens it by itself, that is no action of the instance.
-local acts = instance.idle_life and not newest
-set(instance, {stream = instance.stream + 1, node = node, detached_at = false, active_at = acts and now or nil})
-if old then redis.call('SREM', key('attached', old), id) end
-redis.call('SADD', key('attached', node), id)
-if old and old ~= node then
-    notify(old, 'attached', {app = app, user = user, instance = id, stream = instance.stream})
-end
-schedule(instance)
-local instances = notify_changed(app, user)
+local refusal, instances, returned = open_stream(instance, node, limit, newest)
+if refusal then return refusal end
 if call then return keep_reply(call, {'ok', flat(instance)}) end
-return {'ok', view(instance, instances, after, most), reason and 1 or 0}
+return {'ok', view(instance, instances, after, most), returned and 1 or 0}

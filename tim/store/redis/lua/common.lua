@@ -18,10 +18,13 @@ local deadline, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
 local me, has_webhook = ARGV[3]:match('^(%S*)(.*)$')
 has_webhook = has_webhook ~= ''
 
-local function us(number) return string.format('%.0f', number) end
-
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local now_in_words = string.format('%d%06d', time[1], time[2])
+
+-- A whole number as text. That takes long for so large a one as a time, and most of these are now.
+local function us(number) return number == now and now_in_words or string.format('%.0f', number) end
+
 -- The caller has given up and reported a failure, so the verb must not be carried out any more.
 if now > deadline then return {'late', us(now)} end
 
@@ -63,13 +66,15 @@ local record, record_end, delete_entries
 
 local function exists(app, user) return redis.call('HEXISTS', key('account', app, user), 'exists') == 1 end
 
+-- All that is kept of an account, but for its lists and logs.
+local function account_of(app, user) return of_flat(redis.call('HGETALL', key('account', app, user))) end
+
 -- The block of an account that holds now; nil where there is none.
 local function block_of(account)
-    local block = {}
-    block['until'], block.words, block.at, block.by =
-        unpack(redis.call('HMGET', account, 'blocked_until', 'block_words', 'blocked_at', 'blocked_by'))
-    if not block.at or (tonumber(block['until']) or math.huge) <= now then return nil end
-    return block
+    if not account.blocked_at or (tonumber(account.blocked_until) or math.huge) <= now then return nil end
+    return {
+        ['until'] = account.blocked_until, words = account.block_words, at = account.blocked_at, by = account.blocked_by,
+    }
 end
 
 local function find(id)
@@ -80,7 +85,7 @@ local function find(id)
     return instance
 end
 
--- Change fields of an instance; `false` removes one.
+-- Change fields of an instance; `false` removes one, where it is there.
 local function set(instance, changes)
     local present, absent = {}, {}
     for name, value in pairs(changes) do
@@ -88,7 +93,7 @@ local function set(instance, changes)
             instance[name] = type(value) == 'number' and us(value) or value
             present[#present + 1] = name
             present[#present + 1] = instance[name]
-        else
+        elseif instance[name] then
             instance[name] = nil
             absent[#absent + 1] = name
         end
@@ -129,7 +134,7 @@ local function schedule(instance)
         local expires = ends_at(instance)
         due = math.min(expires, away_at(instance))
     end
-    redis.call('ZADD', key('due'), due, instance.id)
+    redis.call('ZADD', key('due'), us(due), instance.id)
 end
 
 -- Note that a live instance has just acted; nothing is written where it has no `idle_life`. When `sweep` looks at it
@@ -171,7 +176,6 @@ local function list(instance)
     redis.call('ZADD', key('addresses', app), 0, instance.address .. '\0' .. place)
     redis.call('ZADD', key('browsers', app), 0, instance.browser:lower() .. '\0' .. place)
     redis.call('ZADD', key('logins', app), instance.since, place)
-    redis.call('SADD', key('live_accounts', app), instance.user)
 end
 local function unlist(instance)
     local app, place = instance.app, instance.user .. ' ' .. instance.id
@@ -182,10 +186,11 @@ local function unlist(instance)
 end
 
 -- Mark an instance as ended, write that into the audit and queue the notice for its node. Optional are `by`, the
--- instance or client that has ended it, `actor`, who did for others, and `words`, an operator's reason.
-local function finish(instance, reason, at, by, actor, words)
+-- instance or client that has ended it, `actor`, who did for others, and `words`, an operator's reason. Its account
+-- stays among those with a live instance: `finish` looks at that.
+local function finish_one(instance, reason, at, by, actor, words)
     local app, user, id, node = instance.app, instance.user, instance.id, instance.node
-    local client = by or {}
+    local client, was_away = by or {}, instance.reason == 'away'
     queue_end(instance, reason, at)
     if not instance.reason then unlist(instance) end
     set(instance, {
@@ -194,12 +199,11 @@ local function finish(instance, reason, at, by, actor, words)
     })
     record_end(instance, by, actor)
     redis.call('ZREM', key('live', app, user), id)
-    if redis.call('EXISTS', key('live', app, user)) == 0 then redis.call('SREM', key('live_accounts', app), user) end
     schedule(instance)
     -- Two lists: an instance that is away may come back, so final ends must not push it out.
     local list = key(reason == 'away' and 'away' or 'ended', app, user)
-    if reason ~= 'away' then redis.call('ZREM', key('away', app, user), id) end
-    redis.call('ZADD', list, at, id)
+    if was_away then redis.call('ZREM', key('away', app, user), id) end
+    redis.call('ZADD', list, us(at), id)
     local surplus = redis.call('ZCARD', list) - ends_kept
     if surplus > 0 then
         -- Those that can still say "that wasn't me" are not pushed out by later ends, of which a thief can make many.
@@ -218,6 +222,18 @@ local function finish(instance, reason, at, by, actor, words)
                                by_browser = client.browser, by_address = client.address, words = words})
     end
 end
+local function finish(instance, ...)
+    finish_one(instance, ...)
+    local app, user = instance.app, instance.user
+    if redis.call('EXISTS', key('live', app, user)) == 0 then redis.call('SREM', key('live_accounts', app), user) end
+end
+
+-- Note that the node of an ended instance has closed its stream.
+local function deliver_notice(instance)
+    redis.call('SREM', key('notices', instance.node), instance.id)
+    set(instance, {node = false})
+    schedule(instance)
+end
 
 -- End an instance for good; false where it had ended so before. One that is away could come back, so it can still be
 -- ended. That it was away is written down first.
@@ -230,11 +246,11 @@ local function finish_for_good(instance, reason, by, actor, words)
 end
 
 -- The live instances of an account, oldest generation first. With `write`, those whose end is not recorded yet are
--- marked as ended, as their seats are about to be taken.
-local function live(app, user, write)
+-- marked as ended, as their seats are about to be taken. One that was read before, `known`, is not read again.
+local function live(app, user, write, known)
     local found = {}
     for _, id in ipairs(redis.call('ZRANGE', key('live', app, user), 0, -1)) do
-        local instance = find(id)
+        local instance = known and known.id == id and known or find(id)
         local reason, at = ended(instance)
         if not reason then
             found[#found + 1] = instance
@@ -253,9 +269,10 @@ local function sort_as_leaving(seated)
     end)
 end
 
--- Notify the nodes of an account that its list of instances has changed; returns the list.
-local function notify_changed(app, user)
-    local instances = live(app, user)
+-- Notify the nodes of an account that its list of instances has changed; returns the list. `instance` is one of it.
+local function notify_changed(instance)
+    local app, user = instance.app, instance.user
+    local instances = live(app, user, false, instance)
     notify_nodes(instances, 'account-changed', {app = app, user = user})
     return instances
 end

@@ -10,13 +10,11 @@ local id, stream = ARGV[4], ARGV[5]
 local instance = find(id)
 if not instance or not instance.node or instance.stream ~= stream then return {'ok', 0} end
 if instance.reason then
-    redis.call('SREM', key('notices', instance.node), id)
-    set(instance, {node = false})
-    schedule(instance)
+    deliver_notice(instance)
     return {'ok', 0}
 end
 redis.call('SREM', key('attached', instance.node), id)
 set(instance, {node = false, detached_at = now})
 schedule(instance)
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return {'ok', 1}

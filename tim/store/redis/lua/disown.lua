@@ -48,5 +48,5 @@ if not said_since then -- else its UserSigs of then are revoked, and later ones 
     record(app, {kind = 'revoked', user = user})
 end
 for _, instance in ipairs(younger) do finish(instance, 'REST_API_Kick', now, this) end
-notify_changed(app, user)
+notify_changed(this)
 return keep_reply(call, {'ok', us(left), all_flat(younger), 0})

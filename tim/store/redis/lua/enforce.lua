@@ -16,5 +16,5 @@ for n = 1, #seated - limit do
     finish(seated[n], 'multipleAccount', now, nil, actor)
     surplus[n] = seated[n]
 end
-if #surplus > 0 then notify_changed(app, user) end
+if #surplus > 0 then notify_changed(surplus[1]) end
 return keep_reply(call, {'ok', all_flat(surplus)})

@@ -77,10 +77,14 @@ end
 -- What a tab shows, as {instance, instances, newest, read_seq, since, entries}: the live instances of its account, the
 -- numbers of the newest message and of the newest one that was read, and the newest `most` entries of the log numbered
 -- above `after`, or above `read_seq` where that is lower. Entries with a time before `since` are not remembered.
-local function view(instance, instances, after, most)
+-- `account` is what is kept of the account, where it was read before.
+local function view(instance, instances, after, most, account)
     local app, user = instance.app, instance.user
-    local newest, read_seq = unpack(redis.call('HMGET', key('account', app, user), 'seq', 'read_seq'))
-    newest, read_seq = newest or '0', read_seq or '0'
+    if not account then
+        account = {}
+        account.seq, account.read_seq = unpack(redis.call('HMGET', key('account', app, user), 'seq', 'read_seq'))
+    end
+    local newest, read_seq = account.seq or '0', account.read_seq or '0'
     local first, entries = math.min(tonumber(after), tonumber(read_seq)), {}
     if tonumber(most) > 0 and tonumber(newest) > first then
         entries = newest_entries(app, user, us(first), most, newest)

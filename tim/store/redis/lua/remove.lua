@@ -16,5 +16,5 @@ if stream ~= '' then end_action = 'Disconnect' end -- its page was closed
 if not instance or not finish_for_good(instance, reason, by, actor, words ~= '' and words or nil) then
     return {'ok', false}
 end
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return {'ok', flat(instance)}

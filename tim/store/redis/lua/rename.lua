@@ -14,5 +14,5 @@ if earlier then return earlier end
 local instance, refusal = acting(id)
 if refusal then return refusal end
 set(instance, {name = name ~= '' and name, active_at = instance.idle_life and now or nil})
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return keep_reply(call, {'ok', flat(instance)})

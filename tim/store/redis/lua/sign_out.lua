@@ -16,5 +16,5 @@ local target = peer(instance, other)
 if not target then return {'no-instance'} end
 note_action(instance)
 if not finish_for_good(target, 'loggedOut', instance) then return {'ok', false} end
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return {'ok', flat(target)}

@@ -21,5 +21,5 @@ for _, other in ipairs(remaining(instance.app, instance.user)) do
         others[#others + 1] = other
     end
 end
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return keep_reply(call, {'ok', all_flat(others)})

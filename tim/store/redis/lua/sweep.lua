@@ -33,7 +33,7 @@ for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), '-inf', us(now))
             local instance = find(id)
             set(instance, {node = false, detached_at = now})
             schedule(instance)
-            notify_changed(instance.app, instance.user)
+            notify_changed(instance)
         end
         for _, id in ipairs(redis.call('SMEMBERS', key('notices', node))) do
             local instance = find(id)
@@ -54,7 +54,7 @@ for _, id in ipairs(due) do
         schedule(instance) -- it has acted since, or another node has a shorter grace time
     elseif not instance.reason then
         finish(instance, reason, at)
-        notify_changed(instance.app, instance.user)
+        notify_changed(instance)
         finished[#finished + 1] = instance
     elseif instance.node then
         redis.call('ZADD', key('due'), now + lease, id) -- its notice is still pending

@@ -10,9 +10,8 @@ local app, user, actor, call = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 local earlier = earlier_reply(call)
 if earlier then return earlier end
-local account = key('account', app, user)
-local block = block_of(account)
-redis.call('HDEL', account, 'blocked_until', 'block_words', 'blocked_at', 'blocked_by')
+local block = block_of(account_of(app, user))
+redis.call('HDEL', key('account', app, user), 'blocked_until', 'block_words', 'blocked_at', 'blocked_by')
 if not block then return keep_reply(call, {'ok', 0}) end
 record(app, {kind = 'unblocked', user = user, actor = actor})
 return keep_reply(call, {'ok', 1})

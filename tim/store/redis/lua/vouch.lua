@@ -19,5 +19,5 @@ if ended(target) then return {'ok', false} end
 -- Where an older version has admitted it, the generation is the ordinal.
 local ordinal = instance.ordinal or instance.generation
 set(target, {vouched = math.min(ordinal, target.vouched or ordinal)})
-notify_changed(instance.app, instance.user)
+notify_changed(instance)
 return {'ok', flat(target)}
