@@ -36,7 +36,13 @@ LAYERS: list[set[str]] = [
     {"tim.measures"},
     {"tim.status"},
     # Each engine, from its tables or its connection up.
-    {"tim.store.sqlite", "tim.store.sqlite.schema", "tim.store.sqlite.watch", "tim.store.sqlite.filelock"},
+    {
+        "tim.store.sqlite",
+        "tim.store.sqlite.schema",
+        "tim.store.sqlite.watch",
+        "tim.store.sqlite.filelock",
+        "tim.store.sqlite.disk",
+    },
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
     {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.counters"},
     {"tim.store.sqlite.audit"},

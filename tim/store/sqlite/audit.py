@@ -6,16 +6,14 @@ The functions run inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
 from tim.audit import REFUSALS, AuditFilter, AuditPage, Entry, Lane, Retention, first_page, merge, order
 from tim.store.sqlite import counters
+from tim.store.sqlite.database import Database
 
 TABLES: Final = ("audit", "refusals")
-Transaction = Callable[[], AbstractContextManager[float]]
 SCANNED: Final = 2000
 """Rows of each table that one call looks at, at most: a few milliseconds, in which no other verb runs."""
 DELETED: Final = 5000
@@ -25,16 +23,16 @@ DELETED: Final = 5000
 class Audit:
     """The verbs of `tim.store.audit.Audit`."""
 
-    def __init__(self, db: sqlite3.Connection, transaction: Transaction) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
 
     def note(self, app: int, entry: Entry) -> None:
         with self._transaction() as now:
             write(self._db, app, replace(entry, at=now), now)
 
     def page(self, app: int, where: AuditFilter, before: str = "", limit: int = 50) -> AuditPage:
-        with self._transaction():
+        with self._reading():
             found = merge(_search(self._db, lane, app, where, before, limit=limit) for lane in range(len(TABLES)))
             return first_page(found, limit)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from tim.audit import BLOCKED, REVOKED, UNBLOCKED, Entry
 from tim.errors import AccountBlocked
 from tim.model import Account, Block, Instance
 from tim.store.sqlite import accounts, audit, instances
+from tim.store.sqlite.database import Database
 
 
 def check(db: sqlite3.Connection, app: int, user: str, now: float) -> None:
@@ -30,15 +29,12 @@ class Blocks:
     """The verbs on blocks of an embedded store.
 
     Args:
-        transaction: of the store; yields the time.
         grace: seconds that a detached instance keeps its seat.
     """
 
-    def __init__(
-        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
-    ) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database, grace: float) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
         self._grace = grace
 
     def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
@@ -64,7 +60,7 @@ class Blocks:
             return accounts.revoke(self._db, app, user, now)
 
     def account(self, app: int, user: str) -> Account:
-        with self._transaction() as now:
+        with self._reading() as now:
             block = _find(self._db, app, user, now)
             revoked_before = accounts.revoked_before(self._db, app, user)
             return Account(user, accounts.exists(self._db, app, user), block, revoked_before)

@@ -6,31 +6,31 @@ The functions run inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 
 from tim.audit import Entry, counter
 from tim.rules import MINUTE, MINUTES_KEPT
+from tim.store.sqlite.database import Database
 
 
 class Counters:
     """The verbs of `tim.store.audit.Counters`."""
 
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
 
     def count(self, app: int, counts: Mapping[str, int]) -> None:
         with self._transaction() as now:
             count(self._db, app, counts, now)
 
     def totals(self, app: int) -> dict[str, int]:
-        with self._transaction():
+        with self._reading():
             return dict(self._db.execute("SELECT name, number FROM counters WHERE app = ?", (app,)).fetchall())
 
     def minutes(self, app: int, since: float) -> dict[int, dict[str, int]]:
         found: dict[int, dict[str, int]] = {}
-        with self._transaction() as now:
+        with self._reading() as now:
             first = max(since // MINUTE * MINUTE, now - MINUTES_KEPT)
             rows = "SELECT minute, name, number FROM minutes WHERE minute >= ? AND app = ? ORDER BY minute"
             for minute, name, number in self._db.execute(rows, (first, app)):

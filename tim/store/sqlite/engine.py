@@ -62,27 +62,27 @@ class SQLiteStore:
         self._lock = self._database.lock  # guards the two below
         self._failures = Failures(clock)
         self._pace = Pace()
-        self._transaction = self._database.transaction
-        saved = settings.Settings(self._db, self._transaction)
+        self._transaction, self._reading = self._database.transaction, self._database.reading
+        saved = settings.Settings(self._database)
         self.settings = saved.find
         self.save_settings = saved.save
-        found = listing.Listing(self._db, self._transaction, grace)
+        found = listing.Listing(self._database, grace)
         self.search, self.number = found.search, found.number
         self.live_accounts = found.live_accounts
         self.crowded, self.enforce = found.crowded, found.enforce
-        login = seats.Seats(self._db, self._transaction, grace)
+        login = seats.Seats(self._database, grace)
         self.admit, self.enter = login.admit, login.enter
         self.attach, self.attach_again, self.detach = login.attach, login.attach_again, login.detach
-        jobs = Jobs(self._db, self._transaction)
+        jobs = Jobs(self._database)
         self.job, self.start_job, self.stop_job = jobs.find, jobs.start, jobs.stop
         self.take_job, self.save_job = jobs.take, jobs.save
-        operators = blocks.Blocks(self._db, self._transaction, grace)
+        operators = blocks.Blocks(self._database, grace)
         self.block, self.unblock = operators.block, operators.unblock
         self.revoke, self.account = operators.revoke, operators.account
-        account = peers.Peers(self._db, self._transaction, grace)
+        account = peers.Peers(self._database, grace)
         self.sign_out, self.sign_out_others = account.sign_out, account.sign_out_others
         self.rename, self.vouch, self.disown = account.rename, account.vouch, account.disown
-        queue = events.Events(self._db, self._transaction)
+        queue = events.Events(self._database)
         self.queue_events = queue.switch
         self.due_events = queue.due
         self.take_event = queue.take
@@ -92,11 +92,11 @@ class SQLiteStore:
         self.event_queue = queue.queue
         self.log_deliveries = queue.log
         self.deliveries = queue.deliveries
-        console = sessions.Sessions(self._db, self._transaction)
+        console = sessions.Sessions(self._database)
         self.open_session = console.open
         self.session = console.role
         self.close_session = console.close
-        trail, tally = audit.Audit(self._db, self._transaction), counters.Counters(self._db, self._transaction)
+        trail, tally = audit.Audit(self._database), counters.Counters(self._database)
         self.note, self.audit = trail.note, trail.page
         self.count, self.counters, self.minutes = tally.count, tally.totals, tally.minutes
         self._detach_all()
@@ -117,12 +117,12 @@ class SQLiteStore:
         """Does nothing: no other node decides anything."""
 
     def attached(self, node: str) -> dict[str, int]:
-        with self._transaction():
+        with self._reading():
             here = instances.select(self._db, "node = ? AND reason IS NULL", node)
             return {instance.id: instance.stream for instance in here}
 
     def online(self) -> dict[str, int]:
-        with self._transaction():
+        with self._reading():
             counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
             return dict(self._db.execute(counted).fetchall())
 
@@ -160,18 +160,18 @@ class SQLiteStore:
             return instances.end_if_due(self._db, due, now, self._grace)[0]
 
     def get(self, id: str) -> Instance:
-        with self._transaction() as now:
+        with self._reading() as now:
             return instances.at(self._db, id, now, self._grace)
 
     def view(self, id: str, most: int) -> View:
-        with self._transaction() as now:
+        with self._reading() as now:
             instance = instances.at(self._db, id, now, self._grace)
             if instance.gone is not None and instance.gone.reason != AWAY:
                 raise InstanceGone(instance)
             return streams.view(self._db, instance, 0, most, now=now, grace=self._grace)
 
     def instances(self, app: int, user: str) -> list[Instance]:
-        with self._transaction() as now:
+        with self._reading() as now:
             return instances.live(self._db, app, user, now, self._grace)
 
     def append(
@@ -192,7 +192,7 @@ class SQLiteStore:
             return messages.deliver(self._db, app, message, copy=copy, grace=self._grace)
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
-        with self._transaction() as now:
+        with self._reading() as now:
             return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
@@ -204,7 +204,7 @@ class SQLiteStore:
             accounts.create(self._db, app, user)
 
     def accounts(self, app: int, users: Collection[str]) -> set[str]:
-        with self._transaction():
+        with self._reading():
             return {user for user in users if accounts.exists(self._db, app, user)}
 
     def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:

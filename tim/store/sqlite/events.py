@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Final
 
 from tim.model import Instance
 from tim.rules import ACCOUNT_EVENTS, DELIVERIES_KEPT, EVENT_LIFE, EVENTS_KEPT
 from tim.state_change import Delivery, EventQueue, StateChange, event_id
+from tim.store.sqlite.database import Database
 
 OLDEST: Final = "SELECT * FROM events WHERE app = ? AND user = ? ORDER BY seq LIMIT 1"
 
@@ -50,16 +50,12 @@ def _delete(db: sqlite3.Connection, event: sqlite3.Row, *, dropped: int) -> None
 
 
 class Events:
-    """The verbs on events of an embedded store.
+    """The verbs on events of an embedded store."""
 
-    Args:
-        transaction: of the store; yields the time.
-    """
-
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
-        db.execute("CREATE TEMP TABLE webhooks (app INTEGER PRIMARY KEY)")  # of this process: whose events are queued
-        self._db = db
-        self._transaction = transaction  # guards the two below as well
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._db.execute("CREATE TEMP TABLE webhooks (app INTEGER PRIMARY KEY)")  # whose events this process queues
+        self._transaction, self._reading = database.transaction, database.reading  # guards the two below as well
         self._leases: dict[tuple[int, str], tuple[str, float]] = {}  # sender and end of each lease
         self._deliveries: dict[int, deque[Delivery]] = {}
 
@@ -73,7 +69,7 @@ class Events:
 
     def due(self, app: int, many: int) -> list[str]:
         """The verb `due_events`."""
-        with self._transaction() as now:
+        with self._reading() as now:
             rows = self._db.execute(
                 "SELECT user FROM event_accounts WHERE app = ? AND due <= ? ORDER BY due LIMIT ?",
                 (app, now, many + len(self._leases)),
@@ -126,7 +122,7 @@ class Events:
 
     def queue(self, app: int) -> EventQueue:
         """The verb `event_queue`."""
-        with self._transaction():
+        with self._reading():
             row = self._db.execute("SELECT waiting, dropped FROM event_queues WHERE app = ?", (app,)).fetchone()
             return EventQueue(0, 0) if row is None else EventQueue(*row)
 
@@ -137,7 +133,7 @@ class Events:
 
     def deliveries(self, app: int) -> list[Delivery]:
         """The verb `deliveries`."""
-        with self._transaction():
+        with self._reading():
             return list(self._deliveries.get(app, ()))
 
     def _oldest(self, app: int, user: str) -> sqlite3.Row | None:

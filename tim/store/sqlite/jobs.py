@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from tim.audit import JOB, Entry
 from tim.job import FINISHED, RUNNING, STOPPED, Job, search_as_text, search_of_text, summary
 from tim.store.sqlite import audit
+from tim.store.sqlite.database import Database
 
 
 class Jobs:
-    """The verbs of `tim.store.operating.Jobs`.
+    """The verbs of `tim.store.operating.Jobs`."""
 
-    Args:
-        transaction: of the store; yields the time.
-    """
-
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
 
     def find(self, app: int) -> Job | None:
-        with self._transaction():
+        with self._reading():
             return self._newest(app)
 
     def start(self, app: int, job: Job) -> Job:

@@ -7,8 +7,6 @@ walks along the index in the order of the list, where the next match is never fa
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +16,7 @@ from tim.model import Instance
 from tim.rules import leaving
 from tim.search import DETACHED, ONLINE, Page, Search, page_of
 from tim.store.sqlite import instances
+from tim.store.sqlite.database import Database
 
 FEW: Final = 1000
 """Rows that are read and sorted for one page."""
@@ -42,21 +41,18 @@ class Listing:
     """The verbs on the list of live instances of an embedded store.
 
     Args:
-        transaction: of the store; yields the time.
         grace: seconds that a detached instance keeps its seat.
     """
 
-    def __init__(
-        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
-    ) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database, grace: float) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
         self._grace = grace
 
     def search(self, app: int, where: Search, after: str = "", limit: int = 50) -> Page:
         filters = _filters(where)
         user, _, id = after.partition(" ")
-        with self._transaction() as now:
+        with self._reading() as now:
             index = _smallest(self._db, app, filters)
             condition, values = _all_of(app, filters, now, self._grace)
             further = f"{condition} AND (user, id) > (?, ?) ORDER BY user, id LIMIT ?"
@@ -65,7 +61,7 @@ class Listing:
 
     def number(self, app: int, where: Search) -> int:
         filters = _filters(where)
-        with self._transaction() as now:
+        with self._reading() as now:
             if len(filters) <= 1 and all(each.index and where.state == "" for each in filters):
                 return self._number_by_index(app, filters, now)
             index = _smallest(self._db, app, filters)
@@ -88,14 +84,14 @@ class Listing:
         return number
 
     def live_accounts(self, app: int) -> int:
-        with self._transaction() as now:
+        with self._reading() as now:
             condition, values = _all_of(app, [], now, self._grace)
             users = f"SELECT DISTINCT user FROM instances INDEXED BY {IN_ORDER} WHERE {condition}"
             total: int = self._db.execute(f"SELECT count(*) FROM ({users})", values).fetchone()[0]
         return total
 
     def crowded(self, app: int, limit: int, after: str = "", many: int = 100) -> Crowded:
-        with self._transaction() as now:
+        with self._reading() as now:
             # As many rows as one call looks at; the accounts that lie among these, whole.
             last = self._db.execute(
                 f"SELECT user FROM instances INDEXED BY {IN_ORDER} WHERE app = ? AND reason IS NULL AND user > ?"

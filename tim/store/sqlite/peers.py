@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from tim.audit import REVOKED, Entry, disowning_of
@@ -13,16 +10,15 @@ from tim.errors import InstanceGone, NoSuchInstance
 from tim.model import Disowned, Instance, unknown_instance
 from tim.rules import check_displaced, disowned, displacer, said_since
 from tim.store.sqlite import accounts, audit, instances
+from tim.store.sqlite.database import Database
 
 
 class Peers:
     """The verbs of `tim.store.base.Instances` by which one instance acts on its account."""
 
-    def __init__(
-        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
-    ) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database, grace: float) -> None:
+        self._db = database.connection
+        self._transaction = database.transaction
         self._grace = grace
 
     def sign_out(self, id: str, other: str) -> Instance | None:

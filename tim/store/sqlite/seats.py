@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from tim.audit import LOGIN as LOGGED_IN
@@ -16,21 +13,19 @@ from tim.model import Choice, Instance, View
 from tim.rules import EVICT, NEWEST, ended, making_room
 from tim.state_change import LOGIN, NO_EVENT
 from tim.store.sqlite import accounts, audit, blocks, events, instances, streams
+from tim.store.sqlite.database import Database
 
 
 class Seats:
     """The verbs of `tim.store.base.Instances` by which an instance is admitted, attached and detached.
 
     Args:
-        transaction: of the store; yields the time.
         grace: seconds that a detached instance keeps its seat.
     """
 
-    def __init__(
-        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]], grace: float
-    ) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database, grace: float) -> None:
+        self._db = database.connection
+        self._transaction = database.transaction
         self._grace = grace
 
     def admit(

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from tim.audit import CONSOLE_SIGN_IN, CONSOLE_SIGN_OUT, Entry
 from tim.rules import SIGN_IN_LIFE
 from tim.store.sqlite import audit
+from tim.store.sqlite.database import Database
 
 
 class Sessions:
-    """The verbs on sessions of an embedded store.
+    """The verbs on sessions of an embedded store."""
 
-    Args:
-        transaction: of the store; yields the time.
-    """
-
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
 
     def open(self, app: int, handle: str, role: str, address: str = "") -> None:
         with self._transaction() as now:
@@ -30,7 +25,7 @@ class Sessions:
             audit.write(self._db, app, entry, now)
 
     def role(self, app: int, handle: str) -> str | None:
-        with self._transaction() as now:
+        with self._reading() as now:
             return self._role(app, handle, now)
 
     def close(self, app: int, handle: str) -> None:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
 from tim.audit import SETTINGS, Entry
 from tim.errors import SettingsChanged
 from tim.model import AppSettings, Limits
 from tim.store.sqlite import audit
+from tim.store.sqlite.database import Database
 
 
 class Settings:
-    """The verbs on settings of an embedded store.
+    """The verbs on settings of an embedded store."""
 
-    Args:
-        transaction: of the store; yields the time.
-    """
-
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[float]]) -> None:
-        self._db = db
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._db = database.connection
+        self._transaction, self._reading = database.transaction, database.reading
 
     def find(self, app: int) -> AppSettings | None:
-        with self._transaction():
+        with self._reading():
             return self._saved(app)
 
     def save(self, app: int, new: AppSettings, actor: str, words: str = "") -> None:

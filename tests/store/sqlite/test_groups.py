@@ -1,0 +1,225 @@
+"""Verbs that come at about the same time are committed together; each is atomic, and answered once it is on disk."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.actors import APP, Clock
+from tests.support.waiting import until
+from tim.errors import StoreUnavailable
+from tim.store import open_store
+from tim.store.sqlite import accounts
+from tim.store.sqlite.database import Database
+
+ROOT = Path(__file__).parents[3]
+USERS = ("alice", "bob", "carol", "dave")
+
+
+class Statements:
+    """A database, and the statements that it runs."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.database = Database(str(path), clock)
+        self.seen: list[str] = []
+        self.database.connection.set_trace_callback(self.seen.append)
+
+    def number(self, statement: str) -> int:
+        """How often a statement has run that begins like this."""
+        return len([each for each in self.seen if each.startswith(statement)])
+
+    def create(self, user: str) -> str:
+        """The verb of these tests: makes an account exist."""
+        with self.database.transaction():
+            accounts.create(self.database.connection, APP, user)
+        return user
+
+    def create_and_refuse(self, user: str) -> None:
+        """A verb that is refused after it has written something."""
+        with self.database.transaction():
+            accounts.create(self.database.connection, APP, user)
+            raise PermissionError(user)
+
+    def users(self) -> list[str]:
+        with self.database.reading():
+            rows = self.database.connection.execute("SELECT user FROM accounts WHERE app = ? ORDER BY user", (APP,))
+            return [user for (user,) in rows]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tim.db"
+
+
+@pytest.fixture
+def statements(file: Path, clock: Clock) -> Iterator[Statements]:
+    opened = Statements(file, clock)
+    yield opened
+    opened.database.close()
+
+
+@contextmanager
+def group(statements: Statements, *verbs: Callable[[], object]) -> Iterator[list[Future[object]]]:
+    """Verbs that have run, each on a thread. The disk is busy until the end of the block; then they are committed."""
+    begun: list[Future[object]] = []
+    with ThreadPoolExecutor(len(verbs)) as pool, vars(statements.database)["_committing"]:
+        for verb in verbs:
+            begun.append(pool.submit(verb))
+            until(lambda: statements.number("INSERT") == len(begun), "the verb has not run")
+        yield begun
+
+
+@contextmanager
+def full_disk(file: Path) -> Iterator[None]:
+    """No file can become larger than the -wal is."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.with_name(f"{file.name}-wal").stat().st_size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_verbs_that_wait_for_the_disk_together_share_one_commit(statements: Statements) -> None:
+    with group(statements, *(lambda user=user: statements.create(user) for user in USERS)) as begun:
+        assert not [each for each in begun if each.done()], "none is answered before it is on disk"
+        assert statements.number("COMMIT") == 0
+    assert [each.result() for each in begun] == list(USERS)
+    assert (statements.number("BEGIN"), statements.number("COMMIT")) == (1, 1)
+    assert statements.users() == list(USERS)
+
+
+def test_a_verb_that_is_refused_takes_back_only_what_it_has_written(statements: Statements) -> None:
+    def refused() -> None:
+        statements.create_and_refuse("bob")
+
+    verbs = (lambda: statements.create("alice"), refused, lambda: statements.create("carol"))
+    with group(statements, *verbs) as begun:
+        pass
+    assert [type(each.exception()) for each in begun] == [type(None), PermissionError, type(None)]
+    assert statements.users() == ["alice", "carol"]
+    assert statements.number("COMMIT") == 1
+
+
+def test_a_verb_that_is_refused_alone_leaves_nothing_and_no_transaction(statements: Statements) -> None:
+    with pytest.raises(PermissionError):
+        statements.create_and_refuse("alice")
+    assert statements.users() == []
+    assert not statements.database.connection.in_transaction
+
+
+def test_a_commit_that_fails_fails_all_its_verbs_and_leaves_nothing(file: Path, statements: Statements) -> None:
+    statements.create("old")
+    statements.seen.clear()
+
+    def refused() -> None:
+        statements.create_and_refuse("carol")
+
+    with ThreadPoolExecutor() as pool, full_disk(file):
+        verbs = (lambda: statements.create("alice"), lambda: statements.create("bob"), refused)
+        with group(statements, *verbs) as begun:
+            reader = pool.submit(statements.users)
+            until(lambda: statements.number("SELECT user") == 1, "nothing is read")
+        assert [type(each.exception()) for each in begun] == 3 * [StoreUnavailable]
+        assert type(reader.exception()) is StoreUnavailable, "it has read what was not kept"
+    assert statements.users() == ["old"]
+    statements.create("new")
+    assert statements.users() == ["new", "old"], "and there is room again"
+
+
+def test_after_a_disk_has_failed_nothing_is_acknowledged_until_a_new_start(file: Path, clock: Clock) -> None:
+    statements = Statements(file, clock)
+    read, write = os.pipe()  # which no system can write to a disk
+    os.dup2(read, vars(vars(statements.database)["_disk"])["_file"])
+    for verb in (lambda: statements.create("alice"), lambda: statements.create("bob"), statements.users):
+        with pytest.raises(StoreUnavailable, match=r"the disk may have lost what was written last.* stop this server"):
+            verb()
+    os.close(read)
+    os.close(write)
+    statements.database.close()
+    again = Statements(file, clock)
+    again.create("bob")
+    assert "bob" in again.users()
+    again.database.close()
+
+
+def test_a_read_needs_no_transaction(statements: Statements) -> None:
+    statements.users()
+    assert len(statements.seen) == 1
+    assert statements.seen[0].startswith("SELECT")
+
+
+GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import sys, time
+import gevent
+from tests.store.sqlite.test_groups import Statements
+from tim.store.sqlite.disk import Disk
+
+statements = Statements(sys.argv[1], time.time)
+committing = vars(statements.database)["_committing"]
+with committing:
+    verbs = [gevent.spawn(statements.create, user) for user in "abcdefgh"]
+    killed, others = verbs[0], verbs[1:]
+    while statements.number("INSERT") < len(verbs):
+        gevent.sleep()
+    killed.kill()
+gevent.joinall(others, raise_error=True)
+print("commits", statements.number("COMMIT"), *statements.users())
+
+others = gevent.spawn(print, "others go on")
+Disk(sys.argv[1]).sync()
+print("on disk")
+"""
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_greenlets_go_on_while_one_waits_for_the_disk_and_another_commits_if_that_one_is_killed(file: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", GREENLETS, str(file)], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert told.stdout.splitlines() == ["commits 1 a b c d e f g h", "others go on", "on disk"]
+
+
+WRITERS = """
+import os, sys, threading
+from tim.store import open_store
+
+store = open_store(f"sqlite:///{sys.argv[1]}", grace=60, clock=lambda: 1000.0)
+
+def write(user):
+    store.import_account(1, user)
+    for n in range(1_000_000):
+        store.deliver(1, user, user, str(n), f"{user} {n}", copy=False)
+        os.write(1, f"{user} {n}\\n".encode())
+
+for user in sys.argv[2:]:
+    threading.Thread(target=write, args=(user,)).start()
+"""
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_what_groups_were_acknowledged_is_there_after_a_kill(file: Path, rounds: int) -> None:
+    for _ in range(3 * rounds):
+        file.unlink(missing_ok=True)
+        command = [sys.executable, "-c", WRITERS, str(file), *USERS]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = [process.stdout.readline() for _ in range(200)]
+            process.kill()
+            told += process.stdout.read().splitlines()
+        acknowledged = {user: int(n) for user, n in map(str.split, told)}
+        assert acknowledged.keys() == set(USERS)
+        with closing(open_store(f"sqlite:///{file}", grace=60, clock=lambda: 1000.0)) as store:
+            for user, last in acknowledged.items():
+                log = store.history(1, user, 0, 1_000_000)
+                assert [each.text for each in log] == [str(n) for n in range(len(log))]
+                assert len(log) > last
