@@ -1,0 +1,98 @@
+"""Logins that end in every way there is, of a few accounts, one after the other and many times."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.load.sdk_page import SDKPage
+from tests.load.session import Session
+from tests.load.tab import Tab
+from tests.load.target import Target
+from tests.support.waiting import PATIENCE
+from tim import usersig
+from tim.model import DEMO_APP
+
+ACCOUNTS: Final = 12
+"""That log in at the same time."""
+LIFE: Final = 2
+"""Seconds for which the UserSig is valid of those that expire."""
+WAYS: Final = (
+    "is evicted",
+    "logs out",
+    "is evicted after messages",
+    "loses its connection",
+    "is kicked",
+    "is evicted",
+    "logs out",
+    "is evicted after messages",
+    "loses its connection",
+    "is kicked",
+    "is evicted",
+    "expires",
+)
+"""How the logins of an account end, in turn. Every second one is a page of the SDK; the one that expires is a tab, as
+a page of the SDK learns it with its next request."""
+
+
+class Soak:
+    """Puts the logins on a server whose app allows one instance of each account.
+
+    Args:
+        key: of the app.
+        kick: kicks the account of this UserID, by REST.
+    """
+
+    def __init__(self, target: Target, key: str, kick: Callable[[str], object]) -> None:
+        self._target = target
+        self._key = key
+        self._kick = kick
+        self._messages = 0
+
+    async def run(self, turns: int) -> None:
+        """Let each account go through all WAYS so many times. Whoever has to be kicked was, when it returns."""
+        await asyncio.gather(*(self._account(f"soak-{number}", turns) for number in range(ACCOUNTS)))
+
+    async def _account(self, user: str, turns: int) -> None:
+        held: Session | None = None
+        for number in range(turns * len(WAYS)):
+            way = WAYS[number % len(WAYS)]
+            session = self._session(user, number, LIFE if way == "expires" else 86400)
+            async with asyncio.timeout(PATIENCE):
+                await session.enter()
+                if held is not None:
+                    await held.kicked
+                    held.cut()
+                held = await self._goes_on(session, way)
+        if held is not None:
+            await held.leave()
+
+    async def _goes_on(self, session: Session, way: str) -> Session | None:
+        """What becomes of a session. Returns it where the next login is to evict it."""
+        match way:
+            case "is evicted":
+                return session
+            case "is evicted after messages":
+                for _ in range(3):
+                    self._messages += 1
+                    arrival = session.expect(self._messages)
+                    await session.send(session.user, self._messages)
+                    if isinstance(session, Tab):  # a page of the SDK shows what it has sent by itself
+                        await arrival
+                return session
+            case "logs out":
+                await session.leave()
+            case "is kicked":
+                await asyncio.to_thread(self._kick, session.user)
+                await session.kicked
+            case "expires":
+                await session.kicked
+        session.cut()
+        return None
+
+    def _session(self, user: str, number: int, life: int) -> Session:
+        face = Tab if number % 2 else SDKPage
+        sig = usersig.make(self._key, DEMO_APP, user, now=time.time(), expire=life)
+        return face(self._target, DEMO_APP, user, sig)
