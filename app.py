@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tim import Backend
 from tim.timing import DEFAULT, Timing
-from tim.web import choose, cli, guard, language, lifetime, login, logs, ops, problems, tabs, templating
+from tim.web import choose, cli, guard, language, lifetime, login, logs, ops, problems, static_files, tabs, templating
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
 from tim.web.console import settings as settings_page
@@ -44,6 +44,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     app.config["SOCK_SERVER_OPTIONS"] = options(timing)
     guard.install(app)
     templating.install(app)
+    static_files.install(app)
     session.install(app)
     consoles = (session, overview, instances, accounts, audit_page, settings_page, usersig_page, webhook_page, api)
     for face in (language, login, choose, tabs, gateway, rest, ops, *consoles):

@@ -67,7 +67,7 @@ LAYERS: list[set[str]] = [
     {"tim.backend"},
     {"tim"},
     # Flask from here on.
-    {"tim.web", "tim.web.language", "tim.web.translator"},
+    {"tim.web", "tim.web.language", "tim.web.translator", "tim.web.static_files"},
     {"tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.pending", "tim.web.responses"},
     {"tim.web.transport", "tim.web.settings", "tim.web.unseen", "tim.web.time_words"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},

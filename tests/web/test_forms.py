@@ -224,7 +224,7 @@ def test_a_link_on_another_site_opens_the_login_page_of_a_new_browser(new_window
 def _window(kind: str, new_window: NewWindow) -> BrowserContext:
     window = new_window(java_script_enabled=kind != "no JavaScript")
     if kind == "htmx blocked":
-        window.route("**/htmx-*.js", lambda route: route.abort())
+        window.route("**/htmx-*.js?*", lambda route: route.abort())
     return window
 
 

@@ -10,7 +10,7 @@ from tests.support.console import sign_in
 from tests.support.server import ROOT, Server
 from tests.support.wire import element, get, post
 from tim.errors import StoreUnavailable
-from tim.web import language, login, problems, templating
+from tim.web import language, login, problems, static_files, templating
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 OWN_ANSWER = Response("its own answer\n", 426, mimetype="text/plain")
@@ -34,6 +34,7 @@ def fails(how: str) -> str:
 def client() -> FlaskClient:
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     templating.install(app)
+    static_files.install(app)
     problems.install(app)
     app.register_blueprint(login.blueprint)
     app.register_blueprint(language.blueprint)

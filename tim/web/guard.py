@@ -10,7 +10,8 @@ import re
 from contextlib import suppress
 from typing import BinaryIO, Final
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Request, Response, abort, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import ClientDisconnected
 
 from tim.text import text
@@ -43,12 +44,17 @@ def install(app: Flask) -> None:
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
     app.wsgi_app = end_upgraded(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    app.before_request(take_any_body)
-    app.before_request(check_address)
-    app.before_request(check_method)
-    app.before_request(check_socket)
+    app.session_interface = NoSession()
+    app.before_request(check_request)
     app.after_request(headers.set_headers)
     app.after_request(read_the_rest)
+
+
+class NoSession(SessionInterface):
+    """In place of Flask's session, which nothing here uses: it would read and sign a cookie for each request."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return NullSession()
 
 
 class Body:
@@ -65,6 +71,14 @@ class Body:
             return self._stream.read(size)
         except Exception as error:
             raise ClientDisconnected("the body of this request cannot be read; send the request again") from error
+
+
+def check_request() -> None:
+    """All checks, in their order."""
+    take_any_body()
+    check_address()
+    check_method()
+    check_socket()
 
 
 def take_any_body() -> None:
@@ -128,6 +142,8 @@ def read_the_rest(response: Response) -> Response:
     Closing a connection with unread data resets it. The response would be lost, and a proxy would mark this server as
     down for a while.
     """
+    if "CONTENT_LENGTH" not in request.environ:
+        return response
     length = request.content_length or 0
     with suppress(ClientDisconnected, OSError):
         if length > MAX_REQUEST:

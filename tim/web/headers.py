@@ -14,18 +14,26 @@ POLICY: Final = (
 )
 
 
+ALWAYS: Final = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+"""Headers that no route sets by itself."""
+
+
 def set_headers(response: Response) -> Response:
-    """Sets the security headers, and forbids caching except of static files."""
-    response.headers.setdefault("Content-Security-Policy", POLICY)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    """Adds the security headers, and forbids caching of a response that does not say what holds for it."""
+    headers = response.headers
+    for name, value in ALWAYS:
+        headers.add(name, value)
     if request.is_secure:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if response.location is not None:
+        headers.add("Strict-Transport-Security", "max-age=31536000")
+    if "Location" in headers:
         # Werkzeug redirects a path without its slash to the Host of the request: keep only the path.
-        response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
-    if request.endpoint != "static":
-        response.vary.update(("Accept-Language", "Cookie"))  # the language
-    response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
+        headers["Location"] = urlunsplit(("", "", *urlsplit(headers["Location"])[2:]))
+    if "Cache-Control" not in headers:
+        headers.add("Cache-Control", "no-store")
+        headers.add("Vary", "Accept-Language, Cookie")  # the language
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 from typing import Final
 
@@ -10,6 +11,8 @@ from flask import Response, request
 from tim.errors import IMError, StoreUnavailable
 from tim.web.language import translated
 
+FAST: Final = 1
+"""The level that takes the least time. The best one takes half as long again, and saves a tenth."""
 LIVE: Final = "div#live"
 """The part of a page of the console that is polled, as htmx names it."""
 
@@ -19,6 +22,18 @@ def go(address: str) -> Response:
     if "HX-Request" in request.headers:
         return Response(headers={"HX-Redirect": address})
     return Response(status=303, headers={"Location": address})
+
+
+def compress(response: Response) -> None:
+    """Compresses the body, if the browser can unpack it.
+
+    The length of a compressed body tells how alike its parts are. Of a page that has both a secret and a text that
+    strangers choose, it would tell the secret piece by piece.
+    """
+    response.headers.add("Vary", "Accept-Encoding")
+    if request.accept_encodings["gzip"] > 0:
+        response.set_data(gzip.compress(response.get_data(), FAST, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
 
 
 def retry_after(error: IMError) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tim.web import peers, problems, stream, tab_page
 from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
-from tim.web.responses import go, retry_after
+from tim.web.responses import compress, go, retry_after
 from tim.web.sockets import socket_route
 from tim.web.templating import templates
 
@@ -91,6 +91,9 @@ def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | BaseRespon
 def page() -> BaseResponse:
     view = service().backend.view(g.instance, HISTORY)
     response = make_response(tab_page.here().whole(view))
+    if not view.messages:
+        # Whoever sends a message must not learn from the length what others have sent. There is nothing else to learn.
+        compress(response)
     if view.instance.gone is None:
         # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
         # than the store remembers the end of the instance.
