@@ -223,12 +223,13 @@ class Hub:
             if stream.number == number:
                 stream.put(End(CLOSE_CUT))
 
-    def end(self, instance: str, gone: Gone) -> None:
-        """End all streams of the instance with the close code of `gone`."""
+    def end(self, instance: str, gone: Gone) -> bool:
+        """End all streams of the instance with the close code of `gone`. Returns whether there are any."""
         with self._lock:
             streams = list(self._by_instance.get(instance, ()))
         for stream in streams:
             stream.put(End(CLOSE_CODES[gone.reason], gone))
+        return bool(streams)
 
     def post(self, app: int, user: str, item: Message | InstancesChanged, *, but: Stream | None = None) -> None:
         """Put `item` into every stream of the account except `but`."""

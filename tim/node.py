@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import assert_never
@@ -189,8 +190,9 @@ class Node:
             but: a stream to leave out.
         """
         ends = [(each, each.gone) for each in ended if each is not None and each.gone is not None]
-        for instance, gone in ends:
-            self._end(instance, gone)
+        here = [instance for instance, gone in ends if self._end(instance, gone)]
+        if here:
+            time.sleep(0)  # with gevent, their pages are sent the kick before this greenlet goes on
         accounts = {(instance.app, instance.user) for instance, _ in ends}
         if changed is not None:
             accounts.add((app, changed))
@@ -205,12 +207,14 @@ class Node:
         for instance, gone in ends:
             log_end(instance, gone)
 
-    def _end(self, instance: Instance, gone: Gone) -> None:
+    def _end(self, instance: Instance, gone: Gone) -> bool:
+        """End the streams of the instance. Returns whether it has any here."""
         if gone.reason != AWAY:
-            self._hub.end(instance.id, gone)
-        elif self._hub.streams_of(instance.id):
+            return self._hub.end(instance.id, gone)
+        if self._hub.streams_of(instance.id):
             # It is just being attached; or the lease of this node had expired, and its stream is open.
             self._stale.set()
+        return False
 
     def cut(self, instance: Instance) -> None:
         """Cut the connection of the newest stream of the instance, if it is open here."""

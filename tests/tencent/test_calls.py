@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,36 @@ from tim.web.tencent.connection import Page
 
 CLIENT = Client("Firefox", "203.0.113.7")
 VERBS = "admit", "enter", "attach", "detach", "get", "view", "remove", "history", "mark_read"
+ROOT = Path(__file__).parents[2]
+IN_GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import threading
+from tim import Backend, Client
+from tim.web.lobby import Lobby
+from tim.web.tencent.connection import Page
+
+backend, client = Backend("sqlite://", sdk_app_id=7), Client("Firefox", "203.0.113.7")
+order, woken = [], threading.Event()
+old, new = (Page(backend, Lobby(), client.address, wake) for wake in (woken.set, lambda: None))
+
+def log_in(page):
+    page.log_in(backend.verify(7, "alice", backend.user_sig("alice"), client.address), client, None)
+
+def serve_old():
+    woken.wait()
+    order.append(f"{len(old.news())} kick")
+
+log_in(old)
+woken.clear()
+serving = threading.Thread(target=serve_old)
+serving.start()
+log_in(new)
+order.append("answer")
+serving.join()
+print(*order)
+"""
+"""A page that is evicted, served in a greenlet of its own; prints what is written first."""
 MakeBackend = Callable[..., Backend]
 OpenPage = Callable[[], Page]
 
@@ -145,3 +178,9 @@ def test_the_evicted_are_notified_before_anything_is_logged(
         logging.getLogger("tim").removeHandler(handler)
     assert logged == [True, True]
     assert isinstance(stream.take()[-1], End)
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_the_kick_is_written_before_the_answer_to_the_login() -> None:
+    ran = subprocess.run([sys.executable, "-c", IN_GREENLETS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "1 kick answer\n"
