@@ -26,7 +26,6 @@ from tim.web.context import Service
 from tim.web.identity import Identity
 from tim.web.metrics import Metrics
 from tim.web.settings import check_names, log_form, read_settings
-from tim.web.sockets import options
 from tim.web.tencent import gateway, rest
 
 
@@ -41,7 +40,6 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
         logs.write_lines(log_form(os.environ))
         check_names(os.environ)
         app.config.from_prefixed_env("TIM", loads=str)
-    app.config["SOCK_SERVER_OPTIONS"] = options(timing)
     guard.install(app)
     templating.install(app)
     static_files.install(app)

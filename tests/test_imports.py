@@ -68,10 +68,11 @@ LAYERS: list[set[str]] = [
     {"tim"},
     # Flask from here on.
     {"tim.web", "tim.web.language", "tim.web.translator", "tim.web.static_files"},
-    {"tim.web.allowance", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.pending", "tim.web.responses"},
+    {"tim.web.allowance", "tim.web.framing", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.pending"},
+    {"tim.web.responses"},
     {"tim.web.transport", "tim.web.settings", "tim.web.unseen", "tim.web.time_words"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
-    {"tim.web.context"},
+    {"tim.web.context", "tim.web.stock", "tim.web.websocket"},
     {"tim.web.sockets", "tim.web.expected", "tim.web.question"},
     {"tim.web.templating"},
     {"tim.web.tab_page"},

@@ -4,89 +4,98 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
 
 from flask import request
-from simple_websocket import Server
 
 from app import create_app
 from tim.errors import StoreUnavailable
-from tim.web import sockets, stream
-from tim.web.inbound import Reader
-from tim.web.tencent import gateway
+from tim.web import guard, sockets
+from tim.web.sockets import Rest, Socket, prepare
+from tim.web.stock import Reader, StockSocket
 from tim.web.transport import SERVER_SOCKETS
+from tim.web.websocket import WebSocket
+
+LEAVES = "a peer that leaves during its upgrade"
+NO_THREAD = "a thread that cannot be started"
+NO_CLOSE = "a close that fails"
+failing_to_close: set[Socket] = set()
 
 
-def how(ws: Server) -> str:
-    """The failure that this socket asks for."""
-    return unquote(ws.environ["QUERY_STRING"])
+def how() -> str:
+    """The failure that this request asks for."""
+    return unquote(request.query_string.decode())
 
 
-def failing(serve: Callable[..., None]) -> Callable[..., None]:
-    """A handler of sockets, which fails where one asks for that."""
+def failing(guarded: Callable[..., Rest | None]) -> Callable[..., Rest | None]:
+    """Calls a handler of sockets. The rest that it returns fails where one asks for that."""
 
-    def run(ws: Server, *more: Any) -> None:
-        match how(ws):
-            case "a handler that fails":
-                raise RuntimeError("a handler that fails")
-            case "a handler that is torn out of its thread":
-                raise SystemExit
-            case "a store that goes away":
-                raise StoreUnavailable("a store that goes away")
-            case "a close that fails":
-                return
-        serve(ws, *more)
+    def run(ws: Socket, serve: Callable[[], Rest | None]) -> Rest | None:
+        rest = guarded(ws, serve)
+        return rest and partial(fail_or, rest, how(), ws)
 
     return run
 
 
-class NoReader(Reader):
-    """A thread that cannot be started where its socket asks for that."""
-
-    def __init__(self, timing: Any, target: Callable[[], None]) -> None:
-        if how(target.__self__) == "a thread that cannot be started":  # type: ignore[attr-defined]
-            raise RuntimeError("a thread that cannot be started")
-        super().__init__(timing, target)
-
-
-class FailingClose:
-    """`Server.close`, which fails where a socket asks for that."""
-
-    close = Server.close
-
-    def __get__(self, ws: Server, _: object) -> Callable[..., None]:
-        def close(*words: Any) -> None:
-            if how(ws) == "a close that fails":
-                raise RuntimeError("a close that fails")
-            FailingClose.close(ws, *words)
-
-        return close
+def fail_or(rest: Rest, asked: str, ws: Socket) -> None:
+    """Fails as asked, or as soon as the socket is closed; or does the rest."""
+    match asked:
+        case "a handler that fails":
+            raise RuntimeError(asked)
+        case "a handler that is torn out of its thread":
+            raise SystemExit
+        case "a store that goes away":
+            raise StoreUnavailable(asked)
+        case "a close that fails":
+            failing_to_close.add(ws)
+        case _:
+            rest()
 
 
-LEAVES = "a peer that leaves during its upgrade"
-prepare = sockets.prepare
+def without_thread(init: Callable[..., None]) -> Callable[..., None]:
+    """Begins a socket, behind its handshake, which fails where one asks for that."""
+
+    def run(*words: Any, **more: Any) -> None:
+        init(*words, **more)
+        if how() == NO_THREAD:
+            raise RuntimeError(NO_THREAD)
+
+    return run
 
 
-def leaving(environ: dict[str, Any]) -> dict[str, Any]:
+def failing_close(hang_up: Callable[..., None]) -> Callable[..., None]:
+    """A close, which fails where a socket has asked for that."""
+
+    def run(ws: Socket, *words: Any) -> None:
+        if ws in failing_to_close:
+            raise RuntimeError(NO_CLOSE)
+        hang_up(ws, *words)
+
+    return run
+
+
+def leaving(environ: dict[str, Any]) -> None:
     """The connection of a handshake whose peer has left, where one asks for that."""
-    if unquote(environ["QUERY_STRING"]) == LEAVES:
+    if how() == LEAVES:
         for name in SERVER_SOCKETS:
             if name in environ:
                 environ[name].shutdown(socket.SHUT_RDWR)
-    return prepare(environ)
+    prepare(environ)
 
 
 def say_that_it_is_over(_: BaseException | None) -> None:
-    if unquote(request.query_string.decode()) == LEAVES:
+    if how() == LEAVES:
         print("it has left", flush=True)  # noqa: T201
 
 
-patch.object(stream, "run", failing(stream.run)).start()
-patch.object(gateway, "_run", failing(vars(gateway)["_run"])).start()
-patch.object(Server, "close", FailingClose()).start()
-patch("tim.web.sockets.Reader", NoReader).start()
-patch("tim.web.guard.prepare", leaving).start()
+patch.object(sockets, "_guarded", failing(vars(sockets)["_guarded"])).start()
+for kind in (WebSocket, StockSocket):
+    patch.object(kind, "hang_up", failing_close(vars(kind)["hang_up"])).start()
+patch.object(WebSocket, "__init__", without_thread(vars(WebSocket)["__init__"])).start()
+patch.object(Reader, "__init__", without_thread(vars(Reader)["__init__"])).start()
+patch.object(guard, "prepare", leaving).start()
 app = create_app()
 app.teardown_request(say_that_it_is_over)

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.support.forks import Forked, Forks
 from tests.support.ports import free_port
@@ -30,6 +30,13 @@ SDK_KEY: Final = "the-key-of-the-app-under-test-0123456789abcdef"
 SECRET_KEY: Final = "the-secret-that-signs-cookies-under-test-42"
 ADMIN_TOKEN: Final = "the-token-of-the-admin-under-test-4711"
 VIEWER_TOKEN: Final = "the-token-of-the-viewer-under-test-0815"
+
+SOCKET_SERVERS: Final[dict[str, Any]] = {
+    "threads": {},
+    "gevent": {"gevent": True},
+    "gevent, stock": {"gevent": True, "STOCK_SOCKETS": "1"},
+}
+"""What makes a `Server` serve sockets in each of the ways there are."""
 
 
 def copy_of_the_tree(to: Path) -> Path:

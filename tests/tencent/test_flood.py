@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.sdk_script import Script
-from tests.support.server import Server
+from tests.support.server import SOCKET_SERVERS, Server
 from tests.support.wire import Socket, log_in
 from tests.tencent.conftest import Account
 from tim.web.context import QUESTIONS, QUESTIONS_PER_SECOND
@@ -27,11 +27,13 @@ HANDSHAKE = (
 )
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["threads", "gevent"])
+@pytest.fixture(scope="module", params=SOCKET_SERVERS)
 def target(
     not_quick: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("flooded"), gevent=request.param, ONLINE_WEB_INSTANCES="10").start()
+    server = Server(
+        tmp_path_factory.mktemp("flooded"), ONLINE_WEB_INSTANCES="10", **SOCKET_SERVERS[request.param]
+    ).start()
     yield server
     server.has_no_traceback()
     server.stop()

@@ -13,31 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.frames import MASK, frame
+from tests.support.server import SOCKET_SERVERS, Server
 from tests.support.stuck import reading
 from tests.support.waiting import until
 from tests.support.wire import NEVER, Socket, elements, get, log_in, upgrade
 from tests.web.conftest import MakeServer
 from tim.timing import Timing
 
-MASK = b"\x01\x02\x03\x04"
-
 QUICK = Timing(ping_period=1)
-
-
-def frame(opcode: int, payload: bytes, *, masked: bool = True, fin: bool = True, reserved: int = 0) -> bytes:
-    """A WebSocket frame as RFC 6455 draws it, or as it should not be."""
-    head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
-    bit = 0x80 if masked else 0
-    if len(payload) < 126:
-        head += bytes([bit | len(payload)])
-    elif len(payload) < 65536:
-        head += bytes([bit | 126]) + len(payload).to_bytes(2, "big")
-    else:
-        head += bytes([bit | 127]) + len(payload).to_bytes(8, "big")
-    if masked:
-        payload = bytes(byte ^ MASK[n % 4] for n, byte in enumerate(payload))
-    return head + (MASK if masked else b"") + payload
 
 
 BROKEN: dict[str, bytes] = {
@@ -138,11 +122,13 @@ def test_a_version_of_the_protocol_that_nobody_speaks_is_refused(server: Server)
 # Peers that have gone silent. The period between pings is a second here, not 25.
 
 
-@pytest.fixture(scope="module")
-def quick(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=SOCKET_SERVERS)
+def quick(
+    not_quick: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server with a ping period of one second, and room for three."""
     home = tmp_path_factory.mktemp("quick")
-    server = Server(home, timing=QUICK, ONLINE_WEB_INSTANCES="3").start()
+    server = Server(home, timing=QUICK, ONLINE_WEB_INSTANCES="3", **SOCKET_SERVERS[request.param]).start()
     yield server
     server.stop()
 
@@ -203,9 +189,9 @@ def test_a_stopped_client_with_a_full_buffer_loses_its_seat_at_once_and_its_sock
 # One writer
 
 
-@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
-def test_many_threads_writing_to_one_stream_tear_no_frame(gevent: bool, make_server: MakeServer) -> None:
-    server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
+@pytest.mark.parametrize("kind", SOCKET_SERVERS)
+def test_many_threads_writing_to_one_stream_tear_no_frame(kind: str, make_server: MakeServer) -> None:
+    server = make_server(ONLINE_WEB_INSTANCES="10", **SOCKET_SERVERS[kind])
     reader = log_in(server, "reader")
     stream = Socket(server, reader.path + "events", cookie=reader.cookie, buffer=4096)
     stream.hears('data-state="ready"')

@@ -13,7 +13,7 @@ import pytest
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisServer
 from tests.support.routes import socket_routes
-from tests.support.server import ROOT, Server, copy_of_the_tree
+from tests.support.server import ROOT, SOCKET_SERVERS, Server, copy_of_the_tree
 from tests.support.waiting import PATIENCE, until
 from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
@@ -28,13 +28,14 @@ FAILURES: dict[str, int] = {
 }
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["threads", "gevent"])
+@pytest.fixture(scope="module", params=SOCKET_SERVERS)
 def failing(
     not_quick: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server that fails as the query of a socket says."""
     home = tmp_path_factory.mktemp("failing")
-    server = Server(home, app=ROOT / "tests" / "support" / "failing_app.py", gevent=bool(request.param)).start()
+    app = ROOT / "tests" / "support" / "failing_app.py"
+    server = Server(home, app=app, **SOCKET_SERVERS[request.param]).start()
     yield server
     server.stop()
 
@@ -85,15 +86,15 @@ def test_a_peer_that_leaves_during_its_upgrade_is_no_failure(route: str, failing
     failing.has_no_traceback(since=before)
 
 
-@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+@pytest.mark.parametrize("kind", SOCKET_SERVERS)
 def test_a_store_that_goes_away_behind_the_upgrade_ends_in_a_close_frame(
-    gevent: bool,
+    kind: str,
     make_server: MakeServer,
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
 ) -> None:
     redis = make_redis_line(make_redis())
-    server = make_server(gevent=gevent, STORE=redis.url)
+    server = make_server(STORE=redis.url, **SOCKET_SERVERS[kind])
     tab = log_in(server, "alice")
     tab.posts("logout")
     seen = {}
@@ -134,11 +135,11 @@ def test_a_store_that_goes_away_behind_the_upgrade_ends_in_a_close_frame(
     ],
     ids=lambda header: f"{header[0]}-{header[1][:12]!r}",
 )
-@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+@pytest.mark.parametrize("kind", SOCKET_SERVERS)
 def test_any_header_of_a_handshake_gets_a_clean_answer(
-    gevent: bool, header: tuple[str, str], route: str, both_servers: Callable[[bool], tuple[Server, ScriptTab]]
+    kind: str, header: tuple[str, str], route: str, each_server: Callable[[str], tuple[Server, ScriptTab]]
 ) -> None:
-    server, tab = both_servers(gevent)
+    server, tab = each_server(kind)
     before = len(server.log())
     name, value = header
     headers = {"Cookie": tab.cookie, "Origin": server.address, name: value}
@@ -149,18 +150,18 @@ def test_any_header_of_a_handshake_gets_a_clean_answer(
 
 
 @pytest.fixture(scope="module")
-def both_servers(
+def each_server(
     not_quick: None,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[bool], tuple[Server, ScriptTab]]]:
-    """`both_servers(True)`: the one of greenlets, with a tab that is logged in there."""
-    running: dict[bool, tuple[Server, ScriptTab]] = {}
+) -> Iterator[Callable[[str], tuple[Server, ScriptTab]]]:
+    """`each_server("gevent")`: the one of greenlets, with a tab that is logged in there."""
+    running: dict[str, tuple[Server, ScriptTab]] = {}
 
-    def get(gevent: bool) -> tuple[Server, ScriptTab]:
-        if gevent not in running:
-            server = Server(tmp_path_factory.mktemp("server"), gevent=gevent).start()
-            running[gevent] = server, log_in(server, "alice")
-        return running[gevent]
+    def get(kind: str) -> tuple[Server, ScriptTab]:
+        if kind not in running:
+            server = Server(tmp_path_factory.mktemp("server"), **SOCKET_SERVERS[kind]).start()
+            running[kind] = server, log_in(server, "alice")
+        return running[kind]
 
     yield get
     for server, _ in running.values():

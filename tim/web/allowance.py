@@ -14,6 +14,8 @@ KNOWN: Final = 10_000
 class Allowance:
     """A bucket of `burst` tokens, refilled with `rate` tokens a second. Not thread-safe."""
 
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = self._left = burst

@@ -120,7 +120,7 @@ def check_socket() -> None:
         abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
     if request.method != "GET" or not KEY.fullmatch(request.headers.get("Sec-WebSocket-Key", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
-    request.environ = prepare(request.environ)
+    prepare(request.environ)
     if service().backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 

@@ -1,20 +1,11 @@
-"""Reads a socket, no faster than its messages are handled, and limits frames of every kind."""
+"""How much of a socket is read: how many messages may wait, how many frames of each kind are read a second."""
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any, Final, SupportsIndex
+from collections.abc import Collection
+from typing import Any, Final
 
-from simple_websocket import ConnectionClosed, Server
-from wsproto.events import CloseConnection, Event, Message
-from wsproto.utilities import LocalProtocolError
-
-from tim.ends import CLOSE_TOO_MANY
-from tim.timing import Timing
 from tim.web.allowance import Allowance
 
 INBOX_FRAMES: Final = 100
@@ -32,89 +23,51 @@ with a pong, and sends no fragments."""
 CONTROL_BURST: Final = 500
 """Pings, pongs and fragments that are read at once; one more closes the socket with CLOSE_TOO_MANY."""
 LARGEST: Final = "tim.largest_frame"
-"""Key in the environ of a request: the largest frame that its socket accepts, in bytes."""
-
-log = logging.getLogger("tim")
-
-
-class Inbox(list[bytes | str]):
-    """The messages that are received and not handled yet. The reader waits while there is no room."""
-
-    def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None], pause: float) -> None:
-        super().__init__()
-        self._pause = pause
-        self._is_open = is_open
-        self._wake = wake
-        self._room = threading.Event()
-
-    def append(self, frame: bytes | str) -> None:
-        while self and (len(self) >= INBOX_FRAMES or sum(map(len, list(self))) + len(frame) > INBOX_BYTES):
-            if not self._is_open():
-                return
-            self._wake()
-            self._room.wait(self._pause)
-            self._room.clear()
-        super().append(frame)
-
-    def pop(self, index: SupportsIndex = -1) -> bytes | str:
-        frame = super().pop(index)
-        self._room.set()
-        return frame
-
-    def clear(self) -> None:
-        super().clear()
-        self._room.set()
+"""Key in the environ of a request: the largest message that its socket accepts, in bytes."""
+LARGEST_BY_DEFAULT: Final = 4096
+"""The same where the route sets nothing."""
 
 
-class Reader(threading.Thread):
-    """The thread that reads a socket. Its end, for whatever reason, sets the event of the socket.
+class TooManyFrames(Exception):
+    """The peer has sent more control frames or fragments than a browser ever does."""
 
-    Attributes:
-        peer_closed: whether the peer has sent a close frame.
-    """
 
-    def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
-        super().__init__(target=target, daemon=True)
-        self.peer_closed = False
-        self._ws: Server = target.__self__  # type: ignore[attr-defined]
+class Intake:
+    """The pace at which one socket is read."""
+
+    __slots__ = ("_messages", "_others", "_resumes")
+
+    def __init__(self) -> None:
         self._messages = Allowance(FRAMES_PER_SECOND, BURST)
         self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
-        # In time: no frame is read before this thread runs.
-        self._ws.max_message_size = self._ws.environ.get(LARGEST, self._ws.max_message_size)
-        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
-        self._events = self._ws.ws.events
-        self._ws.ws.events = self._paced
+        self._resumes = 0.0  # by the monotonic clock
 
-    def run(self) -> None:
-        try:
-            super().run()
-        except Exception as error:  # no frame of a peer may cause a traceback
-            log.info("a socket is closed: %s", error)
-            with suppress(ConnectionClosed, LocalProtocolError, OSError):
-                self._ws.close(CLOSE_TOO_MANY, str(error))
-            self._ws.sock.close()
-        finally:
-            self._ws.connected = False
-            self._ws.event.set()
+    def count_message(self) -> float:
+        """Counts a message. Returns the seconds to wait before the next frame is read."""
+        pause = self._messages.take()
+        if pause:
+            self._resumes = time.monotonic() + pause
+        return pause
 
-    def _paced(self) -> Iterator[Event]:
-        """Yields the received events.
+    def count_other(self) -> None:
+        """Counts a control frame or fragment, which serves no purpose here.
 
-        A peer that sends too many messages is read more slowly, so that other sockets get their turn. Too many control
-        frames or fragments close the socket, as they serve no purpose here.
+        Raises:
+            TooManyFrames: the socket is to be closed.
         """
-        for event in self._events():
-            if isinstance(event, Message) and event.message_finished:
-                time.sleep(self._messages.take())
-            elif isinstance(event, CloseConnection):
-                self.peer_closed = True
-            elif isinstance(event, Message) and not event.frame_finished:
-                pass  # the rest of this frame has not come yet
-            elif self._others.take():
-                raise OverflowError(f"more than {CONTROL_BURST} pings, pongs or parts of messages at once")
-            yield event
+        if self._others.take():
+            raise TooManyFrames(f"more than {CONTROL_BURST} pings, pongs or parts of messages at once")
+
+    def pause(self) -> float:
+        """The seconds to wait before the next frame is read."""
+        return max(0.0, self._resumes - time.monotonic()) if self._resumes else 0.0
+
+
+def has_room(waiting: Collection[bytes | str], more: int = 0) -> bool:
+    """Whether a message of `more` bytes may be added to these, which wait to be handled."""
+    return not waiting or (len(waiting) < INBOX_FRAMES and sum(map(len, waiting)) + more <= INBOX_BYTES)
 
 
 def limit_frames(environ: dict[str, Any], size: int) -> None:
-    """Lets the socket of this request accept frames of up to `size` bytes."""
+    """Lets the socket of this request accept messages of up to `size` bytes."""
     environ[LARGEST] = size

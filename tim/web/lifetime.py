@@ -83,14 +83,15 @@ def refuse_forks() -> None:
 def stop_on_signals(backend: Backend, timing: Timing) -> None:
     """On SIGTERM and Ctrl+C, close all streams and end the process.
 
-    gunicorn ends its workers itself; there the streams are closed only. Its own handler of Ctrl+C ends in a
-    traceback where workers use greenlets.
+    gunicorn ends its workers itself; there the streams are closed only, and the process waits for that at its exit:
+    gunicorn does not know the sockets that have left their requests. Its own handler of Ctrl+C ends in a traceback
+    where workers use greenlets.
     """
     before = signal.getsignal(signal.SIGTERM)
     alone = not callable(before)  # no gunicorn
     stopped = threading.Event()
     if not alone:
-        atexit.register(log_event, "stop")
+        atexit.register(_close_streams, backend, timing)
 
     def stop(number: int, frame: FrameType | None) -> None:
         # Nothing more: the interrupted thread may hold a lock, and with greenlets nothing here may block.
@@ -113,10 +114,16 @@ def _refuse_fork() -> None:
 
 def _stop(backend: Backend, stopped: threading.Event, alone: bool, timing: Timing) -> None:
     stopped.wait()
+    if alone:
+        _close_streams(backend, timing)
+        os._exit(0)
+    backend.drain()
+
+
+def _close_streams(backend: Backend, timing: Timing) -> None:
+    """Close all streams, and wait until their sockets are closed too."""
     backend.drain()
     deadline = time.monotonic() + timing.server_stop
-    while alone and backend.streams and time.monotonic() < deadline:
+    while backend.streams and time.monotonic() < deadline:
         time.sleep(timing.poll)
-    if alone:
-        log_event("stop")
-        os._exit(0)
+    log_event("stop")

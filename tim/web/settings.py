@@ -33,6 +33,7 @@ KNOWN: Final = frozenset(
         "SDK_SECRET_KEY",
         "SECRET_KEY",
         "SECRET_KEY_FALLBACKS",
+        "STOCK_SOCKETS",
         "STORE",
         "TEST_USERSIG",
         "TRUSTED_PROXIES",
@@ -68,6 +69,7 @@ class Settings:
         prints_token: whether the start prints the admin token, which the demo app has made itself.
         webhook: where logins and ends are reported while no other receiver is saved.
         webhook_local: whether a receiver may be at a loopback or link-local address.
+        stock_sockets: whether sockets are served by simple-websocket, also where our own class can.
     """
 
     store: str
@@ -84,6 +86,7 @@ class Settings:
     prints_token: bool
     webhook: Receiver | None
     webhook_local: bool
+    stock_sockets: bool
 
 
 def check_names(environ: Mapping[str, str]) -> None:
@@ -149,6 +152,7 @@ def read_settings(config: Config, instance_path: Path) -> Settings:
         prints_token=prints_token,
         webhook=_webhook(config),
         webhook_local=_read(config, "WEBHOOK_ALLOW_LOCAL", False, _yes_or_no),
+        stock_sockets=_read(config, "STOCK_SOCKETS", False, _yes_or_no),
     )
 
 

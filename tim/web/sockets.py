@@ -1,75 +1,69 @@
-"""Routes of WebSockets: whole writes, one event to wait for, and a close frame at each end.
+"""Routes of WebSockets: a socket for each handshake, and a close frame at each end.
 
-flask-sock and simple-websocket implement the protocol. This module adds three things. A write is complete, and no
-other write interrupts it: `sock.send` may write a part, and the reader answers pings on its own thread. A peer that
-stops reading is disconnected. One event is set when a frame has arrived, when there is something to send, and when the
-connection is dead.
+A socket is a `tim.web.websocket.WebSocket` in a greenlet, and a `tim.web.stock.StockSocket` elsewhere. Handlers use
+what both have: `send`, `send_all`, `wait`, `wake`, `input_buffer`, `connected`, `close_reason`, `peer_closed`.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Final
 
+import flask_sock
 from flask import Blueprint
-from flask_sock import Sock
-from simple_websocket import ConnectionClosed, Server
-from wsproto.utilities import LocalProtocolError
 
-from tim.ends import CLOSE_CUT, CLOSE_FAILED, CLOSE_LATER
+from tim.ends import CLOSE_FAILED, CLOSE_LATER
 from tim.errors import StoreUnavailable
-from tim.timing import Timing
+from tim.web import websocket
 from tim.web.context import service
-from tim.web.inbound import Reader
+from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT
+from tim.web.stock import DEAD_CONNECTION, StockSocket
 from tim.web.transport import CONNECTION, SERVER_SOCKETS, WholeSocket
+from tim.web.websocket import WebSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-DEAD_CONNECTION: Final = (ConnectionClosed, LocalProtocolError, OSError)
-"""Errors of a write to a socket that is closed or closing, or whose connection is cut."""
+__all__ = ["DEAD_CONNECTION", "Rest", "Socket", "end_upgraded", "hang_up", "prepare", "socket_route"]
+
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
 """The text of the close frame that asks a peer to connect again later."""
 
+Socket = WebSocket | StockSocket
+Rest = Callable[[], None]
+"""What is left to do with a socket, and needs its request no longer."""
+Handler = Callable[[Socket], Rest]
+"""Looks at the request of a socket. Returns what serves it until its end, and hangs up then."""
 
 log = logging.getLogger("tim")
 
 
-def options(timing: Timing) -> dict[str, Any]:
-    """The options with which flask-sock creates each socket."""
-    return {
-        "ping_interval": timing.ping_period,
-        "max_message_size": 4096,
-        "thread_class": partial(Reader, timing),
-    }
-
-
-def prepare(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Returns the environ from which flask-sock creates the socket of a request whose handshake is valid.
-
-    Its connection makes whole writes. Of the peer's headers it has the key alone: the library that reads it would
-    raise, or answer after its own fashion, at others. So there is no subprotocol, and no compression, which would
-    cost 131 KiB a socket instead of 41.
-    """
+def prepare(environ: WSGIEnvironment) -> None:
+    """Replaces the connection in the environ of a valid handshake by one that makes whole writes."""
     for name in SERVER_SOCKETS:
         if name in environ:
             environ[name] = environ[CONNECTION] = WholeSocket(environ[name], service().timing)
-    handshake = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-    return handshake | {
-        "HTTP_HOST": "localhost",
-        "HTTP_UPGRADE": "websocket",
-        "HTTP_CONNECTION": "Upgrade",
-        "HTTP_SEC_WEBSOCKET_VERSION": "13",
-        "HTTP_SEC_WEBSOCKET_KEY": environ["HTTP_SEC_WEBSOCKET_KEY"],
-    }
+
+
+def accept(environ: WSGIEnvironment) -> Socket:
+    """Answers a valid handshake. Returns its socket.
+
+    There is no subprotocol, and no compression, which would cost 90 KiB a socket.
+    """
+    here, connection = service(), environ[CONNECTION]
+    if here.settings.stock_sockets or not websocket.can_serve(connection.raw):
+        return StockSocket(environ, here.timing)
+    key, largest = environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(LARGEST, LARGEST_BY_DEFAULT)
+    return WebSocket(connection, key, largest, here.timing)
+
+
+flask_sock.Server = accept  # by this name flask-sock makes the socket of a request
 
 
 def end_upgraded(app: WSGIApplication) -> WSGIApplication:
-    """Wraps `app`, so that an upgraded connection ends with its request, however that ends.
+    """Wraps `app`, so that an upgraded connection ends with its request, however that ends, unless it has left it.
 
     The WSGI server can then neither write an HTTP response into it nor read another request from it.
     """
@@ -80,41 +74,43 @@ def end_upgraded(app: WSGIApplication) -> WSGIApplication:
         finally:
             connection: WholeSocket | None = environ.get(CONNECTION)
             if connection is not None:
-                connection.leave_http()
+                connection.end_request()
 
     return serve
 
 
-def socket_route(blueprint: Blueprint, path: str) -> Callable[[Callable[[Server], None]], None]:
+def socket_route(blueprint: Blueprint, path: str) -> Callable[[Handler], None]:
     """Serves the WebSockets at `path` with the decorated function. A failure in it ends them with a close frame."""
 
-    def decorate(serve: Callable[[Server], None]) -> None:
+    def decorate(serve: Handler) -> None:
         @wraps(serve)
-        def run(ws: Server) -> None:
-            code = CLOSE_FAILED
-            try:
-                serve(ws)  # which has closed the socket where it returns
-            except StoreUnavailable as error:
-                log.warning("a socket: %s", error)
-                code = CLOSE_LATER
-            except Exception:
-                log.exception("a socket failed")
-            finally:
-                hang_up(ws, code)
+        def run(ws: Socket) -> None:
+            rest = _guarded(ws, lambda: serve(ws))
+            if rest is not None:
+                ws.go_on(lambda: _guarded(ws, rest))
 
-        Sock().route(path, bp=blueprint)(run)
+        flask_sock.Sock().route(path, bp=blueprint)(run)
 
     return decorate
 
 
-def wait(ws: Server, seconds: float) -> bool:
-    """Waits for an event on `ws`; False after `seconds` without one. Received frames stay in `input_buffer`."""
-    happened: bool = ws.event.wait(seconds)
-    ws.event.clear()
-    return happened
+def _guarded(ws: Socket, serve: Callable[[], Rest | None]) -> Rest | None:
+    """Calls `serve`, and returns what it returns. Without a rest, the socket is closed then, also where that fails."""
+    code, rest = CLOSE_FAILED, None
+    try:
+        rest = serve()  # which has closed the socket where it returns nothing
+    except StoreUnavailable as error:
+        log.warning("a socket: %s", error)
+        code = CLOSE_LATER
+    except Exception:
+        log.exception("a socket failed")
+    finally:
+        if rest is None:
+            hang_up(ws, code)
+    return rest
 
 
-def hang_up(ws: Server, code: int, why: str = "") -> bool:
+def hang_up(ws: Socket, code: int, why: str = "") -> bool:
     """Closes `ws` with `code` and a reason, and lets nothing be written after the close frame.
 
     Returns whether the peer has sent its own close frame.
@@ -122,11 +118,5 @@ def hang_up(ws: Server, code: int, why: str = "") -> bool:
     A WSGI server writes an HTTP answer when the handler returns; behind a close frame it is garbage that makes
     a browser forget the code. With CLOSE_CUT there is no close frame either.
     """
-    if code != CLOSE_CUT:
-        with suppress(*DEAD_CONNECTION):
-            ws.close(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
-            ws.sock.shutdown(socket.SHUT_WR)
-        ws.thread.join(service().timing.socket_close)
-    ws.sock.end()
-    reader: Reader = ws.thread
-    return reader.peer_closed
+    ws.hang_up(code, why or (TRY_AGAIN if code == CLOSE_LATER else ""))
+    return ws.peer_closed

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any, Final, assert_never
 
-from simple_websocket import ConnectionClosed, Server
+from simple_websocket import ConnectionClosed
 
 from tim.backend import Backend
 from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
@@ -16,7 +16,7 @@ from tim.events import EVENT, Event
 from tim.hub import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
-from tim.web.sockets import DEAD_CONNECTION, hang_up, wait
+from tim.web.sockets import DEAD_CONNECTION, Socket, hang_up
 from tim.web.tab_page import TabPage
 from tim.web.time_words import Shown
 from tim.web.unseen import Unseen
@@ -27,7 +27,7 @@ TIME: Final = '<time id="{id}" hx-swap-oob="innerHTML">{words}</time>'
 """A relative time whose words have changed."""
 
 
-def run(ws: Server, backend: Backend, id: str, page: TabPage, *, ping_period: float, read: int | None) -> None:
+def run(ws: Socket, backend: Backend, id: str, page: TabPage, *, ping_period: float, read: int | None) -> None:
     """Serves the stream of instance `id` on `ws` until either ends. Nothing else writes to this socket.
 
     Args:
@@ -36,7 +36,7 @@ def run(ws: Server, backend: Backend, id: str, page: TabPage, *, ping_period: fl
     """
     try:
         # Close the socket before the tab: a server that stops waits until its tabs are closed.
-        with closing(Tab.open(backend, id, ws.event.set, after=read or 0)) as tab:
+        with closing(Tab.open(backend, id, ws.wake, after=read or 0)) as tab:
             end = _Stream(ws, backend, tab, page).serve(ping_period, read)
             closed = hang_up(ws, end.code)
             if end.gone is not None and end.gone.reason in KICKS:
@@ -52,7 +52,7 @@ class _Stream:
 
     __slots__ = ("_backend", "_page", "_shown", "_tab", "_unseen", "_ws")
 
-    def __init__(self, ws: Server, backend: Backend, tab: Tab, page: TabPage) -> None:
+    def __init__(self, ws: Socket, backend: Backend, tab: Tab, page: TabPage) -> None:
         self._ws = ws
         self._backend = backend
         self._tab = tab
@@ -92,7 +92,7 @@ class _Stream:
         ws = self._ws
         due = time.monotonic() + ping_period  # when the relative times are looked at
         while ws.connected:
-            happened = wait(ws, ping_period)
+            happened = ws.wait(ping_period)
             count = len(self._unseen)
             self._unseen.take_reports(self._received())
             items = self._tab.read()

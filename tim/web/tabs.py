@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
-from simple_websocket import Server
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -27,7 +27,7 @@ from tim.web.context import service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import compress, go, retry_after
-from tim.web.sockets import socket_route
+from tim.web.sockets import Rest, Socket, socket_route
 from tim.web.templating import templates
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
@@ -102,11 +102,12 @@ def page() -> BaseResponse:
 
 
 @socket_route(blueprint, "/events")
-def events(ws: Server) -> None:
+def events(ws: Socket) -> Rest:
     read = request.args.get("read", "")
     known = int(read) if READ.fullmatch(read) else None
     here = service()
-    stream.run(ws, here.backend, g.instance, tab_page.here(), ping_period=here.timing.ping_period, read=known)
+    period = here.timing.ping_period
+    return partial(stream.run, ws, here.backend, g.instance, tab_page.here(), ping_period=period, read=known)
 
 
 @blueprint.post("/logout")

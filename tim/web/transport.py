@@ -43,6 +43,7 @@ class WholeSocket:
         self._upgraded = False  # the response 101 is written
         self._torn = False  # a frame was written in part
         self._ended = False  # the close frame is written; nothing more is sent or received
+        self._ours = False  # it outlives its request
         with suppress(OSError):  # a Unix socket has no such option, and no network to lose
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timing.ping_period * 1000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -78,6 +79,11 @@ class WholeSocket:
         self._sock.sendall(data)
         self._torn = False
 
+    @property
+    def raw(self) -> socket.socket:
+        """The socket of the WSGI server."""
+        return self._sock
+
     def peer_left(self) -> bool:
         """Whether the peer has closed the connection, even if data of it is still unread."""
         if TCP_INFO is None:
@@ -85,6 +91,27 @@ class WholeSocket:
         with suppress(OSError):
             return self._sock.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 1)[0] in LEFT
         return self._sock.fileno() < 0
+
+    def received(self, size: int) -> bytes | None:
+        """What has arrived, at most `size` bytes; empty at the end of the connection, None where nothing has yet.
+
+        Raises:
+            OSError: the connection is dead.
+        """
+        self._sock.settimeout(0.0)
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
+
+    def leave_server(self) -> None:
+        """Takes the connection over from the WSGI server, which closes only its own descriptor of it.
+
+        Raises:
+            OSError: no descriptor is left; the connection still belongs to the server.
+        """
+        self._sock = self._sock.dup()
+        self._ours = True
 
     def close(self) -> None:
         """Closes the connection after the peer had time to read what was sent."""
@@ -96,9 +123,16 @@ class WholeSocket:
         self._ended = True
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+        if self._ours:
+            self._sock.close()
 
-    def leave_http(self) -> None:
-        """Ends a connection that was upgraded, if it is not ended yet, after its request was handled.
+    def end_request(self) -> None:
+        """Ends a connection that was upgraded, after its request was handled, if it still belongs to the request."""
+        if not self._ours:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Ends a connection that was upgraded, if it is not ended yet.
 
         A WSGI server holds the connection by another name than this one, so it is shut down below both.
         """

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Final
 
 from flask import Blueprint, request
-from simple_websocket import Server
 
 from tim.ends import CLOSE_LATER, CLOSE_NOT_A_REQUEST, CLOSE_PAGE
 from tim.errors import BadFrame, StoreUnavailable
@@ -19,13 +19,16 @@ from tim.timing import Timing
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.inbound import limit_frames
-from tim.web.sockets import DEAD_CONNECTION, hang_up, socket_route, wait
+from tim.web.sockets import DEAD_CONNECTION, Rest, Socket, hang_up, socket_route
 from tim.web.tencent import frames
 from tim.web.tencent.commands import LASTING, Commands
 from tim.web.tencent.connection import Page
 
 blueprint = Blueprint("sdk", __name__)
 
+TURN: Final = 1e-6
+"""Seconds between two requests of one connection. After `sleep(0)` those greenlets run that could already run, this one
+again among them; after any longer pause the event loop has looked for what has arrived on the other connections."""
 Form = Callable[[str], bytes | str]
 """Encodes a frame: to bytes for a binary one, to a string for a text one."""
 
@@ -36,20 +39,20 @@ def take_large_frames() -> None:
 
 
 @socket_route(blueprint, "/binfo")
-def binary(ws: Server) -> None:
-    _run(ws, str.encode)
+def binary(ws: Socket) -> Rest:
+    return _open(ws, str.encode)
 
 
 @socket_route(blueprint, "/info")
-def text(ws: Server) -> None:
-    _run(ws, str)
+def text(ws: Socket) -> Rest:
+    return _open(ws, str)
 
 
-def _run(ws: Server, form: Form) -> None:
-    """Serves one connection of the SDK until either side ends it. Nothing else writes to this socket."""
+def _open(ws: Socket, form: Form) -> Rest:
+    """Returns what serves one connection of the SDK until either side ends it, without its request."""
     here = service()
     address = address_of(request)
-    page = Page(here.backend, here.lobby, address, ws.event.set, here.timing)
+    page = Page(here.backend, here.lobby, address, ws.wake, here.timing)
     commands = Commands(
         here,
         page,
@@ -59,9 +62,14 @@ def _run(ws: Server, form: Form) -> None:
         sdk_version=request.args.get("sdkversion", ""),
         follows=partial(_follows, ws, here.timing),
     )
+    return partial(_run, ws, page, commands, form, here.timing)
+
+
+def _run(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timing) -> None:
+    """Serves one connection of the SDK. Nothing else writes to this socket."""
     code, why = CLOSE_LATER, ""
     try:
-        code, why = _serve(ws, page, commands, form, here.timing)
+        code, why = _serve(ws, page, commands, form, timing)
         if ws.close_reason == CLOSE_PAGE:
             page.log_out()  # no page is left that could attach this instance again
     finally:
@@ -71,11 +79,11 @@ def _run(ws: Server, form: Form) -> None:
             page.close()
 
 
-def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timing) -> tuple[int, str]:
+def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timing) -> tuple[int, str]:
     """Answers requests and sends pushes until the connection or the page ends. Returns close code and reason."""
     reads = True  # whether writes to the peer succeed
     while True:
-        wait(ws, page.patience(timing.ping_period))
+        ws.wait(page.patience(timing.ping_period))
         connected = ws.connected  # read first: commands that arrived before the end are still executed
         reads = _write(ws, form, page.news()) and reads
         while ws.input_buffer and page.close_code is None:
@@ -87,16 +95,17 @@ def _serve(ws: Server, page: Page, commands: Commands, form: Form, timing: Timin
                 reads = reads and _has_its_turn(ws, page, commands.delay(asked), timing.sdk_turn)
                 if not reads:
                     continue  # the peer has left and reads no answer
-            reads = _write(ws, form, commands.handle(asked)) and reads
-            reads = _write(ws, form, page.news()) and reads
-            time.sleep(0)  # let other connections run between two requests
+            answers = commands.handle(asked)
+            reads = _write(ws, form, answers + page.news()) and reads
+            if ws.input_buffer:
+                time.sleep(TURN)
         if page.close_code is not None:
             return page.close_code, ""
         if not (connected and reads):
             return CLOSE_LATER, ""
 
 
-def _has_its_turn(ws: Server, page: Page, seconds: float, turn: float) -> bool:
+def _has_its_turn(ws: Socket, page: Page, seconds: float, turn: float) -> bool:
     """Waits for `seconds`; False if the peer leaves meanwhile. Looks every `turn` seconds."""
     deadline = time.monotonic() + seconds
     while ws.connected and not ws.sock.peer_left() and page.close_code is None:
@@ -107,7 +116,7 @@ def _has_its_turn(ws: Server, page: Page, seconds: float, turn: float) -> bool:
     return False
 
 
-def _follows(ws: Server, timing: Timing, *commands: str) -> bool:
+def _follows(ws: Socket, timing: Timing, *commands: str) -> bool:
     """Whether a frame with one of these commands is waiting, or arrives within `timing.sdk_burst`."""
     deadline = time.monotonic() + timing.sdk_burst
     while True:
@@ -115,14 +124,15 @@ def _follows(ws: Server, timing: Timing, *commands: str) -> bool:
             return True
         if not ws.connected or time.monotonic() > deadline:
             return False
-        time.sleep(timing.poll)
+        ws.wait(deadline - time.monotonic())
 
 
-def _write(ws: Server, form: Form, frames: list[str]) -> bool:
-    """Writes the frames; False if the connection is dead."""
+def _write(ws: Socket, form: Form, frames: list[str]) -> bool:
+    """Writes the frames together; False if the connection is dead."""
+    if not frames:
+        return True
     try:
-        for frame in frames:
-            ws.send(form(frame))
+        ws.send_all([form(frame) for frame in frames])
     except DEAD_CONNECTION:
         return False
     return True

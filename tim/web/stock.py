@@ -1,0 +1,170 @@
+"""A socket as simple-websocket serves it, with a thread that reads: under `flask run`, TLS, or TIM_WEBSOCKETS=stock.
+
+This module adds to that class what `tim.web.websocket` has too: whole writes, limits of what is read, one event to wait
+for, and a close frame at each end.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, SupportsIndex
+
+from simple_websocket import ConnectionClosed, Server
+from wsproto.events import CloseConnection, Event, Message
+from wsproto.utilities import LocalProtocolError
+
+from tim.ends import CLOSE_CUT, CLOSE_TOO_MANY
+from tim.timing import Timing
+from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT, Intake, has_room
+from tim.web.transport import WholeSocket
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+DEAD_CONNECTION: Final = (ConnectionClosed, LocalProtocolError, OSError)
+"""Errors of a write to a socket that is closed or closing, or whose connection is cut."""
+
+log = logging.getLogger("tim")
+
+
+class StockSocket(Server):  # type: ignore[misc]
+    """One socket; see `tim.web.websocket.WebSocket` for what its methods promise."""
+
+    sock: WholeSocket
+    thread: Reader
+
+    def __init__(self, environ: WSGIEnvironment, timing: Timing) -> None:
+        self._timing = timing
+        super().__init__(
+            _handshake(environ),
+            ping_interval=timing.ping_period,
+            max_message_size=environ.get(LARGEST, LARGEST_BY_DEFAULT),
+            thread_class=partial(Reader, timing),
+        )
+
+    @property
+    def wake(self) -> Callable[[], None]:
+        return self.event.set  # type: ignore[no-any-return]
+
+    @property
+    def peer_closed(self) -> bool:
+        return self.thread.peer_closed
+
+    def wait(self, seconds: float) -> bool:
+        if not self.connected:
+            return True
+        happened: bool = self.event.wait(seconds)
+        self.event.clear()
+        return happened
+
+    def send_all(self, messages: list[bytes | str]) -> None:
+        for message in messages:
+            self.send(message)
+
+    def go_on(self, serve: Callable[[], object]) -> None:
+        serve()
+
+    def hang_up(self, code: int, why: str) -> None:
+        if code != CLOSE_CUT:
+            with suppress(*DEAD_CONNECTION):
+                self.close(code, why)
+                self.sock.shutdown(socket.SHUT_WR)
+            self.thread.join(self._timing.socket_close)
+        self.sock.end()
+
+
+class Inbox(list[bytes | str]):
+    """The messages that are received and not handled yet. The reader waits while there is no room."""
+
+    def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None], pause: float) -> None:
+        super().__init__()
+        self._pause = pause
+        self._is_open = is_open
+        self._wake = wake
+        self._room = threading.Event()
+
+    def append(self, frame: bytes | str) -> None:
+        while not has_room(list(self), len(frame)):
+            if not self._is_open():
+                return
+            self._wake()
+            self._room.wait(self._pause)
+            self._room.clear()
+        super().append(frame)
+
+    def pop(self, index: SupportsIndex = -1) -> bytes | str:
+        frame = super().pop(index)
+        self._room.set()
+        return frame
+
+    def clear(self) -> None:
+        super().clear()
+        self._room.set()
+
+
+class Reader(threading.Thread):
+    """The thread that reads a socket. Its end, for whatever reason, sets the event of the socket.
+
+    Attributes:
+        peer_closed: whether the peer has sent a close frame.
+    """
+
+    def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
+        super().__init__(target=target, daemon=True)
+        self.peer_closed = False
+        self._ws: StockSocket = target.__self__  # type: ignore[attr-defined]
+        self._intake = Intake()
+        # In time: no frame is read before this thread runs.
+        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
+        self._events = self._ws.ws.events
+        self._ws.ws.events = self._paced
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # no frame of a peer may cause a traceback
+            log.info("a socket is closed: %s", error)
+            with suppress(*DEAD_CONNECTION):
+                self._ws.close(CLOSE_TOO_MANY, str(error))
+            self._ws.sock.close()
+        finally:
+            self._ws.connected = False
+            self._ws.event.set()
+
+    def _paced(self) -> Iterator[Event]:
+        """Yields the received events.
+
+        A peer that sends too many messages is read more slowly, so that other sockets get their turn.
+        """
+        for event in self._events():
+            if isinstance(event, Message) and event.message_finished:
+                time.sleep(self._intake.count_message())
+            elif isinstance(event, CloseConnection):
+                self.peer_closed = True
+            elif isinstance(event, Message) and not event.frame_finished:
+                pass  # the rest of this frame has not come yet
+            else:
+                self._intake.count_other()
+            yield event
+
+
+def _handshake(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """The environ of a valid handshake, with the key alone of the peer's headers.
+
+    The library that reads it would raise, or answer after its own fashion, at others. So there is no subprotocol, and
+    no compression, which would cost 131 KiB a socket instead of 41.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
+    return kept | {
+        "HTTP_HOST": "localhost",
+        "HTTP_UPGRADE": "websocket",
+        "HTTP_CONNECTION": "Upgrade",
+        "HTTP_SEC_WEBSOCKET_VERSION": "13",
+        "HTTP_SEC_WEBSOCKET_KEY": environ["HTTP_SEC_WEBSOCKET_KEY"],
+    }
