@@ -46,6 +46,22 @@ def test_a_message_writes_to_its_instance_only_where_the_app_has_an_idle_life(st
     assert len(actions_written(store, clock, 100)) == 1
 
 
+def test_a_login_and_a_message_read_only_rows_of_their_accounts(store: SQLiteStore, clock: Clock) -> None:
+    statements: list[str] = []
+    db = connection(store)
+    tab = store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)[0].instance
+    store.import_account(APP, "bob")
+    db.set_trace_callback(statements.append)
+    store.enter(newcomer(expires=clock() + DAY), 2, node=NODE)
+    store.append(APP, tab.id, "bob", "hello", new_id())
+    db.set_trace_callback(None)
+    found = [each for each in statements if each.startswith("SELECT") and " FROM instances" in each]
+    for each in found:
+        for *_, step in db.execute(f"EXPLAIN QUERY PLAN {each}"):
+            assert "(id=?)" in step or "(app=? AND user=?" in step, step
+    assert len(found) == 4
+
+
 def test_a_sweep_finds_what_is_due_by_two_indexes(store: SQLiteStore) -> None:
     statements: list[str] = []
     db = connection(store)
