@@ -66,6 +66,7 @@ def further(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[World], obje
     """What leaves keys behind that no verb leaves by itself."""
 
     def append(at: World) -> None:
+        monkeypatch.setattr(vars(at.store)["_connection"], "joins_shards", False)
         with lost_before_the_second_copy(monkeypatch):
             at.store.append(APP, at.online.id, "bob", "hello", new_id())
 

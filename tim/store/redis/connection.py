@@ -18,7 +18,7 @@ from tim.errors import SettingError, StoreUnavailable
 from tim.rules import SHARDS
 from tim.store.redis.lines import Lines
 from tim.store.redis.requirements import check, mode_of, name_of
-from tim.store.redis.shards import SLOTS
+from tim.store.redis.shards import PREFIXES, SLOTS
 from tim.timing import DEFAULT, Timing
 
 AT_ONCE: Final = 64
@@ -32,6 +32,9 @@ FAILURES: Final = (RedisError, RedisClusterException, OSError)
 
 class Connection:
     """Commands to the servers of a store, and their clocks.
+
+    Attributes:
+        joins_shards: a script may touch two shards, as one server has them all.
 
     Raises:
         SettingError: there is no Redis at `url` that could keep the promises of a store.
@@ -61,6 +64,7 @@ class Connection:
             self.look_at_clocks()
             if len(self._ahead) < SHARDS:
                 raise StoreUnavailable("it has gone away")
+            self.joins_shards = self._joins_shards()
         except SettingError:
             raise
         except (*FAILURES, StoreUnavailable, ValueError, TypeError) as error:
@@ -162,6 +166,14 @@ class Connection:
         for lines in list(self._lines.values()):
             lines.close()
         self._client.close()
+
+    def _joins_shards(self) -> bool:
+        """Asks the server, as a cluster may look like a single one from here."""
+        try:
+            self.command(0, "EVAL", "return 1", 2, *PREFIXES[:2])
+        except StoreUnavailable:
+            return False
+        return True
 
     def _server(self, shard: int) -> Redis:
         """The server that holds `shard`, as far as is known."""

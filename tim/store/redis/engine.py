@@ -221,8 +221,7 @@ class RedisStore:
     def append(
         self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
     ) -> tuple[Message, Message | None]:
-        exists = bool(self.accounts(app, [to]))
-        return self._messages.append(app, id, to, text, message_id, most=most, exists=exists)
+        return self._messages.append(app, id, to, text, message_id, most=most)
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
@@ -239,8 +238,7 @@ class RedisStore:
         self._connection.command(shard_of(app, user), "HSET", account_key(app, user), "exists", 1)
 
     def accounts(self, app: int, users: Collection[str]) -> set[str]:
-        ask = self._connection.command
-        return {user for user in users if ask(shard_of(app, user), "HEXISTS", account_key(app, user), "exists")}
+        return {user for user in users if self._messages.exists(app, user)}
 
     def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
         left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor, _call_id())

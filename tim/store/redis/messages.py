@@ -1,8 +1,9 @@
 """The logs of messages, and how a message gets into two of them.
 
-The logs of sender and receiver may lie on two servers, so a message is written in two steps. The first step writes one
-copy and, in the same script, an entry of the outbox. The second step writes the other copy, and then the entry is
-removed. Where the node dies in between, or the other shard does not answer, the next sweep of any node finishes it.
+On a single Redis, a message of an instance is written into both logs in one step. In a cluster, the logs of sender and
+receiver may lie on two servers, so it is written in two steps, as one by REST always is. The first step writes one copy
+and, in the same script, an entry of the outbox. The second step writes the other copy, and then the entry is removed.
+Where the node dies in between, or the other shard does not answer, the next sweep of any node finishes it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tim.rules import shard_of
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import fields_of, message_of, messages_of
 from tim.store.redis.scripts import Scripts
-from tim.store.redis.shards import key, shard_of_instance
+from tim.store.redis.shards import account_key, key, shard_of_instance
 from tim.timing import Timing
 
 
@@ -31,21 +32,30 @@ class Messages:
         self._scripts = scripts
 
     def append(
-        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int, exists: bool
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int
     ) -> tuple[Message, Message | None]:
-        """The verb `append`; `exists` is whether the receiver exists."""
-        shard = shard_of_instance(id)
+        """The verb `append`: one step where one server has both logs."""
+        shard, other = shard_of_instance(id), shard_of(app, to)
+        together = self._connection.joins_shards
+        exists = together or self.exists(app, to)
         words = (app, id, to, int(exists), text, message_id, most)
-        seq, written, entry, pending = self._scripts.call(shard, "append", *words)
+        seq, written, entry, pending, second = self._scripts.call(
+            shard, "append", *words, other=other if together else None
+        )
         sent = message_of(fields_of(written), seq)
         if to == sent.sender:
             return sent, None
+        if together:
+            return sent, message_of(fields_of(second[1]), second[0]) if second else None
         received = None
         with suppress(StoreUnavailable):
             received = self._copy(app, to, written, may_write=bool(pending))
             if pending:
                 self._done(shard, entry)
         return sent, received
+
+    def exists(self, app: int, user: str) -> bool:
+        return bool(self._connection.command(shard_of(app, user), "HEXISTS", account_key(app, user), "exists"))
 
     def deliver(
         self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool

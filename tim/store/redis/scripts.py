@@ -98,15 +98,17 @@ class Scripts:
         """From now on these calls queue the events of a webhook, or do not."""
         self._events = on
 
-    def call(self, shard: int, verb: str, *words: str | float, me: str | None = None) -> Reply:
+    def call(
+        self, shard: int, verb: str, *words: str | float, me: str | None = None, other: int | None = None
+    ) -> Reply:
         """The values that the script `verb` replies with on `shard`. After a broken connection it is called once more.
 
-        `me` stands for another node than the caller's.
+        `me` stands for another node than the caller's. `other` is a second shard, which the same server has to hold.
 
         Raises:
             StoreUnavailable; and what `checked` raises where the script refuses.
         """
-        return checked(verb, self._call(shard, verb, self._given(words, me)))
+        return checked(verb, self._call(shard, verb, self._given(words, me), other))
 
     def everywhere(
         self, verb: str, *words: str | float, more: Mapping[int, Sequence[str]] = NOTHING
@@ -170,17 +172,18 @@ class Scripts:
         events = " events" if self._events else ""
         return (self._grace, (self._me if me is None else me) + events, *words)
 
-    def _call(self, shard: int, verb: str, given: Words) -> Reply:
+    def _call(self, shard: int, verb: str, given: Words, other: int | None = None) -> Reply:
+        keys: Words = (1, PREFIXES[shard]) if other is None else (2, PREFIXES[shard], PREFIXES[other])
         with self._connection.reaching():
             try:
-                return self._evaluate(shard, verb, given)
+                return self._evaluate(shard, keys, verb, given)
             except ConnectionError:
-                return self._evaluate(shard, verb, given)
+                return self._evaluate(shard, keys, verb, given)
 
-    def _evaluate(self, shard: int, verb: str, given: Words) -> Reply:
+    def _evaluate(self, shard: int, keys: Words, verb: str, given: Words) -> Reply:
         script = SCRIPTS[verb]
         for _ in range(3):
-            words = (1, PREFIXES[shard], self._connection.deadline(shard), *given)
+            words = (*keys, self._connection.deadline(shard), *given)
             try:
                 reply: Reply = self._connection.execute(shard, "EVALSHA", script.sha, *words)
             except NoScriptError:

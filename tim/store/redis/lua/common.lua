@@ -1,5 +1,6 @@
 -- What every script begins with. KEYS[1] is the prefix of one shard, with its hash tag. All keys that a verb touches
--- lie in that shard, so a verb is one step on a single server and on a cluster alike. Times are whole microseconds of
+-- lie in that shard, so a verb is one step on a single server and on a cluster alike; `append` alone is given another one
+-- where one server has both. Times are whole microseconds of
 -- unix time, by the clock of the server.
 --
 -- Each script is given these before its own ARGV:

@@ -32,13 +32,16 @@ local function copy_of(app, user, message, since)
 end
 
 -- Add `message` to the account's log and notify the nodes of the account; returns its number and fields. Messages older
--- than `remembered` are removed, ten at a time, and the oldest until the log has at most `max_log` bytes.
-local function write(app, user, message)
+-- than `remembered` are removed, ten at a time, and the oldest until the log has at most `max_log` bytes. `sender` is the
+-- instance that sends it, where it is one of the account.
+local function write(app, user, message, sender)
     local account, log, ids = key('account', app, user), key('log', app, user), key('ids', app, user)
-    local size, first = #message.text + message_overhead, 0
-    local bytes = tonumber(redis.call('HGET', account, 'bytes') or 0) + size
+    local size, first, at_a_time = #message.text + message_overhead, 0, 1
+    local bytes, seq = unpack(redis.call('HMGET', account, 'bytes', 'seq'))
+    bytes, seq = tonumber(bytes or 0) + size, (seq or 0) + 1
     local function has_room()
-        local oldest = redis.call('XRANGE', log, us(first), '+', 'COUNT', 10)
+        local oldest = redis.call('XRANGE', log, us(first), '+', 'COUNT', at_a_time)
+        at_a_time = 10 -- the first one suffices where none has to go
         if #oldest == 0 then bytes = size end -- the log is empty, or has expired as a whole
         for _, entry in ipairs(oldest) do
             local old, seq = of_flat(entry[2]), string.match(entry[1], '^%d+')
@@ -53,20 +56,37 @@ local function write(app, user, message)
     repeat until has_room()
     if first > 0 then redis.call('XTRIM', log, 'MINID', us(first)) end
 
-    local seq = redis.call('HINCRBY', account, 'seq', 1)
     local fields = flat(message)
     redis.call('XADD', log, us(seq) .. '-0', unpack(fields))
-    redis.call('HSET', ids, message.instance .. '/' .. message.id, seq)
+    redis.call('HSET', ids, message.instance .. '/' .. message.id, us(seq))
     -- A log without a new message for so long has none that is still remembered.
     redis.call('PEXPIRE', log, remembered / 1000 + 1)
     redis.call('PEXPIRE', ids, remembered / 1000 + 1)
 
-    local instances, is_read = live(app, user), user == message.sender
+    local instances, is_read = live(app, user, false, sender), user == message.sender
     for _, instance in ipairs(instances) do is_read = is_read or instance.node ~= nil end
-    redis.call('HSET', account, 'bytes', us(bytes), unpack(is_read and {'read_seq', seq} or {}))
+    redis.call('HSET', account, 'seq', us(seq), 'bytes', us(bytes), unpack(is_read and {'read_seq', us(seq)} or {}))
     message.app, message.user, message.seq = app, user, us(seq)
     notify_nodes(instances, 'written', message)
     return us(seq), fields
+end
+
+-- The copy in the account's log of a message whose other copy has these fields, as {seq, fields}; it is written where there
+-- is none, with `may_write`. Empty where there is none then.
+local function second_copy(app, user, fields, may_write)
+    local message = of_flat(fields)
+    local seq, found = copy_of(app, user, message, tonumber(message.time))
+    if not seq and may_write then seq, found = write(app, user, message) end
+    return seq and {seq, found} or {}
+end
+
+-- What a function returns with the keys of another shard of this server in place of those of this one.
+local function in_shard(other, act, ...)
+    local this = prefix
+    prefix = other
+    local result = act(...)
+    prefix = this
+    return result
 end
 
 -- The newest entries of the account's log, at most `most`, numbered above `after` and at most `up_to`; newest first.
