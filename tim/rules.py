@@ -134,6 +134,8 @@ def ended(instance: Instance, *, now: float, grace: float) -> Gone | None:
 
 def with_lives(newcomer: Instance, settings: AppSettings) -> Instance:
     """Return the newcomer with the lives that the app gives to a login from its `since` on."""
+    if not (settings.session_life or settings.idle_life):
+        return newcomer
     lasts_until = settings.session_life and newcomer.since + settings.session_life
     return replace(newcomer, lasts_until=lasts_until, idle_life=settings.idle_life)
 

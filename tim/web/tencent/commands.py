@@ -158,7 +158,9 @@ class Commands:
         )
         instance, waited = self._page.log_in(ticket, self._client(), self._id_for(request))
         self._patient = True
-        return [self._welcome(request, instance, self._identity.session_token(instance), instance.generation), *waited]
+        token = self._identity.session_token(instance)
+        self._session = token, (instance.id, instance.generation)
+        return [self._welcome(request, instance, token, instance.generation), *waited]
 
     def _id_for(self, request: Request) -> str | None:
         """The id of the instance of this login: a login that is repeated because its answer was lost gets the same id.

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from tim.codes import (
@@ -47,7 +48,8 @@ KICKED: Final = 1002
 
 OK: Final[dict[str, Any]] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+_OK: Final = _ENCODER.encode(OK)
 _SDK_MESSAGE = re.compile(r"[0-9a-f]{32,34}-([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})")
 
 Body = dict[str, Any]
@@ -138,23 +140,30 @@ def parse_message(body: Body) -> Outgoing:
 
 def answer(request: Request, **fields: Any) -> str:
     """A successful answer to `request`."""
-    return _frame(request.command, request.seq, {**OK, **fields})
+    return bare(request, encoded({**OK, **fields}) if fields else _OK)
 
 
 def refusal(request: Request, code: int, why: str, **fields: Any) -> str:
     """The answer that makes the SDK reject with `code` and, as the message, `why`."""
-    return _frame(request.command, request.seq, {"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": why, **fields})
+    return bare(request, encoded({"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": why, **fields}))
 
 
-def bare(request: Request, body: Body) -> str:
-    """An answer whose body does not have the usual names for code and message."""
+def bare(request: Request, body: str) -> str:
+    """An answer with this encoded body."""
     return _frame(request.command, request.seq, body)
 
 
+def encoded(body: Body) -> str:
+    """The text of a body, for frames that are sent often."""
+    return _ENCODER.encode(body)
+
+
+@cache
 def kick(kick_type: int) -> str:
     """The push that makes the SDK fire KICKED_OUT."""
     notify = {"KickoutMsgNotify": {"KickType": kick_type, "NewInstInfo": {}}}
-    return _frame("im_open_status.stat_forceoffline", 0, {"EventArray": [{"Event": 10, "C2cNotifyMsgArray": [notify]}]})
+    body = {"EventArray": [{"Event": 10, "C2cNotifyMsgArray": [notify]}]}
+    return _frame("im_open_status.stat_forceoffline", 0, encoded(body))
 
 
 def arrival(message: Message, app: int, user: str) -> str:
@@ -178,7 +187,7 @@ def arrival(message: Message, app: int, user: str) -> str:
         "From_AccountHeadurl": "",
         **({"IsSyncMsg": 1} if own else {}),
     }
-    return _frame("im_open_push.msg_push", message.seq, {"EventArray": [{"Event": 9, "C2cMsgArray": [row]}]})
+    return _frame("im_open_push.msg_push", message.seq, encoded({"EventArray": [{"Event": 9, "C2cMsgArray": [row]}]}))
 
 
 def message_id(instance: str, outgoing: Outgoing) -> str:
@@ -214,8 +223,9 @@ def tiny_id(app: int, user: str) -> str:
     return str(TINY_ID_BASE + int.from_bytes(digest))
 
 
-def _frame(command: str, seq: int, body: Body) -> str:
-    return _ENCODER.encode({"head": {"servcmd": command, "seq": seq}, "body": body})
+def _frame(command: str, seq: int, body: str) -> str:
+    """A frame with this encoded body. The names of commands have no character that JSON escapes."""
+    return f'{{"head":{{"servcmd":"{command}","seq":{seq}}},"body":{body}}}'
 
 
 def _text(element: Any) -> str:

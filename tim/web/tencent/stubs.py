@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tim.web.tencent.frames import Request, answer, bare
+from tim.web.tencent.frames import OK, Request, answer, bare, encoded
 
 MAX_PROFILES: Final = 100
 """Profiles in one answer, the vendor's own limit."""
@@ -41,6 +41,7 @@ LISTS: Final[dict[str, dict[str, Any]]] = {
     "sns.group_get": {"ResultItem": [], "CurrentSequence": 0},
     "sns.pendency_get": {"PendencyItem": [], "UnreadPendencyCount": 0, "CurrentSequence": 0, "StartTime": 0},
 }
+_LISTS: Final = {command: encoded({**OK, **fields}) for command, fields in LISTS.items()}
 
 
 def reply(request: Request, sdk_app_id: int) -> str:
@@ -49,10 +50,12 @@ def reply(request: Request, sdk_app_id: int) -> str:
         return answer(request, UserProfileItem=_profiles(request.body.get("UserItem")))
     # These two name code and message in their own way. The SDK repeats the second each second if it is refused.
     if request.command == "im_sdk_config_mgr.fetch_config":
-        return bare(request, {**_config(), "str_json_config": "{}", "uint32_sdkappid": sdk_app_id, "uint64_version": 1})
+        config = {**_config(), "str_json_config": "{}", "uint32_sdkappid": sdk_app_id, "uint64_version": 1}
+        return bare(request, encoded(config))
     if request.command == "im_sdk_config_mgr.fetch_imsdk_purchase_bitsv2":
-        return bare(request, {**_config(), "str_purchase_bits": "0"})
-    return answer(request, **LISTS.get(request.command, {}))
+        return bare(request, encoded({**_config(), "str_purchase_bits": "0"}))
+    body = _LISTS.get(request.command)
+    return answer(request) if body is None else bare(request, body)
 
 
 def _config() -> dict[str, Any]:
