@@ -43,6 +43,10 @@ RUN: Final = {
         ".venv/bin/flask tim limits": "tests/web/test_operations.py::test_limits_are_saved_while_the_server_is_stopped",
         "sh -c": "tests/web/test_operations.py::test_limits_are_saved_in_redis_beside_the_servers",
     },
+    "docs/performance.md": {
+        ".venv/bin/flask tim limits": "tests/load/test_load.py::test_the_commands_of_the_document_run",
+        ".venv/bin/python -m tests.load": "tests/load/test_load.py::test_the_commands_of_the_document_run",
+    },
     "CONTRIBUTING.md": {
         "python3 -m venv .venv": "not run: downloads the packages that run this test",
         ".venv/bin/pytest -q tests/store/": "tests/test_contributing.py::test_its_commands_run",

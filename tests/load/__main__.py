@@ -62,7 +62,7 @@ async def run(options: argparse.Namespace) -> list[Result]:
 
 def main() -> int:
     """Read the command line, put the load on the server, print the report and write the picture."""
-    options = parser().parse_args()
+    options = parser().parse_intermixed_args()
     if unknown := set(options.kinds) - KINDS.keys():
         parser().error(f"there is no load {min(unknown)!r}; there are {', '.join(KINDS)}")
     # Each session is a connection, and a tab has a second one now and then.

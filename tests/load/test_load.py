@@ -6,23 +6,25 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.load.__main__ import KINDS
+from tests.load.amounts import Amounts
 from tests.load.target import NotOwn, Target
+from tests.support.documents import block, row, text
 from tests.support.server import ADMIN_TOKEN, ROOT, SDK_KEY, Server, clean_environment
 from tests.support.waiting import until
 from tests.support.wire import ask
 from tests.web.test_metrics import samples
 from tim.timing import Timing
 
-Load = Callable[..., subprocess.CompletedProcess[str]]
 SMALL: Final = {"number": 5, "clients": 3, "accounts": 4, "seconds": 1, "pairs": 2, "window": 2, "sessions": 6}
-WITHOUT_KEY: Final = {"TIM_SDK_SECRET_KEY": ""}
 
 
 @pytest.fixture
@@ -91,6 +93,41 @@ def test_its_counts_are_those_of_the_server(face: str, key: str, server: Server,
     server.has_no_traceback()
     titles = [text for text in ElementTree.fromstring(drawn.read_text()).itertext() if face in text]
     assert len(titles) == 9, "three of one series and a rate, three of two series and a rate"
+
+
+def test_the_commands_of_the_document_run(not_quick: None, tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    server = Server(tmp_path / "server", gevent=True)
+    environment = clean_environment(**{f"TIM_{name}": value for name, value in server.settings.items()})
+
+    def runs(command: str) -> str:
+        ran = subprocess.run(
+            ["bash", "-euc", command.replace(":8000", f":{server.port}")],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": os.fspath(ROOT), "FLASK_APP": os.fspath(ROOT / "app.py")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    assert "messages-a-minute 1000000" in runs(block("docs/performance.md", "sh", "tim limits"))
+    server.start()
+    for line in block("docs/performance.md", "sh", "tests.load").splitlines():
+        # The numbers of the document would take a minute; later ones win.
+        assert "failed" not in runs(f"{line} {' '.join(amounts())}")
+    server.stop()
+    drawn = (tmp_path / "load.svg").read_text()
+    assert "storm (sdk)" in drawn
+
+
+def test_each_load_is_in_the_document() -> None:
+    for kind in KINDS:
+        row("docs/performance.md", f"`{kind}`")
+    for field in fields(Amounts):
+        assert f"--{field.name}`" in text("docs/performance.md")
 
 
 def test_a_message_that_is_refused_is_in_the_report(server: Server) -> None:

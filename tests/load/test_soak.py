@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,16 +68,17 @@ class Soaked:
         """What each process holds, by its number, without the connections to Redis, of which it keeps up to AT_ONCE."""
         found: dict[int, Counter[str]] = {}
 
-        def asked() -> bool:
-            answer = get(self.server, "/inside")
-            assert answer.status == 200, answer.body
-            inside: dict[str, Any] = json.loads(answer.body)
-            pid = inside.pop("pid")
-            found[pid] = Counter(inside.pop("ours")) + Counter(inside)
-            found[pid]["descriptors"] -= self._redis_connections(pid)
+        def ask_all() -> bool:
+            # At once, as a worker that is looking takes no other request.
+            with ThreadPoolExecutor(self.workers) as pool:
+                for answer in pool.map(lambda _: get(self.server, "/inside"), range(self.workers)):
+                    inside: dict[str, Any] = json.loads(answer.body)
+                    found[inside.pop("pid")] = Counter(inside.pop("ours")) + Counter(inside)
             return len(found) == self.workers
 
-        until(asked, "a worker does not answer")
+        until(ask_all, "a worker does not answer", SETTLE)
+        for pid, one in found.items():
+            one["descriptors"] -= self._redis_connections(pid)
         return found
 
     def _redis_connections(self, pid: int) -> int:
