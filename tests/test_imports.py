@@ -43,6 +43,7 @@ LAYERS: list[set[str]] = [
         "tim.store.sqlite.filelock",
         "tim.store.sqlite.disk",
     },
+    {"tim.store.sqlite.groups"},
     {"tim.store.sqlite.database", "tim.store.sqlite.failures", "tim.store.sqlite.pace"},
     {"tim.store.sqlite.accounts", "tim.store.sqlite.events", "tim.store.sqlite.counters"},
     {"tim.store.sqlite.audit"},

@@ -17,7 +17,7 @@ from tests.support.actors import APP, Clock
 from tests.support.waiting import until
 from tim.errors import StoreUnavailable
 from tim.store import open_store
-from tim.store.sqlite import accounts
+from tim.store.sqlite import accounts, groups
 from tim.store.sqlite.database import Database
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def statements(file: Path, clock: Clock) -> Iterator[Statements]:
 def group(statements: Statements, *verbs: Callable[[], object]) -> Iterator[list[Future[object]]]:
     """Verbs that have run, each on a thread. The disk is busy until the end of the block; then they are committed."""
     begun: list[Future[object]] = []
-    with ThreadPoolExecutor(len(verbs)) as pool, vars(statements.database)["_committing"]:
+    with ThreadPoolExecutor(len(verbs)) as pool, vars(vars(statements.database)["_groups"])["_committing"]:
         for verb in verbs:
             begun.append(pool.submit(verb))
             until(lambda: statements.number("INSERT") == len(begun), "the verb has not run")
@@ -157,6 +157,23 @@ def test_a_read_needs_no_transaction(statements: Statements) -> None:
     assert statements.seen[0].startswith("SELECT")
 
 
+def test_the_log_of_sqlite_is_used_again_however_much_is_written(
+    file: Path, statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "LOG_CHANGES", 20)
+
+    def write(user: str) -> None:
+        for n in range(100):
+            statements.create(f"{user}{n}")
+
+    write("alice")
+    size = file.with_name(f"{file.name}-wal").stat().st_size
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, USERS[1:]))
+    assert file.with_name(f"{file.name}-wal").stat().st_size <= 2 * size
+    assert len(statements.users()) == 400
+
+
 GREENLETS = """
 from gevent import monkey; monkey.patch_all()
 import sys, time
@@ -165,7 +182,7 @@ from tests.store.sqlite.test_groups import Statements
 from tim.store.sqlite.disk import Disk
 
 statements = Statements(sys.argv[1], time.time)
-committing = vars(statements.database)["_committing"]
+committing = vars(vars(statements.database)["_groups"])["_committing"]
 with committing:
     verbs = [gevent.spawn(statements.create, user) for user in "abcdefgh"]
     killed, others = verbs[0], verbs[1:]

@@ -34,10 +34,14 @@ class Disk:
         Raises:
             OSError: it is not, and what was written may be lost.
         """
+        self.run(SYNC, self._file)
+
+    def run(self, work: Callable[..., object], *args: object) -> None:
+        """Do work that waits for a disk, while other threads and greenlets go on."""
         if self._pool is None:
-            SYNC(self._file)
+            work(*args)
         else:
-            self._pool.apply(SYNC, (self._file,))
+            self._pool.apply(work, args)
 
     def close(self) -> None:
         if self._pool is not None:
