@@ -16,6 +16,7 @@ from tests.load.session import Session, text_of
 from tests.load.target import Target
 from tim.web.tencent.frames import KICKED
 
+ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 KICK: Final = b"im_open_status.stat_forceoffline"
 RECENT: Final = {"Count": 100, "StartTime": 0, "TimeStamp": 0, "StartIndex": 0, "OrderType": 1, "MessageAssistFlags": 4}
 GOES: Final = 1001
@@ -86,7 +87,7 @@ class SDKPage(Session):
         seq = next(self._seq)
         head = {"servcmd": command, "seq": seq, "sdkappid": self._app, "reqtime": int(time.time()), "ver": "v4",
                 "platform": 7, "status_instid": 0, "contenttype": "json", "sdkability": 35, **self._login}  # fmt: skip
-        self._connection.send(BINARY, json.dumps({"head": head, "body": body}, separators=(",", ":")).encode())
+        self._connection.send(BINARY, ENCODER.encode({"head": head, "body": body}).encode())
         return seq
 
     def _receive(self, payload: bytes, now: float) -> None:
