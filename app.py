@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from tim import Backend
 from tim.timing import DEFAULT, Timing
 from tim.web import choose, cli, guard, language, lifetime, login, logs, ops, problems, static_files, tabs, templating
+from tim.web.client import load_names
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
 from tim.web.console import settings as settings_page
@@ -50,6 +51,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
     app.cli.add_command(cli.commands)
     problems.install(app)
     if lifetime.serves():
+        load_names()  # before the process is ready, not with its first login
         _open(app, timing)
     return app
 

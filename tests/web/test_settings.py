@@ -330,6 +330,20 @@ def test_a_setting_that_does_not_exist_is_mentioned_with_time_and_level(gevent: 
     assert SDK_KEY not in server.log()
 
 
+def test_a_process_that_is_ready_has_loaded_what_the_first_login_needs() -> None:
+    words = "from app import create_app; create_app(); import sys; before = set(sys.modules);"
+    parse = "from tim.web.client import browser_name; print(browser_name('Firefox/150.0'), set(sys.modules) - before)"
+    run = subprocess.run(
+        [sys.executable, "-c", words + parse],
+        cwd=ROOT,
+        env=clean_environment(TIM_STORE="sqlite://", TIM_SDK_SECRET_KEY=SDK_KEY, TIM_SECRET_KEY=SECRET_KEY),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "Firefox 150 set()\n"
+
+
 def test_logging_that_is_configured_already_stays_as_it_is() -> None:
     words = (
         "import logging; logging.basicConfig(format='mine: %(message)s'); from app import create_app; create_app();"
