@@ -159,6 +159,7 @@ def full(server: RedisServer) -> Iterator[None]:
 
 NEEDS_ROOM = {
     "admit",
+    "enter",
     "attach",
     "append",
     "deliver",

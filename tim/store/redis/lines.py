@@ -6,6 +6,7 @@ retries, checks and telemetry that a store has no use for. Here a call is one wr
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -88,13 +89,34 @@ class Line:
         if self._socket is None:
             self._open()
         try:
-            # By its annotation a command is one word.
-            self._socket.sendall(b"".join([hiredis.pack_command(words) for words in commands]))  # type: ignore[arg-type]
+            self._send(commands)
             return [self._reply() for _ in commands]
         except TimeoutError:
             raise RedisTimeout("no reply in time") from None
         except OSError as error:
             raise ConnectionError(str(error)) from error
+
+    def send(self, *words: str | float) -> None:
+        """Send a command to whose reply `arrived` waits.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        self._send([words])
+
+    def arrived(self) -> list[Any]:
+        """What the server has said, once it has said something: as a rule one thing, none where it is not complete.
+
+        Raises:
+            ConnectionError, OSError: the connection broke.
+        """
+        self._receive()
+        while self._pending():
+            self._receive()
+        return list(iter(self._reader.gets, NOT_YET))
+
+    def fileno(self) -> int:
+        return int(self._socket.fileno())
 
     def close(self) -> None:
         """Close it; an exchange that is under way fails."""
@@ -111,10 +133,21 @@ class Line:
             raise ConnectionError("closed") from None
         self._socket = self._connection._sock
 
+    def _send(self, commands: Sequence[Words]) -> None:
+        # By its annotation a command is one word.
+        self._socket.sendall(b"".join([hiredis.pack_command(words) for words in commands]))  # type: ignore[arg-type]
+
     def _reply(self) -> Any:
         while (reply := self._reader.gets()) is NOT_YET:
-            found = self._socket.recv(AT_A_TIME)
-            if not found:
-                raise ConnectionError("Connection closed by server.")
-            self._reader.feed(found)
+            self._receive()
         return reply
+
+    def _receive(self) -> None:
+        found = self._socket.recv(AT_A_TIME)
+        if not found:
+            raise ConnectionError("Connection closed by server.")
+        self._reader.feed(found)
+
+    def _pending(self) -> bool:
+        """Whether bytes are here that no selector can see, as TLS has deciphered them already."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0

@@ -8,15 +8,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Final
 
-from redis import Redis
+from redis import Redis, RedisError
 from redis.exceptions import ConnectionError
 
 from tim.errors import StoreUnavailable
 from tim.store.hints import Hint
 from tim.store.redis.connection import FAILURES, Connection
 from tim.store.redis.decode import UnknownReply, hint_of
+from tim.store.redis.lines import Line
 from tim.store.redis.shards import key
 from tim.timing import Timing
 
@@ -68,41 +69,38 @@ class Listener:
                     logged = str(error)
                     self._connection.look_again()
 
-    def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Any:
+    def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Line:
         """A connection that receives the hints of these shards; `stack` closes it."""
-        pool = server.connection_pool
-        opened: Any = pool.connection_class(**pool.connection_kwargs)  # not one of the pool, which has only so many
-        stack.callback(opened.disconnect)
-        opened.connect()
+        line = Line(server.connection_pool)  # not one of those for calls, which are only so many
+        stack.callback(line.close)
         # One command for each shard: a cluster takes none that is about several slots.
-        commands = [("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]
-        opened.send_packed_command(opened.pack_commands(commands))
-        for _ in shards:
-            opened.read_response()  # the confirmation; raises where the shard is on another server
-        return opened
+        for confirmed in line.exchange([("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]):
+            if isinstance(confirmed, RedisError):
+                raise confirmed  # a shard is on another server
+        return line
 
-    def _listen(self, connections: list[Any]) -> None:
+    def _listen(self, lines: list[Line]) -> None:
         ping = self._timing.hints_ping
         with selectors.DefaultSelector() as selector:
-            for connection in connections:
-                selector.register(connection._sock, selectors.EVENT_READ, connection)
-            heard = dict.fromkeys(connections, time.monotonic())
+            for line in lines:
+                selector.register(line, selectors.EVENT_READ, line)
+            heard = dict.fromkeys(lines, time.monotonic())
             pinged = 0.0
             self._missed()
             while not self._closed.is_set():
                 for ready, _ in selector.select(ping / 2):
+                    self._hear(ready.data)
                     heard[ready.data] = time.monotonic()
-                    self._read(ready.data)
                 if time.monotonic() > pinged + ping:
                     pinged = time.monotonic()
-                    for connection in connections:
-                        connection.send_command("PING")
+                    for line in lines:
+                        line.send("PING")
                 if min(heard.values()) < time.monotonic() - 2 * ping:
                     raise ConnectionError("a connection is dead")
 
-    def _read(self, connection: Any) -> None:
-        while connection.can_read(0):
-            match connection.read_response():
+    def _hear(self, line: Line) -> None:
+        for said in line.arrived():
+            match said:
                 case ["smessage", _, published]:
                     self._receive(hint_of(published))
                 case ["sunsubscribe", *_]:
