@@ -16,8 +16,8 @@ from urllib.parse import quote
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Blueprint, Response, abort, current_app, has_request_context, request, url_for
-from flask_babel import Domain, get_locale
+from flask import Blueprint, Response, abort, current_app, g, has_request_context, request, url_for
+from flask_babel import Domain
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -65,8 +65,6 @@ def catalogue(language: str) -> NullTranslations:
 
 def choose_language() -> str:
     """The language of the current request."""
-    if not has_request_context():
-        return ENGLISH
     chosen = request.cookies.get(COOKIE, "")
     return chosen if chosen in LANGUAGES else best_of(request.headers.get("Accept-Language", ""))
 
@@ -84,8 +82,11 @@ def best_of(accepted: str) -> str:
 
 def current() -> str:
     """The language in which the current request is answered."""
-    locale = get_locale()
-    return ENGLISH if locale is None else str(locale.language)
+    if not has_request_context():
+        return ENGLISH
+    if "language" not in g:
+        g.language = choose_language()
+    return str(g.language)
 
 
 def tag(language: str) -> str:

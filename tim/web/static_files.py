@@ -49,8 +49,10 @@ def install(app: Flask) -> None:
             abort(404)
         return _answer(file(filename))
 
+    below = app.static_url_path
+
     def address(name: str) -> str:
-        return f"{request.script_root}{app.static_url_path}/{name}?v={file(name).hash}"
+        return f"{request.script_root}{below}/{name}?v={file(name).hash}"
 
     app.view_functions["static"] = send
     app.jinja_env.globals["static"] = address

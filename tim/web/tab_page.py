@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g, request, url_for
+from flask import g, request
 
 from tim.errors import IMError
 from tim.model import Instance, View
@@ -70,7 +70,12 @@ class TabPage:
 def here() -> TabPage:
     """The page of the tab to which the current request belongs."""
     shared = service()
-    return TabPage(shared, templates(), url_for("tabs.page", instance=g.instance), shared.identity.browser(request))
+    return TabPage(shared, templates(), address(g.instance), shared.identity.browser(request))
+
+
+def address(instance: str) -> str:
+    """The address of the page of a tab, without the search that `url_for` makes for each."""
+    return f"{request.script_root}/im/{instance}/"
 
 
 def others(this: Instance, live: list[Instance]) -> list[Instance]:

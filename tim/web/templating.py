@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from babel.dates import LOCALTZ
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask.templating import Environment
 from flask_babel import Babel
 from jinja2 import Template, nodes
@@ -17,6 +17,7 @@ from jinja2 import Template, nodes
 from tim.events import EVENT_WORDS, Event
 from tim.model import Message
 from tim.web import language
+from tim.web.inliner import Inliner
 from tim.web.time_words import TimeWords, iso
 from tim.web.translator import Translator
 
@@ -86,14 +87,23 @@ class Templates(Environment):
 
     def _generate(self, source: nodes.Template, *args: Any, **options: Any) -> str:
         Translator(language.catalogue(self.language)).visit(source)
+        if not self.auto_reload:  # that looks at the file of the template alone
+            Inliner(self._parsed).visit(source)
         return super()._generate(source, *args, **options)
+
+    def _parsed(self, name: str) -> nodes.Template:
+        assert self.loader is not None
+        source, path, _ = self.loader.get_source(self, name)
+        tree = self._parse(source, name, path)
+        Translator(language.catalogue(self.language)).visit(tree)
+        return tree
 
 
 def install(app: Flask) -> None:
     """Give the templates of `app` their filters, globals and translations."""
     babel = Babel(
         app,
-        locale_selector=language.choose_language,
+        locale_selector=language.current,
         timezone_selector=lambda: LOCALTZ,
         configure_jinja=False,
     )
@@ -102,7 +112,7 @@ def install(app: Flask) -> None:
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     for words in (iso, data, data_address):
         app.add_template_filter(words)
-    app.jinja_env.globals.update(here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
+    app.jinja_env.globals.update(root=_root, here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
 
 
 def templates() -> Templates:
@@ -110,6 +120,11 @@ def templates() -> Templates:
     all_languages = current_app.jinja_env
     assert isinstance(all_languages, Templates)
     return all_languages.in_language(language.current())
+
+
+def _root() -> str:
+    """The path below which the service is; "" where it has a host of its own."""
+    return request.script_root
 
 
 def _new_number() -> str:
