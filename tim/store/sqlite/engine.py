@@ -180,7 +180,7 @@ class SQLiteStore:
         with self._transaction() as now:
             sender = instances.online(self._db, app, id, now, self._grace)
             message = Message(0, message_id, sender.user, to, text, now, id)
-            copies = messages.append(self._db, app, message, self._pace, most, grace=self._grace)
+            copies = messages.append(self._db, app, message, self._pace, most)
             instances.note_action(self._db, sender, now)
             return copies
 
@@ -189,7 +189,7 @@ class SQLiteStore:
     ) -> tuple[Message | None, Message | None]:
         with self._transaction() as now:
             message = Message(0, message_id, sender, to, text, now, "")
-            return messages.deliver(self._db, app, message, copy=copy, grace=self._grace)
+            return messages.deliver(self._db, app, message, copy=copy)
 
     def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         with self._reading() as now:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from dataclasses import replace
+from typing import Final
 
 from tim.errors import TooManyMessages
 from tim.model import Message
@@ -15,10 +16,11 @@ from tim.rules import MAX_LOG, MINUTE, distinct_id, log_size
 from tim.store.sqlite import accounts, instances
 from tim.store.sqlite.pace import Pace
 
+COLUMNS: Final = "seq, id, sender, receiver, text, time, instance"
+"""In the order of the fields of a Message."""
 
-def append(
-    db: sqlite3.Connection, app: int, message: Message, pace: Pace, most: int, *, grace: float
-) -> tuple[Message, Message | None]:
+
+def append(db: sqlite3.Connection, app: int, message: Message, pace: Pace, most: int) -> tuple[Message, Message | None]:
     """Write a message of an instance into the logs of its sender and its receiver, once; both copies.
 
     The instance may send `most` within a MINUTE.
@@ -27,23 +29,21 @@ def append(
         NoSuchAccount, TooManyMessages.
     """
     sender, to, now = message.sender, message.to, message.time
-    sent = _find(db, app, sender, message, since=-math.inf)
-    if sent.seq:
+    found = _find(db, app, sender, message, since=-math.inf)
+    if found.seq:
         # A repeated message. If the receiver has no copy now, it was deleted since.
-        received = _find(db, app, to, replace(sent, seq=0), since=sent.time)
-        return sent, received if received.seq and to != sender else None
+        received = _find(db, app, to, replace(found, seq=0), since=found.time)
+        return found, received if received.seq and to != sender else None
     accounts.require(db, app, to)
     wait = pace.wait(message.instance, now, most)
     if wait:
         raise TooManyMessages(wait, most)
     pace.count(message.instance, now)
-    sent = _write(db, app, sender, sent, grace)
-    return sent, None if to == sender else _copy(db, app, to, sent, grace)
+    sent = _write(db, app, sender, found)
+    return sent, None if to == sender else _copy(db, app, to, found)
 
 
-def deliver(
-    db: sqlite3.Connection, app: int, message: Message, *, copy: bool, grace: float
-) -> tuple[Message | None, Message | None]:
+def deliver(db: sqlite3.Connection, app: int, message: Message, *, copy: bool) -> tuple[Message | None, Message | None]:
     """Write a message that no instance sends into the log of its receiver, and where `copy` of its sender, once.
 
     Raises:
@@ -53,11 +53,11 @@ def deliver(
     accounts.require(db, app, to)
     received = _find(db, app, to, message, since=now - MINUTE)
     if not received.seq:
-        received = _write(db, app, to, received, grace)
+        received = _write(db, app, to, received)
     if to == sender:
         return received, None
     own = copy and accounts.exists(db, app, sender)
-    return _copy(db, app, sender, received, grace) if own else None, received
+    return _copy(db, app, sender, replace(received, seq=0)) if own else None, received
 
 
 def newest(
@@ -68,11 +68,11 @@ def newest(
     if not limit or after >= up_to:
         return []
     rows = db.execute(
-        "SELECT * FROM messages WHERE app = ? AND user = ? AND seq > ? AND seq <= ? AND time >= ?"
+        f"SELECT {COLUMNS} FROM messages WHERE app = ? AND user = ? AND seq > ? AND seq <= ? AND time >= ?"
         " ORDER BY seq DESC LIMIT ?",
         (app, user, after, up_to, since, limit),
     )
-    return [_message(row) for row in rows][::-1]
+    return [Message(*row) for row in rows][::-1]
 
 
 def delete_older(db: sqlite3.Connection, before: float) -> None:
@@ -98,20 +98,21 @@ def _find(db: sqlite3.Connection, app: int, user: str, message: Message, *, sinc
     return apart if first.time >= since else message
 
 
-def _copy(db: sqlite3.Connection, app: int, user: str, other: Message, grace: float) -> Message:
-    """The copy of a message that stands in another log, written now if the account's log does not have it."""
-    found = _find(db, app, user, replace(other, seq=0), since=other.time)
-    return found if found.seq else _write(db, app, user, found, grace)
+def _copy(db: sqlite3.Connection, app: int, user: str, message: Message) -> Message:
+    """The copy of a message, without a number yet, that stands in another log; written now if this log has none."""
+    found = _find(db, app, user, message, since=message.time)
+    return found if found.seq else _write(db, app, user, found)
 
 
-def _write(db: sqlite3.Connection, app: int, user: str, message: Message, grace: float) -> Message:
+def _write(db: sqlite3.Connection, app: int, user: str, message: Message) -> Message:
     """Add `message` to the log of an account that exists. Returns the copy with its number. The oldest make room."""
     is_read = user == message.sender or instances.is_online(db, app, user, message.time)
-    seq, size = db.execute(
-        "UPDATE accounts SET seq = seq + 1, read_seq = iif(?, seq + 1, read_seq), bytes = bytes + ?"
-        " WHERE app = ? AND user = ? RETURNING seq, bytes",
-        (is_read, log_size(message.text), app, user),
-    ).fetchone()
+    seq, size = db.execute("SELECT seq, bytes FROM accounts WHERE app = ? AND user = ?", (app, user)).fetchone()
+    seq, size = seq + 1, size + log_size(message.text)
+    db.execute(
+        "UPDATE accounts SET seq = ?, read_seq = iif(?, ?, read_seq), bytes = ? WHERE app = ? AND user = ?",
+        (seq, is_read, seq, size, app, user),
+    )
     db.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (app, user, seq, message.id, message.sender, message.to, message.text, message.time, message.instance),
@@ -143,16 +144,13 @@ def _subtract_bytes(db: sqlite3.Connection, deleted: list[sqlite3.Row]) -> None:
 def _newest_of(db: sqlite3.Connection, app: int, user: str, message: Message) -> Message | None:
     """The newest message in the account's log with the instance and id of this one."""
     row = db.execute(
-        "SELECT * FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ? ORDER BY seq DESC LIMIT 1",
+        f"SELECT {COLUMNS} FROM messages WHERE app = ? AND user = ? AND instance = ? AND id = ?"
+        " ORDER BY seq DESC LIMIT 1",
         (app, user, message.instance, message.id),
     ).fetchone()
-    return None if row is None else _message(row)
+    return None if row is None else Message(*row)
 
 
 def _is_copy(found: Message, message: Message, since: float) -> bool:
     same = (found.sender, found.to, found.text) == (message.sender, message.to, message.text)
     return same and found.time >= since
-
-
-def _message(row: sqlite3.Row) -> Message:
-    return Message(row["seq"], row["id"], row["sender"], row["receiver"], row["text"], row["time"], row["instance"])
