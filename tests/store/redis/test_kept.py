@@ -10,10 +10,11 @@ import pytest
 
 from tests.support.actors import APP, DAY, Clock, new_id, newcomer
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.redis_watch import Watch
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError
 from tim.model import AppSettings, Instance, Limits
-from tim.rules import MINUTE, MINUTES_KEPT, PAUSE, REMEMBERED, WINDOW, shard_of
+from tim.rules import ENDS_KEPT, MINUTE, MINUTES_KEPT, PAUSE, REMEMBERED, WINDOW, shard_of
 from tim.store.redis.engine import RedisStore
 from tim.store.redis.shards import PREFIXES
 from tim.timing import DEFAULT
@@ -166,3 +167,28 @@ def test_a_reply_is_kept_as_long_as_its_call_may_be_repeated(
     (key,) = server.keys("*:reply:*")
     with server.client() as client:
         assert 2 * DEFAULT.redis_timeout < client.pttl(key) / 1000 <= 10
+
+
+@pytest.mark.parametrize("servers", ["redis"], indirect=True)
+def test_a_login_that_evicts_costs_the_same_however_many_notices_are_pending(
+    servers: RedisServer, open_redis: Callable[..., RedisStore]
+) -> None:
+    store = open_redis(servers.url)
+    store.join("node-1")
+
+    def enters() -> str:
+        view, _ = store.enter(newcomer(expires=store.now() + DAY), 1, node="node-1")
+        return view.instance.id
+
+    enters()
+    with Watch(servers) as watch:
+        enters()
+        watch.asked()
+        enters()
+        few = watch.cost().within
+        gone = [enters() for _ in range(ENDS_KEPT + 100)]
+        watch.asked()
+        enters()
+        assert watch.cost().within <= few + 4, "it looks for an old end, at the evicted one, and drops two old entries"
+    store.renew("node-1", gone)
+    assert len(servers.keys("*:instance:*")) == ENDS_KEPT + 1

@@ -186,6 +186,26 @@ local function unlist(instance)
     redis.call('ZREM', key('logins', app), place)
 end
 
+local function list_of_ends(instance)
+    return key(instance.reason == 'away' and 'away' or 'ended', instance.app, instance.user)
+end
+
+-- Where more than `ends_kept` of an account have ended: forget one or two of the oldest, or `instance`, which has just ended or whose
+-- notice has just been delivered. Those that can still say "that wasn't me" are not pushed out by later ends, of which a
+-- thief can make many. One whose notice is pending stays until then.
+local function forget_surplus(instance)
+    local ends = list_of_ends(instance)
+    local surplus = redis.call('ZCARD', ends) - ends_kept
+    if surplus <= 0 then return end
+    local over = instance.reason == 'away' and now or now - not_me_life
+    local ids = redis.call('ZRANGEBYSCORE', ends, '-inf', us(over), 'LIMIT', 0, math.min(surplus, 2))
+    if #ids == 0 then ids = {instance.id} end
+    for _, id in ipairs(ids) do
+        local old = find(id)
+        if not old.node then forget(old) end
+    end
+end
+
 -- Mark an instance as ended, write that into the audit and queue the notice for its node. Optional are `by`, the
 -- instance or client that has ended it, `actor`, who did for others, and `words`, an operator's reason. Its account
 -- stays among those with a live instance: `finish` looks at that.
@@ -202,21 +222,9 @@ local function finish_one(instance, reason, at, by, actor, words)
     redis.call('ZREM', key('live', app, user), id)
     schedule(instance)
     -- Two lists: an instance that is away may come back, so final ends must not push it out.
-    local list = key(reason == 'away' and 'away' or 'ended', app, user)
     if was_away then redis.call('ZREM', key('away', app, user), id) end
-    redis.call('ZADD', list, us(at), id)
-    local surplus = redis.call('ZCARD', list) - ends_kept
-    if surplus > 0 then
-        -- Those that can still say "that wasn't me" are not pushed out by later ends, of which a thief can make many.
-        local over = reason == 'away' and now or now - not_me_life
-        local ids = redis.call('ZRANGEBYSCORE', list, '-inf', us(over), 'LIMIT', 0, surplus)
-        local newest = #ids < surplus and redis.call('ZREVRANGE', list, 0, surplus - #ids - 1) or {}
-        for _, newest_id in ipairs(newest) do ids[#ids + 1] = newest_id end
-        for _, surplus_id in ipairs(ids) do
-            local old = find(surplus_id)
-            if not old.node then forget(old) end -- with a node its notice is pending
-        end
-    end
+    redis.call('ZADD', list_of_ends(instance), us(at), id)
+    forget_surplus(instance)
     if node then
         redis.call('SMOVE', key('attached', node), key('notices', node), id)
         notify(node, 'ended', {app = app, user = user, instance = id, reason = reason, at = us(at),
@@ -234,6 +242,7 @@ local function deliver_notice(instance)
     redis.call('SREM', key('notices', instance.node), instance.id)
     set(instance, {node = false})
     schedule(instance)
+    forget_surplus(instance)
 end
 
 -- End an instance for good; false where it had ended so before. One that is away could come back, so it can still be

@@ -36,11 +36,9 @@ for _, node in ipairs(redis.call('ZRANGEBYSCORE', key('nodes'), '-inf', us(now))
             notify_changed(instance)
         end
         for _, id in ipairs(redis.call('SMEMBERS', key('notices', node))) do
-            local instance = find(id)
-            set(instance, {node = false})
-            schedule(instance)
+            deliver_notice(find(id))
         end
-        redis.call('DEL', key('attached', node), key('notices', node))
+        redis.call('DEL', key('attached', node))
         redis.call('ZREM', key('nodes'), node)
     end
 end
