@@ -93,7 +93,7 @@ class Soaked:
 @pytest.fixture(params=["sqlite", "redis"])
 def soaked(request: pytest.FixtureRequest, make_redis: Callable[..., RedisServer], tmp_path: Path) -> Iterator[Soaked]:
     if request.param == "redis":
-        redis = make_redis(append_only=True)
+        redis = make_redis(appendonly="yes")  # to be there after a restart; a lost second does not matter
         made = Soaked(Gunicorn(tmp_path / "server", redis.port, app=INSIDE, workers=2), 2, redis)
     else:
         made = Soaked(Server(tmp_path / "server", app=INSIDE, gevent=True), 1)
