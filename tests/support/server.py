@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -63,13 +64,13 @@ def flask(app: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", str(app), *words]
 
 
-def gunicorn(app: Path, port: int, workers: int = 1) -> list[str]:
+def gunicorn(app: Path, port: int, workers: int = 1, more: Sequence[str] = ()) -> list[str]:
     """The command line that serves `app` as docs/operating.md says, with workers of greenlets."""
     top = _top(app)
     options = ["-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}", "--chdir", str(top)]
     options += ["-c", str(top / "gunicorn.conf.py")]
     module = ".".join(app.relative_to(top).with_suffix("").parts)
-    return [sys.executable, "-m", "gunicorn", *options, f"{module}:app"]
+    return [sys.executable, "-m", "gunicorn", *options, *more, f"{module}:app"]
 
 
 @functools.cache
@@ -95,6 +96,7 @@ class Server:
         debug: run with the reloader.
         gevent: run under gunicorn, in greenlets, instead of `flask run`, in threads.
         workers: processes of gunicorn; more than one need a `STORE` that many can be on.
+        options: more of its options.
         prefix: the path that gunicorn serves it under, `/chat`.
         settings: `ONLINE_WEB_INSTANCES="2"` becomes TIM_ONLINE_WEB_INSTANCES.
     """
@@ -110,6 +112,7 @@ class Server:
         debug: bool = False,
         gevent: bool = False,
         workers: int = 1,
+        options: Sequence[str] = (),
         prefix: str = "",
         **settings: str,
     ) -> None:
@@ -134,7 +137,7 @@ class Server:
         debugging = ["--debug"] if debug else []
         self._command = flask(app, "run", "--port", str(self.port), *debugging)
         if gevent:
-            self._command = gunicorn(app, self.port, workers)
+            self._command = gunicorn(app, self.port, workers, options)
         self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.server import copy_of_the_tree
+from tests.support.sdk_script import Script
+from tests.support.server import SOCKET_SERVERS, copy_of_the_tree
 from tests.support.waiting import always, until
-from tests.support.wire import log_in
+from tests.support.wire import Socket, get, log_in
 from tests.web.conftest import MakePerson, MakeServer
 
 
@@ -71,19 +72,41 @@ def test_a_tab_that_was_closed_when_the_server_went_down_has_a_whole_grace_time_
     tab.goes_online()
 
 
-@pytest.mark.parametrize("gevent", [False, True], ids=["threads", "gevent"])
+@pytest.mark.parametrize("kind", SOCKET_SERVERS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
 def test_the_server_stops_within_seconds_with_streams_open(
-    number: signal.Signals, gevent: bool, make_server: MakeServer
+    number: signal.Signals, kind: str, make_server: MakeServer
 ) -> None:
-    server = make_server(gevent=gevent, ONLINE_WEB_INSTANCES="10")
-    streams = [log_in(server, "many").goes_online() for _ in range(5)]
+    server = make_server(ONLINE_WEB_INSTANCES="10", **SOCKET_SERVERS[kind])
+    pages = [Script(server) for _ in range(2)]
+    pages[0].logs_in("many")
+    streams: list[Socket | Script] = [*pages, *(log_in(server, "many").goes_online() for _ in range(3))]
     pid = server.pid()
     os.killpg(pid, number)  # a terminal sends Ctrl+C to all of them
     assert [stream.is_closed() for stream in streams] == [1012] * 5
     assert server.wait() == 0
     until(lambda: not Path(f"/proc/{pid}").exists(), "the server does not stop", 5)
     server.has_no_traceback()
+
+
+def test_a_worker_that_gunicorn_replaces_closes_its_streams_and_they_come_back(make_server: MakeServer) -> None:
+    server = make_server(gevent=True, options=["--max-requests", "20"])
+    tab, page = log_in(server, "replaced"), Script(server)
+    page.logs_in("another")
+    stream = tab.goes_online()
+    while get(server, "/healthz").status == 200 and stream.code is None:
+        stream.takes_in()
+    assert [stream.is_closed(), page.is_closed()] == [1012, 1012]
+    until(server.answers, "no new worker comes")
+    tab.goes_online()
+
+
+def test_sockets_take_none_of_the_connections_that_gunicorn_allows(make_server: MakeServer) -> None:
+    server = make_server(gevent=True, options=["--worker-connections", "4"], ONLINE_WEB_INSTANCES="10")
+    pages = [Script(server) for _ in range(8)]
+    streams = [log_in(server, "many").goes_online() for _ in range(8)]
+    assert [page.asks("heartbeat.alive")["ErrorCode"] for page in pages] == [0] * 8
+    assert [stream.code for stream in streams] == [None] * 8
 
 
 def test_the_demo_app_survives_too_with_the_keys_it_made_itself(
