@@ -18,10 +18,12 @@ from tests.load.__main__ import KINDS
 from tests.load.amounts import Amounts
 from tests.load.target import NotOwn, Target
 from tests.support.documents import block, row, text
+from tests.support.production import Nginx, running
 from tests.support.server import ADMIN_TOKEN, ROOT, SDK_KEY, Server, clean_environment
 from tests.support.waiting import until
 from tests.support.wire import ask
 from tests.web.test_metrics import samples
+from tests.web.test_production import UNDER_A_PATH
 from tim.timing import Timing
 
 SMALL: Final = {"number": 5, "clients": 3, "accounts": 4, "seconds": 1, "pairs": 2, "window": 2, "sessions": 6}
@@ -35,9 +37,9 @@ def server(not_quick: None, tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def load(*words: str, key: str = SDK_KEY) -> subprocess.CompletedProcess[str]:
+def load(*words: str, key: str = SDK_KEY, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.load", *words]
-    environment = clean_environment(TIM_SDK_SECRET_KEY=key, PYTHONPATH=os.fspath(ROOT))
+    environment = clean_environment(TIM_SDK_SECRET_KEY=key, PYTHONPATH=os.fspath(ROOT), **more)
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -93,6 +95,25 @@ def test_its_counts_are_those_of_the_server(face: str, key: str, server: Server,
     server.has_no_traceback()
     titles = [text for text in ElementTree.fromstring(drawn.read_text()).itertext() if face in text]
     assert len(titles) == 9, "three of one series and a rate, three of two series and a rate"
+
+
+@pytest.mark.parametrize("face", ["sdk", "tab"])
+def test_it_reaches_a_server_behind_nginx_over_tls_and_under_a_path(face: str, not_quick: None, tmp_path: Path) -> None:
+    server = Server(tmp_path / "server", gevent=True, TRUSTED_PROXIES="1").start()
+    front = Nginx(tmp_path, server.port, server.port, changes=UNDER_A_PATH)
+    with running(front):
+        address = f"https://localhost:{front.port}/chat/"
+        ran = load(
+            address, "evict", "messages", f"--face={face}", *amounts(), SSL_CERT_FILE=f"{tmp_path}/certificate.pem"
+        )
+        refused = load(address, "login", f"--face={face}", *amounts())
+    server.stop()
+    assert ran.returncode == 0, ran.stderr
+    assert counted(ran.stdout)["evict"] == {
+        "sessions before it": 1, "logins": 5, "kicks": 5, "kicks of a wrong session": 0
+    }  # fmt: skip
+    assert counted(ran.stdout)["messages"]["messages"] > 0
+    assert "5 failed: " in refused.stdout and "certificate" in refused.stdout, "its certificate is not trusted"
 
 
 def test_the_commands_of_the_document_run(not_quick: None, tmp_path: Path) -> None:
