@@ -101,6 +101,17 @@ def test_a_login_transfers_little_also_in_a_browser_that_knows_nothing(
     assert traffic.bytes < COLD
 
 
+def test_all_that_a_page_needs_to_be_ready_comes_in_one_frame(server: Server) -> None:
+    bob = log_in(server, "first-frame-b")
+    alice = log_in(server, "first-frame-a")
+    alice.goes_online()
+    assert alice.posts("messages", {"to": bob.user_id, "text": "hello"}).status == 303
+    stream = bob.goes_online()
+    assert len(stream.frames) == 1
+    for part in ('<section id="instances"', ">hello<", 'data-state="ready"', 'data-event="sdkStateReady"'):
+        assert part in stream.frames[0]
+
+
 # Static files
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
+NodeType = TypeVar("NodeType", bound=nodes.Node)
 Macros = Mapping[str, nodes.Macro]
 
 
@@ -21,7 +22,7 @@ class Inliner(NodeTransformer):
     """Puts includes and macros in place.
 
     Args:
-        parse: reads the template with a name.
+        parse: returns the nodes of the template with a name; they are copied, not changed.
         own: the macros that are called by their name alone: those of the file in which the visited nodes stand.
     """
 
@@ -46,7 +47,8 @@ class Inliner(NodeTransformer):
     def visit_Include(self, node: nodes.Include) -> nodes.Node:
         if not isinstance(node.template, nodes.Const):
             return node
-        return nodes.Scope(Inliner(self._parse).visit(self._parse(node.template.value)).body, lineno=node.lineno)
+        included = Inliner(self._parse).visit(_copied(self._parse(node.template.value)))
+        return nodes.Scope(included.body, lineno=node.lineno)
 
     def visit_Output(self, node: nodes.Output) -> list[nodes.Node]:
         statements: list[nodes.Node] = []
@@ -119,9 +121,14 @@ def _joined(statements: list[Any]) -> list[Any]:
     return joined
 
 
+def _copied(node: NodeType) -> NodeType:
+    """The node with all below it, for the same environment."""
+    return copy.deepcopy(node, {id(node.environment): node.environment})
+
+
 def _in_place(macro: nodes.Macro, call: nodes.Call, inliner: Inliner) -> nodes.Node:
     """The body of the macro, in a scope in which its parameters have what the call gives them."""
-    made = copy.deepcopy(macro, {id(macro.environment): macro.environment})
+    made = _copied(macro)
     names = [each.name for each in made.args]
     given = dict(zip(names[len(names) - len(made.defaults) :], made.defaults, strict=True))
     given |= dict(zip(names, call.args, strict=False)) | {pair.key: pair.value for pair in call.kwargs}

@@ -22,6 +22,7 @@ from tim.model import Disowned, Instance
 from tim.rules import instance_id
 from tim.seat_errors import MustChoose
 from tim.text import text
+from tim.web import tab_page
 from tim.web.client import address_of, client_of
 from tim.web.context import service
 from tim.web.expected import expected
@@ -144,7 +145,7 @@ def make_usersig() -> Response:
 
 def open_tab(instance: Instance) -> Response:
     """Sends the browser to the tab of an instance that has just logged in, with the cookie of that tab."""
-    response = go(url_for("tabs.page", instance=instance.id))
+    response = go(tab_page.address(instance.id))
     service().identity.set_tab(request, response, instance.id)
     return response
 

@@ -38,6 +38,7 @@ class Templates(Environment):
         self.language = ""
         self.words = TimeWords(language.ENGLISH, self._now)
         self._languages: dict[str, Templates] = {}
+        self._trees: dict[str, nodes.Template] = {}
 
     def in_language(self, code: str) -> Templates:
         """The same templates in one language. Filters and globals that are added later are not in them."""
@@ -66,7 +67,7 @@ class Templates(Environment):
 
     def _translated(self, code: str) -> Templates:
         made = self.overlay()
-        made.language = code
+        made.language, made._trees = code, {}
         made.filters, made.globals = self.filters.copy(), self.globals.copy()
         made.words = words = TimeWords(code, self._now)
         made.filters |= {
@@ -92,11 +93,13 @@ class Templates(Environment):
         return super()._generate(source, *args, **options)
 
     def _parsed(self, name: str) -> nodes.Template:
-        assert self.loader is not None
-        source, path, _ = self.loader.get_source(self, name)
-        tree = self._parse(source, name, path)
-        Translator(language.catalogue(self.language)).visit(tree)
-        return tree
+        """The nodes of the template with this name, translated; each is parsed once."""
+        if name not in self._trees:
+            assert self.loader is not None
+            source, path, _ = self.loader.get_source(self, name)
+            self._trees[name] = self._parse(source, name, path)
+            Translator(language.catalogue(self.language)).visit(self._trees[name])
+        return self._trees[name]
 
 
 def install(app: Flask) -> None:
