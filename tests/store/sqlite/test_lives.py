@@ -55,11 +55,14 @@ def test_a_login_and_a_message_read_only_rows_of_their_accounts(store: SQLiteSto
     store.enter(newcomer(expires=clock() + DAY), 2, node=NODE)
     store.append(APP, tab.id, "bob", "hello", new_id())
     db.set_trace_callback(None)
-    found = [each for each in statements if each.startswith("SELECT") and " FROM instances" in each]
-    for each in found:
-        for *_, step in db.execute(f"EXPLAIN QUERY PLAN {each}"):
-            assert "(id=?)" in step or "(app=? AND user=?" in step, step
-    assert len(found) == 4
+    by_id, of_account = "(id=?)", "(app=? AND user=?)"
+    of_message = "(app=? AND user=? AND instance=? AND id=?)"
+    steps = []
+    for each in statements:
+        if " FROM instances" in each or " FROM messages" in each:
+            [(*_, step)] = db.execute(f"EXPLAIN QUERY PLAN {each}")
+            steps.append(step[step.index("(") :])
+    assert steps == [by_id, of_account, by_id, of_message, of_message, of_account]
 
 
 def test_a_sweep_finds_what_is_due_by_two_indexes(store: SQLiteStore) -> None:
