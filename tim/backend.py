@@ -168,9 +168,7 @@ class Backend:
 
     def open_anonymous(self, wake: Callable[[], None]) -> Stream:
         """Return a stream for a connection without a login: it counts as a stream, and ends when the node stops."""
-        stream = self._hub.open(f"anonymous-{secrets.token_hex(8)}", wake)
-        self._hub.enter(stream, 0, "")
-        return stream
+        return self._hub.open(f"anonymous-{secrets.token_hex(8)}", wake, (0, ""))
 
     def detach(self, stream: Stream) -> None:
         """Close a stream. Its instance keeps the seat for the grace time."""

@@ -78,7 +78,7 @@ class Stream:
 
     @property
     def account(self) -> tuple[int, str] | None:
-        """The app and the UserID of its instance; None until `Hub.enter`."""
+        """The app and the UserID of its instance; None until the hub knows them."""
         return self._account
 
     @property
@@ -92,7 +92,7 @@ class Stream:
         return self._over
 
     def set_account(self, app: int, user: str) -> None:
-        """Set `account`. Only `Hub.enter` calls this."""
+        """Set `account`. Only the hub calls this."""
         self._account = app, user
 
     def set_number(self, number: int) -> None:
@@ -121,6 +121,8 @@ class Stream:
 
     def take(self) -> list[Item]:
         """Return and remove all items, oldest first."""
+        if not self._items:
+            return []  # what is put now wakes the reader afterwards
         with self._lock:
             items, self._items = self._items, []
             self._bytes = 0
@@ -147,17 +149,23 @@ class Hub:
         self._opening: dict[Stream, int] = {}  # streams without an account yet, with `_posts` when they were opened
         self._posted: dict[tuple[int, str], int] = {}  # `_posts` after the newest post to each account, while any opens
 
-    def open(self, instance: str, wake: Callable[[], None]) -> Stream:
+    def open(self, instance: str, wake: Callable[[], None], account: tuple[int, str] | None = None) -> Stream:
         """Return a new stream. It gets the notifications for its instance from now on; `enter` adds the account's.
 
         Args:
             wake: called after each notification.
+            account: the app and the UserID of the instance, where these are known already; `enter` is not called then.
         """
         stream = Stream(instance, wake, self._overflowed, self._mailboxes)
+        if account is not None:
+            stream.set_account(*account)
         with self._lock:
             self._by_instance.setdefault(instance, set()).add(stream)
             self._number += 1
-            self._opening[stream] = self._posts
+            if account is None:
+                self._opening[stream] = self._posts
+            else:
+                self._by_account.setdefault(account, set()).add(stream)
             draining = self._draining
         if draining:
             stream.put(End(CLOSE_RESTART))

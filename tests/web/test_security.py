@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import secrets
@@ -16,6 +17,7 @@ import pytest
 from flask import Request, Response
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
 from playwright.sync_api import expect
 from werkzeug.test import EnvironBuilder
 
@@ -582,6 +584,13 @@ def _tab_cookie(keys: list[str], at: float = NOW, instance: str = ID) -> str:
     response = Response()
     Identity(keys, lambda: at).set_tab(_request(""), response, instance)
     return _value(response)
+
+
+def test_a_cookie_is_signed_as_its_library_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = TimestampSigner(KEYS, salt="tim.tab", key_derivation="hmac", digest_method=hashlib.sha256)
+    monkeypatch.setattr(signer, "get_timestamp", lambda: int(NOW))
+    assert _tab_cookie(KEYS) == signer.sign(ID).decode()
+    assert signer.unsign(_tab_cookie(KEYS)).decode() == ID
 
 
 @given(data=st.data())
