@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seats", type=int, default=1, help="Online Web Instances of the app; default 1")
     for field in fields(Amounts):
         kind = float if field.name == "seconds" else int
-        made.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"default {field.default}")
+        made.add_argument(f"--{field.name}", type=kind, default=field.default, help=field.metadata["help"])
     made.add_argument("--pids", default="", help="processes of the server on this machine, to measure what they take")
     made.add_argument("--picture", type=Path, help="an SVG to write")
     made.add_argument("--yes-this-is-mine", action="store_true", help="put load on a server that is not this machine")
@@ -63,6 +63,9 @@ async def run(options: argparse.Namespace) -> list[Result]:
 def main() -> int:
     """Read the command line, put the load on the server, print the report and write the picture."""
     options = parser().parse_intermixed_args()
+    for field in fields(Amounts):
+        if not getattr(options, field.name) > 0:
+            parser().error(f"--{field.name} must be more than 0")
     if unknown := set(options.kinds) - KINDS.keys():
         parser().error(f"there is no load {min(unknown)!r}; there are {', '.join(KINDS)}")
     # Each session is a connection, and a tab has a second one now and then.

@@ -59,6 +59,7 @@ class Crowd:
                 await session.enter()
         except (OSError, TimeoutError) as error:
             result.fail(error)
+            session.cut()
             return False
         result.count("logins")
         return True
@@ -66,7 +67,11 @@ class Crowd:
     @asynccontextmanager
     async def online(self, accounts: Iterable[int], result: Result) -> AsyncIterator[dict[int, deque[Session]]]:
         """The sessions of these accounts, each with all of its seats taken, by account; at the end all that are in it
-        are logged out."""
+        are logged out.
+
+        Raises:
+            ConnectionError: one of them cannot log in.
+        """
         rows: dict[int, deque[Session]] = {number: deque() for number in accounts}
 
         async def fill(number: int) -> None:
@@ -77,11 +82,11 @@ class Crowd:
             self.progress.says(f"{result.name}: {result.counts.get('logins', 0)} sessions are online")
 
         await self.prepare(max(rows, default=0) + 1)
-        await each(rows, fill)
-        if result.failures:
-            raise ConnectionError(f"the crowd cannot log in: {next(iter(result.failures))}")
-        result.counts = {"sessions before it": result.counts.get("logins", 0)}
         try:
+            await each(rows, fill)
+            if result.failures:
+                raise ConnectionError(f"the crowd cannot log in: {next(iter(result.failures))}")
+            result.counts = {"sessions before it": result.counts.get("logins", 0)}
             yield rows
         finally:
             await each([session for row in rows.values() for session in row], leave)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time
 
 
-def percentile(values: list[float], percent: float) -> float:
+def percentile(values: list[float], percent: int) -> float:
     """The smallest value that at least so many percent do not exceed; of no values, 0."""
     if not values:
         return 0.0
-    return sorted(values)[max(0, -(-len(values) * percent // 100).__trunc__() - 1)]
+    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
 
 
 @dataclass

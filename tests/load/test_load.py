@@ -171,6 +171,16 @@ def test_a_login_that_is_refused_is_no_result(server: Server) -> None:
     assert "the crowd cannot log in: the login is refused" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(["nothing"], "there is no load 'nothing'"), (["login", "--number=0"], "--number must be more than 0")],
+)
+def test_a_command_that_cannot_be_run_is_explained(not_quick: None, words: list[str], why: str) -> None:
+    ran = load("http://127.0.0.1:1", *words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert why in ran.stderr
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
 def test_it_goes_to_this_machine(host: str) -> None:
     assert Target.at(f"http://{host}:8000").origin == f"http://{host}:8000"
