@@ -21,6 +21,7 @@ from tim.timing import DEFAULT
 
 Open = Callable[..., RedisStore]
 Servers = RedisServer | RedisCluster
+LOG_SLACK = 3600
 USERS = [f"user-{n}" for n in range(30)]
 
 
@@ -95,7 +96,7 @@ def test_months_after_a_busy_day_only_the_accounts_are_left(
     nodes = {f"{prefix}:{name}" for prefix in PREFIXES for name in ("nodes", "swept")}
     assert left == [accounts | nodes | {f"{PREFIXES[0]}:settings:{APP}"}] * 2
     # A deleted account keeps its revoked UserSigs and its last generation.
-    fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes"}
+    fields = {"exists", "generation", "revoked_before", "revoked", "early", "seq", "read_seq", "bytes", "log_until"}
     with servers.client() as client:
         assert all(set(client.hkeys(key)) <= fields for key in accounts)
 
@@ -129,8 +130,8 @@ def test_keys_that_expire_have_the_right_time_to_live(store: RedisStore, servers
     for _ in range(21):
         store.count_failure("account/alice", 20)
     expected = {
-        "log": clock() + REMEMBERED,
-        "ids": clock() + REMEMBERED,
+        "log": clock() + REMEMBERED + LOG_SLACK,
+        "ids": clock() + REMEMBERED + LOG_SLACK,
         "rate": clock() + MINUTE,
         "failures": clock() + WINDOW,
         "pause": clock() + PAUSE,
@@ -141,7 +142,11 @@ def test_keys_that_expire_have_the_right_time_to_live(store: RedisStore, servers
         if expires > 0:
             found[kind_of(key)] = expires / 1000
     assert found == pytest.approx(expected, abs=0.01)
-    clock.advance(REMEMBERED + 1)
+    clock.advance(LOG_SLACK)
+    store.append(APP, alice.id, "alice", "hello", new_id())
+    clock.advance(REMEMBERED)
+    assert "log" in {kind_of(key) for key in servers.keys("*")}, "its last message is still remembered"
+    clock.advance(LOG_SLACK + 1)
     assert not {key for key in servers.keys("*") if kind_of(key) in expected}
 
 

@@ -190,9 +190,10 @@ def messages_of(since: str, entries: list[tuple[str, list[str]]]) -> list[Messag
 
 def view_of(found: list[Any], *, returned: bool = False) -> View:
     """The view that the scripts' function `view` has returned."""
-    instance, instances, newest, read_seq, since, entries = found
-    messages = messages_of(since, entries)
-    return View(instance_of(instance), instances_of(instances), int(newest), int(read_seq), messages, returned)
+    instance, listed, newest, read_seq, since, entries = found
+    instances = instances_of(listed)
+    its = instances[instance - 1] if isinstance(instance, int) else instance_of(instance)
+    return View(its, instances, int(newest), int(read_seq), messages_of(since, entries), returned)
 
 
 def gone_of(fields: dict[str, str]) -> Gone:

@@ -50,6 +50,7 @@ CONSTANTS: Final = {
     "ends_kept": ENDS_KEPT,
     "early_kept": EARLY_KEPT,
     "max_log": MAX_LOG,
+    "log_slack": us(3600),
     "message_overhead": MESSAGE_OVERHEAD,
     "event_life": us(EVENT_LIFE),
     "account_events": ACCOUNT_EVENTS,

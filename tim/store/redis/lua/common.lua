@@ -8,8 +8,8 @@
 --   grace     how long a detached instance keeps its seat
 --   me        the node that calls; hints of what it does itself are not sent to it. Behind a blank, the word `events`
 --             where the app has a webhook: each login and each end queues an event
--- scripts.py defines the constants before this file: remembered, ends_kept, early_kept, exact, minute, window, pause,
--- max_log, message_overhead, event_life, account_events, shard_events, sign_in_life, audited_kept,
+-- scripts.py defines the constants before this file: remembered, ends_kept, early_kept, exact, log_slack, minute, window,
+-- pause, max_log, message_overhead, event_life, account_events, shard_events, sign_in_life, audited_kept,
 -- minutes_kept, not_me_life.
 --
 -- Each script may reply, beside its own replies:

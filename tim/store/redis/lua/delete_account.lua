@@ -14,6 +14,7 @@ if not exists(app, user) then return {'no-account', user} end
 local instances = end_all(app, user, actor)
 record(app, {kind = 'deleted', user = user, actor = actor})
 -- The rest stays: revoked UserSigs stay revoked, and no generation is given twice.
-redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'read_seq', 'bytes', 'early')
+redis.call('HDEL', key('account', app, user), 'exists', 'seq', 'read_seq', 'bytes', 'log_until',
+    'early')
 redis.call('DEL', key('log', app, user), key('ids', app, user))
 return keep_reply(call, {'ok', instances})

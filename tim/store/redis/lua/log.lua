@@ -37,7 +37,7 @@ end
 local function write(app, user, message, sender)
     local account, log, ids = key('account', app, user), key('log', app, user), key('ids', app, user)
     local size, first, at_a_time = #message.text + message_overhead, 0, 1
-    local bytes, seq = unpack(redis.call('HMGET', account, 'bytes', 'seq'))
+    local bytes, seq, log_until = unpack(redis.call('HMGET', account, 'bytes', 'seq', 'log_until'))
     bytes, seq = tonumber(bytes or 0) + size, (seq or 0) + 1
     local function has_room()
         local oldest = redis.call('XRANGE', log, us(first), '+', 'COUNT', at_a_time)
@@ -59,13 +59,19 @@ local function write(app, user, message, sender)
     local fields = flat(message)
     redis.call('XADD', log, us(seq) .. '-0', unpack(fields))
     redis.call('HSET', ids, message.instance .. '/' .. message.id, us(seq))
-    -- A log without a new message for so long has none that is still remembered.
-    redis.call('PEXPIRE', log, remembered / 1000 + 1)
-    redis.call('PEXPIRE', ids, remembered / 1000 + 1)
-
+    local changes = {'seq', us(seq), 'bytes', us(bytes)}
+    -- A log without a new message for so long has none that is still remembered. Put off once an hour, not by each message.
+    local enough = now + remembered + 1000
+    if tonumber(log_until or 0) < enough then
+        local later = enough + log_slack
+        redis.call('PEXPIREAT', log, us(later / 1000))
+        redis.call('PEXPIREAT', ids, us(later / 1000))
+        changes = {'log_until', us(later), unpack(changes)}
+    end
     local instances, is_read = live(app, user, false, sender), user == message.sender
     for _, instance in ipairs(instances) do is_read = is_read or instance.node ~= nil end
-    redis.call('HSET', account, 'seq', us(seq), 'bytes', us(bytes), unpack(is_read and {'read_seq', us(seq)} or {}))
+    if is_read then changes = {'read_seq', us(seq), unpack(changes)} end
+    redis.call('HSET', account, unpack(changes))
     message.app, message.user, message.seq = app, user, us(seq)
     notify_nodes(instances, 'written', message)
     return us(seq), fields
@@ -94,10 +100,10 @@ local function newest_entries(app, user, after, most, up_to)
     return redis.call('XREVRANGE', key('log', app, user), up_to, '(' .. after, 'COUNT', most) or {}
 end
 
--- What a tab shows, as {instance, instances, newest, read_seq, since, entries}: the live instances of its account, the
--- numbers of the newest message and of the newest one that was read, and the newest `most` entries of the log numbered
--- above `after`, or above `read_seq` where that is lower. Entries with a time before `since` are not remembered.
--- `account` is what is kept of the account, where it was read before.
+-- What a tab shows, as {instance, instances, newest, read_seq, since, entries}: its instance, or the place of it in the list
+-- that follows; the live instances of its account; the numbers of the newest message and of the newest one that was read;
+-- and the newest `most` entries of the log numbered above `after`, or above `read_seq` where that is lower. Entries with a
+-- time before `since` are not remembered. `account` is what is kept of the account, where it was read before.
 local function view(instance, instances, after, most, account)
     local app, user = instance.app, instance.user
     if not account then
@@ -109,18 +115,24 @@ local function view(instance, instances, after, most, account)
     if tonumber(most) > 0 and tonumber(newest) > first then
         entries = newest_entries(app, user, us(first), most, newest)
     end
-    return {flat(instance), all_flat(instances), newest, read_seq, us(now - remembered), entries}
+    local place
+    for n, each in ipairs(instances) do
+        if each == instance then place = n end
+    end
+    return {place or flat(instance), all_flat(instances), newest, read_seq, us(now - remembered), entries}
 end
 
 -- The outbox has an entry for each message whose second copy is still to be written. It names the copy that is there,
 -- in a log of this shard, as 'app:user:seq'. `deliver` writes the other copy, and the caller then removes the entry.
 local function outbox_entry(app, user, seq) return table.concat({app, user, seq}, ':') end
 
--- The app, the account that still lacks its copy, and the fields of the copy that is there; nil where that is gone.
+-- The app, the account that still lacks its copy, and the fields of the copy that is there; nil where that is gone
+-- or too old.
 local function read_outbox(entry)
     local app, user, seq = string.match(entry, '^(%d+):(.+):(%d+)$')
     local copy = redis.call('XRANGE', key('log', app, user), seq, seq)[1]
     if not copy then return nil end
     local message = of_flat(copy[2])
+    if tonumber(message.time) < now - remembered then return nil end
     return app, user == message.sender and message.to or message.sender, copy[2]
 end

@@ -13,4 +13,4 @@ if not instance then return {'unknown', id, us(now)} end
 local reason, at = ended(instance)
 if reason and reason ~= 'away' then return gone(instance, reason, at) end
 if reason then instance.reason, instance.at = reason, us(at) end
-return {'ok', view(instance, live(instance.app, instance.user), 0, most)}
+return {'ok', view(instance, live(instance.app, instance.user, false, instance), 0, most)}
