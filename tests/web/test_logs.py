@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from tests.support.administrator import Administrator
+from tests.support.documents import ROOT
 from tests.support.server import SDK_KEY, SECRET_KEY, Server
 from tests.support.wire import get, log_in, post, post_login
 from tests.web.conftest import MakeServer
@@ -81,6 +84,17 @@ def test_text_is_a_line_for_each_event(gevent: bool, make_server: MakeServer) ->
     [line] = [match[2] for match in found if match[1] == "evicted"]
     assert line.startswith(f" user=alice instance={evicted} browser=")
     has_no_secret_and_no_control_character(server)
+
+
+def test_a_line_makes_no_thread_of_its_greenlet() -> None:
+    words = (
+        "from gevent import monkey; monkey.patch_all(); import gevent, threading; from tim.log import log_event;"
+        "from tim.web.logs import write_lines; write_lines('text'); threads = threading.active_count();"
+        "grow = lambda: (log_event('started'), print(threading.active_count() - threads)); gevent.spawn(grow).join()"
+    )
+    run = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
+    assert run.stderr.endswith(" INFO tim: started\n")
 
 
 def test_a_refused_start_is_an_event_as_well(starts: Starts) -> None:

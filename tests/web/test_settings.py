@@ -347,7 +347,7 @@ def test_a_process_that_is_ready_has_loaded_what_the_first_login_needs() -> None
 def test_logging_that_is_configured_already_stays_as_it_is() -> None:
     words = (
         "import logging; logging.basicConfig(format='mine: %(message)s'); from app import create_app; create_app();"
-        "print(logging.getLogger('tim').handlers)"
+        "print(logging.getLogger('tim').handlers, logging.logThreads)"
     )
     environment = clean_environment(
         TIM_STORE="sqlite://",
@@ -359,7 +359,7 @@ def test_logging_that_is_configured_already_stays_as_it_is() -> None:
     run = subprocess.run(
         [sys.executable, "-c", words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    assert run.stdout == "[]\n"
+    assert run.stdout == "[] True\n"
     assert [line.partition(" is no")[0] for line in run.stderr.splitlines()] == ["mine: TIM_TYPO"]
 
 

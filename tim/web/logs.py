@@ -123,6 +123,8 @@ def write_lines(form: str) -> None:
     log = logging.getLogger("tim")
     if log.hasHandlers():
         return
+    # No form of ours names a thread or a process. With gevent, a line would make a thread object for its greenlet.
+    logging.logThreads = logging.logMultiprocessing = False
     log.setLevel(logging.INFO)
     handler = logging.StreamHandler()
     if form == "json":
