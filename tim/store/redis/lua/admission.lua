@@ -30,7 +30,8 @@ end
 local function admit(instance, limit, made, life, idle_life, policy, seen, ending, node)
     local id, app, user = instance.id, instance.app, instance.user
     local at, account = key('account', app, user), account_of(app, user)
-    local usersig = us(made) .. '/' .. instance.expires
+    local usersig = made .. '/' .. instance.expires
+    made = tonumber(made)
     if made < tonumber(account.revoked_before or 0) or usersigs(account.revoked)[usersig] then return {'revoked'} end
     local block = block_of(account)
     if block then return {'blocked', flat(block)} end

@@ -8,7 +8,7 @@
 --   {'revoked'}                the UserSig was revoked
 --   {'blocked', block}         the account is blocked
 --   {'at-limit', limit, live}  the newcomer does not fit
-local limit, made, life, idle_life, policy = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
+local limit, made, life, idle_life, policy = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[13]), ARGV[14], ARGV[15]
 local seen, ending = ARGV[16], ARGV[17]
 local newcomer = {
     id = ARGV[4], app = ARGV[5], user = ARGV[6], browser = ARGV[7], address = ARGV[8], expires = ARGV[9], kind = ARGV[12],

@@ -29,7 +29,12 @@ local function us(number) return number == now and now_in_words or string.format
 -- The caller has given up and reported a failure, so the verb must not be carried out any more.
 if now > deadline then return {'late', us(now)} end
 
-local function key(...) return table.concat({prefix, ...}, ':') end
+-- The key of this name in the shard, with one word more or two.
+local function key(name, first, second)
+    if second then return prefix .. ':' .. name .. ':' .. first .. ':' .. second end
+    if first then return prefix .. ':' .. name .. ':' .. first end
+    return prefix .. ':' .. name
+end
 
 -- The reply to an earlier attempt of the same call, where that reply was lost. It is for verbs that must not be carried
 -- out twice, and is kept as long as a caller may try again.

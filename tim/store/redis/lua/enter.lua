@@ -10,7 +10,7 @@
 --   {'at-limit', limit, live}  the newcomer does not fit
 --   {'gone', instance}         it is known, and has ended
 --   {'forgotten'}              the node has not joined, or is dead; it has to join again
-local limit, made, life, idle_life, policy = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
+local limit, made, life, idle_life, policy = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[13]), ARGV[14], ARGV[15]
 local node, after, most, seen, ending = ARGV[16], ARGV[17], ARGV[18], ARGV[19], ARGV[20]
 local newcomer = {
     id = ARGV[4], app = ARGV[5], user = ARGV[6], browser = ARGV[7], address = ARGV[8], expires = ARGV[9], kind = ARGV[12],

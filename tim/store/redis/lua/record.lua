@@ -5,14 +5,15 @@ local shard_number = tonumber(string.match(prefix, '{(%d+)}'))
 -- More than the numbers of all shards, twice.
 local all_streams = 1024
 local written = 0
-local expires = {} -- keys that have got their time to live in this step
+local expires = {} -- keys whose time to live was set in this step
 
 -- Add to a counter, in total and in the current minute.
 local function add(app, name, number)
     local minute_key = key('minute', app, us(math.floor(now / minute) * minute / 1000000))
     redis.call('HINCRBY', key('counts', app), name, number)
     redis.call('HINCRBY', minute_key, name, number)
-    if not expires[minute_key] then redis.call('PEXPIRE', minute_key, minutes_kept / 1000) end
+    -- Written by the first of them alone.
+    if not expires[minute_key] then redis.call('PEXPIRE', minute_key, (minutes_kept + minute) / 1000, 'NX') end
     expires[minute_key] = true
 end
 
