@@ -17,7 +17,7 @@ from tests.support.waiting import PATIENCE
 from tim import EVENT, Backend, Client, Instance, Message
 from tim.app_settings import SavedSettings
 from tim.ends import LOGGED_OUT, Gone
-from tim.errors import InstanceGone, SettingsChanged
+from tim.errors import InstanceGone, SettingsChanged, TooManyMessages
 from tim.hub import Stream
 from tim.model import AppSettings, Choice, Limits
 from tim.rules import ASK, instance_id
@@ -27,6 +27,8 @@ HERE: Final = "203.0.113.7"
 LIFE: Final = 86400.0
 MOMENT: Final = 0.3
 """Seconds for which an instance that was refused goes on trying."""
+BREATH: Final = 0.01
+"""Seconds between two messages of one instance from one process."""
 
 
 def logs_in(backend: Backend, *, user: str, limit: int, times: int) -> History:
@@ -135,13 +137,19 @@ def takes_over(backend: Backend, *, user: str, after: float) -> Login:
 
 
 def sends(backend: Backend, *, id: str, to: str) -> list[Sending]:
-    """Send in the name of the instance as fast as it goes, and go on for a moment after it was first refused."""
+    """Send in the name of the instance again and again, and go on for a moment after it was first refused.
+
+    Several do so at once, and an instance has a number of messages a minute: what is over that is not tried.
+    """
     tried: list[Sending] = []
     end = time.monotonic() + PATIENCE
     while (began := time.monotonic()) < end:
         text = secrets.token_hex(8)
         try:
             tried.append(Sending(began, text, accepted=backend.send(id, to, text)))
+            time.sleep(BREATH)
+        except TooManyMessages:
+            time.sleep(BREATH)
         except InstanceGone as error:
             tried.append(Sending(began, text, refused=error.gone))
             end = min(end, began + MOMENT)
