@@ -7,8 +7,9 @@ response.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from flask import Flask, Request, Response, abort, request
 from flask.sessions import NullSession, SessionInterface
@@ -18,6 +19,8 @@ from tim.text import text
 from tim.web import headers
 from tim.web.context import service
 from tim.web.sockets import end_upgraded, prepare
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_REQUEST: Final = 64 * 1024
 """Largest body of a request, in bytes. A message of 12 KiB, percent-encoded, is the largest valid one."""
@@ -45,9 +48,15 @@ def install(app: Flask) -> None:
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
     app.wsgi_app = end_upgraded(app.wsgi_app)  # type: ignore[assignment, method-assign]
     app.session_interface = NoSession()
+    app.ensure_sync = _as_it_is  # type: ignore[method-assign]  # it looks at each function of each request
     app.before_request(check_request)
     app.after_request(headers.set_headers)
     app.after_request(read_the_rest)
+
+
+def _as_it_is(func: Function) -> Function:
+    """No route or hook here is a coroutine, which Flask would have to wrap."""
+    return func
 
 
 class NoSession(SessionInterface):

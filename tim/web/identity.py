@@ -78,7 +78,11 @@ class Identity:
 
     def browser(self, request: Request) -> str | None:
         """The number in the browser's cookie; None without a valid one."""
-        return self._browser.read(request.cookies.get(BROWSER), life=math.inf)
+        return self.browser_in(request.cookies.get(BROWSER))
+
+    def browser_in(self, cookie: str | None) -> str | None:
+        """The same, of a cookie that was read before."""
+        return self._browser.read(cookie, life=math.inf)
 
     def ticket(self, instance: str) -> str:
         """The token in the address of the login page that names `instance`; it grants no access by itself."""

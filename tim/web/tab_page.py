@@ -10,7 +10,7 @@ from tim.errors import IMError
 from tim.model import Instance, View
 from tim.rules import newcomers
 from tim.web.context import Service, service
-from tim.web.identity import is_login_of
+from tim.web.identity import BROWSER, is_login_of
 from tim.web.templating import Templates, templates
 
 
@@ -19,16 +19,16 @@ class TabPage:
 
     Args:
         address: of the page. The routes of its tab are below it.
-        browser: the number in the browser's cookie.
+        cookie: that of the browser.
     """
 
-    __slots__ = ("_address", "_browser", "_service", "_templates")
+    __slots__ = ("_address", "_cookie", "_service", "_templates")
 
-    def __init__(self, service: Service, templates: Templates, address: str, browser: str | None) -> None:
+    def __init__(self, service: Service, templates: Templates, address: str, cookie: str | None) -> None:
         self._service = service
         self._templates = templates
         self._address = address
-        self._browser = browser
+        self._cookie = cookie
 
     def whole(self, view: View, **more: str | IMError) -> str:
         """The whole page; `more` is what was typed into one of its forms, and why it was refused."""
@@ -61,16 +61,21 @@ class TabPage:
         return {
             "instances": [*(each for each in live if each.id == this.id), *around],
             "others": len(around),
-            "newcomers": [each for each in newcomers(this, live) if not is_login_of(self._browser, each.id)],
+            "newcomers": self._strangers(newcomers(this, live)),
             "seats": backend.limits().online_web_instances,
             "grace": backend.detach_grace,
         }
+
+    def _strangers(self, instances: list[Instance]) -> list[Instance]:
+        """Those of the instances that another browser has logged in."""
+        browser = self._service.identity.browser_in(self._cookie) if instances else None
+        return [each for each in instances if not is_login_of(browser, each.id)]
 
 
 def here() -> TabPage:
     """The page of the tab to which the current request belongs."""
     shared = service()
-    return TabPage(shared, templates(), address(g.instance), shared.identity.browser(request))
+    return TabPage(shared, templates(), address(g.instance), request.cookies.get(BROWSER))
 
 
 def address(instance: str) -> str:
