@@ -142,9 +142,8 @@ class Groups:
                 self._connection.execute("ROLLBACK TO verb")
                 self._connection.execute("RELEASE verb")
                 return
-            group.error = str(error) or repr(
-                error
-            )  # SQLite has taken back the whole group, as it does where the disk is full
+            # SQLite has taken back the whole group, as it may where the disk is full.
+            group.error = str(error) or repr(error)
         self._open = None
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
