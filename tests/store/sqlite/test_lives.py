@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.engines import with_nodes
-from tim.store.sqlite.engine import SQLiteStore
+from tim.ends import LOGGED_OUT, Gone
+from tim.store.sqlite.engine import HEARD, SQLiteStore
 
 NODE = "node-1"
 
@@ -44,6 +45,21 @@ def actions_written(store: SQLiteStore, clock: Clock, idle_life: int) -> list[st
 def test_a_message_writes_to_its_instance_only_where_the_app_has_an_idle_life(store: SQLiteStore, clock: Clock) -> None:
     assert actions_written(store, clock, 0) == []
     assert len(actions_written(store, clock, 100)) == 1
+
+
+def test_a_renewal_lets_logins_run_between_the_many_ends_that_it_has_heard_of(store: SQLiteStore, clock: Clock) -> None:
+    users = [f"user{n}" for n in range(HEARD + 1)]
+    entered = [store.enter(newcomer(user, expires=clock() + DAY), 1, node=NODE)[0].instance for user in users]
+    for each in entered:
+        store.remove(each.id, Gone(LOGGED_OUT, 0))
+    statements: list[str] = []
+    connection(store).set_trace_callback(statements.append)
+    assert store.renew(NODE, [each.id for each in entered]) == []
+    assert statements.count("COMMIT") == 2
+    statements.clear()
+    assert store.renew(NODE) == []
+    connection(store).set_trace_callback(None)
+    assert len(statements) == 1, "one that has heard of none writes nothing"
 
 
 def test_a_login_and_a_message_read_only_rows_of_their_accounts(store: SQLiteStore, clock: Clock) -> None:
