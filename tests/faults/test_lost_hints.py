@@ -18,6 +18,7 @@ from tests.support.wire import get
 from tim import Backend
 from tim.errors import StoreUnavailable
 from tim.model import Limits
+from tim.store.redis.connection import Connection
 from tim.store.redis.scripts import SCRIPTS
 from tim.timing import DEFAULT
 
@@ -102,6 +103,13 @@ def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(site: Site, o
         tab.was_never_cut()
 
 
+@pytest.fixture
+def in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message is written as in a cluster, on a single Redis too."""
+    monkeypatch.setattr(Connection, "_joins_shards", lambda _: False)
+
+
+@pytest.mark.usefixtures("in_two_steps")
 def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
@@ -127,6 +135,7 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
         assert [message.text for message in store_of(alive).history(APP, user, 0, 10)] == ["first", "last words"]
 
 
+@pytest.mark.usefixtures("in_two_steps")
 def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
