@@ -38,6 +38,7 @@ class Templates(Environment):
         self.language = ""
         self.words = TimeWords(language.ENGLISH, self._now)
         self._languages: dict[str, Templates] = {}
+        self._loaded: dict[str, Template] = {}
         self._trees: dict[str, nodes.Template] = {}
 
     def in_language(self, code: str) -> Templates:
@@ -57,9 +58,13 @@ class Templates(Environment):
     def get_template(
         self, name: str | Template, parent: str | None = None, globals: MutableMapping[str, Any] | None = None
     ) -> Template:
-        if self.language:
+        if not self.language:
+            return self.in_language(language.current()).get_template(name, parent, globals)
+        if self.auto_reload or globals or isinstance(name, Template):
             return super().get_template(name, parent, globals)
-        return self.in_language(language.current()).get_template(name, parent, globals)
+        if name not in self._loaded:  # Jinja's own cache takes a lock for each look
+            self._loaded[name] = super().get_template(name)
+        return self._loaded[name]
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         # Jinja would wrap them for templates that have their own. Each rendering copies them, which then takes longer.
@@ -67,7 +72,7 @@ class Templates(Environment):
 
     def _translated(self, code: str) -> Templates:
         made = self.overlay()
-        made.language, made._trees = code, {}
+        made.language, made._loaded, made._trees = code, {}, {}
         made.filters, made.globals = self.filters.copy(), self.globals.copy()
         made.words = words = TimeWords(code, self._now)
         made.filters |= {
