@@ -6,7 +6,6 @@ retries, checks and telemetry that a store has no use for. Here a call is one wr
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from redis.exceptions import ConnectionError, InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeout
 
 AT_A_TIME: Final = 1 << 16
-"""How many bytes of replies are read at a time."""
+"""How many bytes of replies are read at a time. No record of TLS has as many, so none is left that no selector sees."""
 NOT_YET: Final = object()
 """Stands for a reply of which some is still to come."""
 
@@ -111,8 +110,6 @@ class Line:
             ConnectionError, OSError: the connection broke.
         """
         self._receive()
-        while self._pending():
-            self._receive()
         return list(iter(self._reader.gets, NOT_YET))
 
     def fileno(self) -> int:
@@ -147,7 +144,3 @@ class Line:
         if not found:
             raise ConnectionError("Connection closed by server.")
         self._reader.feed(found)
-
-    def _pending(self) -> bool:
-        """Whether bytes are here that no selector can see, as TLS has deciphered them already."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
