@@ -224,10 +224,11 @@ for user in sys.argv[2:]:
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_what_groups_were_acknowledged_is_there_after_a_kill(file: Path, rounds: int) -> None:
+@pytest.mark.parametrize("patch", ["", "from gevent import monkey; monkey.patch_all()"], ids=["threads", "greenlets"])
+def test_what_was_acknowledged_of_groups_is_there_after_a_kill(file: Path, rounds: int, patch: str) -> None:
     for _ in range(3 * rounds):
         file.unlink(missing_ok=True)
-        command = [sys.executable, "-c", WRITERS, str(file), *USERS]
+        command = [sys.executable, "-c", patch + WRITERS, str(file), *USERS]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             told = [process.stdout.readline() for _ in range(200)]
