@@ -4,15 +4,18 @@ time is not over."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
+from tests.support.documents import row
 from tests.support.engines import with_nodes
 from tim.ends import LOGGED_OUT, Gone
+from tim.store.sqlite import disk
 from tim.store.sqlite.engine import HEARD, SQLiteStore
 
 NODE = "node-1"
@@ -40,6 +43,38 @@ def actions_written(store: SQLiteStore, clock: Clock, idle_life: int) -> list[st
     store.append(APP, tab.id, "alice", "hello", new_id())
     db.set_trace_callback(None)
     return [each for each in statements if each.startswith("UPDATE instances")]
+
+
+def test_verbs_cost_what_the_document_says(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    synced: list[int] = []
+    real = disk.SYNC
+
+    def sync(file: int) -> None:
+        synced.append(file)
+        real(file)
+
+    monkeypatch.setattr(disk, "SYNC", sync)
+    with closing(SQLiteStore(str(tmp_path / "tim.db"), grace=GRACE, clock=clock)) as store:
+
+        def costs(name: str, verb: Callable[[], object]) -> None:
+            statements.clear()
+            synced.clear()
+            verb()
+            assert row("docs/costs.md", name) == [str(len(statements)), str(len(synced))], name
+
+        alice = store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)[0].instance
+        tab = newcomer(expires=clock() + DAY)
+        bob = store.enter(newcomer("bob", expires=clock() + DAY), 1, node=NODE)[0].instance
+        connection(store).set_trace_callback(statements.append)
+        costs("`admit` that evicts one", lambda: store.admit(tab, 1))
+        costs("`renew` with one heard end", lambda: store.renew(NODE, [alice.id]))
+        costs("`renew` without", lambda: store.renew(NODE))
+        costs("`view`", lambda: store.view(tab.id, 20))
+        costs("`attach`", lambda: store.attach(tab.id, NODE, 1, most=20))
+        costs("`enter` that evicts one", lambda: store.enter(newcomer(expires=clock() + DAY), 1, node=NODE, most=20))
+        costs("`append`", lambda: store.append(APP, bob.id, "alice", "hello", new_id()))
+        connection(store).set_trace_callback(None)
 
 
 def test_a_message_writes_to_its_instance_only_where_the_app_has_an_idle_life(store: SQLiteStore, clock: Clock) -> None:
