@@ -86,4 +86,5 @@ def __getattr__(name: str) -> Flask:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()["app"] = create_app()
+    lifetime.freeze_what_is_loaded()
     return made

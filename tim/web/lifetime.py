@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -73,6 +74,15 @@ def _own_address() -> str:
         return ""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(command.params["host"], command.params["host"])
     return f"http://{f'[{host}]' if ':' in host else host}:{command.params['port']}"
+
+
+def freeze_what_is_loaded() -> None:
+    """Excludes from garbage collection what is there now, which stays: modules, routes, templates.
+
+    A full collection then takes a few milliseconds with few tabs, not a tenth of a second in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def refuse_forks() -> None:

@@ -47,16 +47,39 @@ def prepare(environ: WSGIEnvironment) -> None:
             environ[name] = environ[CONNECTION] = WholeSocket(environ[name], service().timing)
 
 
-def accept(environ: WSGIEnvironment) -> Socket:
+class ForFlaskSock:
+    """What flask-sock has of a socket. It makes a class for each request, a cycle that keeps this until the garbage is
+    collected; `run` below takes the socket out, and hangs up itself.
+
+    Attributes:
+        mode: the WSGI server, by which flask-sock ends the request.
+    """
+
+    def __init__(self, ws: Socket, mode: str) -> None:
+        self.ws: Socket | None = ws
+        self.mode = mode
+
+    def take(self) -> Socket:
+        """The socket; once."""
+        ws, self.ws = self.ws, None
+        assert ws is not None
+        return ws
+
+    def close(self) -> None:
+        """Does nothing: the handler has hung up, or goes on."""
+
+
+def accept(environ: WSGIEnvironment) -> ForFlaskSock:
     """Answers a valid handshake. Returns its socket.
 
     There is no subprotocol, and no compression, which would cost 90 KiB a socket.
     """
     here, connection = service(), environ[CONNECTION]
     if here.settings.stock_sockets or not websocket.can_serve(connection.raw):
-        return StockSocket(environ, here.timing)
+        stock = StockSocket(environ, here.timing)
+        return ForFlaskSock(stock, stock.mode)
     key, largest = environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(LARGEST, LARGEST_BY_DEFAULT)
-    return WebSocket(connection, key, largest, here.timing)
+    return ForFlaskSock(WebSocket(connection, key, largest, here.timing), "gunicorn")
 
 
 flask_sock.Server = accept  # by this name flask-sock makes the socket of a request
@@ -84,7 +107,8 @@ def socket_route(blueprint: Blueprint, path: str) -> Callable[[Handler], None]:
 
     def decorate(serve: Handler) -> None:
         @wraps(serve)
-        def run(ws: Socket) -> None:
+        def run(held: ForFlaskSock) -> None:
+            ws = held.take()
             rest = _guarded(ws, lambda: serve(ws))
             if rest is not None:
                 ws.go_on(lambda: _guarded(ws, rest))

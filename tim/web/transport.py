@@ -55,7 +55,7 @@ class WholeSocket:
             OSError: the connection is dead, or its peer accepts too little.
         """
         switching = data.startswith(SWITCHING)
-        if not self._lock.acquire(timeout=self._timing.write_stall):
+        if not self._lock.acquire(blocking=False) and not self._lock.acquire(timeout=self._timing.write_stall):
             raise TimeoutError(f"the peer has accepted nothing for {self._timing.write_stall:.0f} seconds")
         try:
             if self._torn:
@@ -73,10 +73,13 @@ class WholeSocket:
         now = time.monotonic()
         self._due = max(self._due, now) + len(data) / SLOWEST
         self._torn = True
-        self._sock.settimeout(
-            self._due - now + self._timing.write_stall
-        )  # of all of it; its reader waits for something to read first
-        self._sock.sendall(data)
+        # Of all of it; who reads waits for something to read first.
+        until = self._due + self._timing.write_stall
+        self._sock.settimeout(until - now)
+        sent = self._sock.send(data)  # mostly all, with the least work
+        if sent < len(data):
+            self._sock.settimeout(max(0.001, until - time.monotonic()))
+            self._sock.sendall(data[sent:])
         self._torn = False
 
     @property
@@ -105,12 +108,9 @@ class WholeSocket:
             return None
 
     def leave_server(self) -> None:
-        """Takes the connection over from the WSGI server, which closes only its own descriptor of it.
-
-        Raises:
-            OSError: no descriptor is left; the connection still belongs to the server.
-        """
-        self._sock = self._sock.dup()
+        """Takes the connection over from the WSGI server, which then has a socket without one to close."""
+        theirs = self._sock
+        self._sock = type(theirs)(theirs.family, theirs.type, theirs.proto, theirs.detach())
         self._ours = True
 
     def close(self) -> None:

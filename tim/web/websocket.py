@@ -71,9 +71,6 @@ class WebSocket:
         "sock",
     )
 
-    mode: Final = "gunicorn"
-    """How flask-sock ends the request: without an HTTP response."""
-
     def __init__(self, connection: WholeSocket, key: str, largest: int, timing: Timing) -> None:
         self.sock = connection
         self.input_buffer: list[bytes | str] = []
@@ -135,12 +132,8 @@ class WebSocket:
 
         All that belongs to the request is freed then: its headers, what gunicorn and Flask hold, and their stack.
         """
-        try:
-            self.sock.leave_server()
-        except OSError:  # too many files are open
-            serve()
-            return
         self._watcher.close()
+        self.sock.leave_server()
         self._watcher = get_hub().loop.io(self.sock.fileno(), READ)
         spawn_raw(self._run, serve)
 
@@ -167,9 +160,6 @@ class WebSocket:
         self.connected = False
         self._watcher.close()
         self.sock.end()
-
-    def close(self) -> None:
-        """Does nothing: flask-sock calls it when a handler returns, which has hung up or goes on."""
 
     def _sleep(self, until: float, *, reads: bool) -> bool:
         """Waits until `wake` is called or, with `reads`, there is something to read.
