@@ -135,6 +135,26 @@ def test_a_commit_that_fails_fails_all_its_verbs_and_leaves_nothing(file: Path, 
     assert statements.users() == ["new", "old"], "and there is room again"
 
 
+def test_a_verb_for_which_there_is_no_room_fails_all_before_it_in_the_group(statements: Statements) -> None:
+    db = statements.database.connection
+    statements.create("old")
+
+    def too_large() -> None:
+        with statements.database.transaction():
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {pages + 1}")
+            accounts.create(db, APP, "x" * 1_000_000)
+
+    statements.seen.clear()
+    with ThreadPoolExecutor() as pool, group(statements, lambda: statements.create("alice"), too_large) as begun:
+        db.execute("PRAGMA max_page_count = 1000000")
+        later = pool.submit(statements.create, "bob")
+        until(lambda: statements.number("INSERT") == 3, "the verb has not run")
+    assert [type(each.exception()) for each in begun] == 2 * [StoreUnavailable], "SQLite takes back the transaction"
+    assert later.result() == "bob"
+    assert statements.users() == ["bob", "old"]
+
+
 def test_after_a_disk_has_failed_nothing_is_acknowledged_until_a_new_start(file: Path, clock: Clock) -> None:
     statements = Statements(file, clock)
     read, write = os.pipe()  # which no system can write to a disk
