@@ -17,7 +17,6 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Blueprint, Response, abort, current_app, g, has_request_context, request, url_for
-from flask_babel import Domain
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -41,13 +40,6 @@ HEADERS: Final = 200
 """How many Accept-Language headers are kept with what they mean. Browsers send few different ones."""
 LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of this server with its query. Browsers take a backslash for a slash."""
-
-
-class Catalogues(Domain):  # type: ignore[misc]
-    """The translations of the current request's language."""
-
-    def get_translations(self) -> NullTranslations:
-        return catalogue(current())
 
 
 @cache
@@ -87,6 +79,11 @@ def current() -> str:
     if "language" not in g:
         g.language = choose_language()
     return str(g.language)
+
+
+def gettext(words: str) -> str:
+    """A text in the language of the current request."""
+    return catalogue(current()).gettext(words)
 
 
 def tag(language: str) -> str:

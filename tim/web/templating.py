@@ -8,10 +8,8 @@ from collections.abc import Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final
 
-from babel.dates import LOCALTZ
 from flask import Flask, current_app, request
 from flask.templating import Environment
-from flask_babel import Babel
 from jinja2 import Template, nodes
 
 from tim.events import EVENT_WORDS, Event
@@ -109,13 +107,6 @@ class Templates(Environment):
 
 def install(app: Flask) -> None:
     """Give the templates of `app` their filters, globals and translations."""
-    babel = Babel(
-        app,
-        locale_selector=language.current,
-        timezone_selector=lambda: LOCALTZ,
-        configure_jinja=False,
-    )
-    babel.domain_instance = language.Catalogues()
     app.jinja_environment = Templates  # type: ignore[assignment]
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     for words in (iso, data, data_address):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from flask_babel import gettext as _
-
 from tim.audit import (
     BLOCKED,
     CONSOLE_REFUSED,
@@ -26,6 +24,7 @@ from tim.audit import (
     UNBLOCKED,
     WENT_AWAY,
 )
+from tim.web.language import gettext as _
 
 
 def kind_words() -> dict[str, str]:

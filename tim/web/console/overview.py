@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import Blueprint, render_template
-from flask_babel import gettext as _
 
 from tim.activity import Activity
 from tim.audit import EVICTED, EXPIRED, KICKED, LOGIN, REFUSED, RETURNED, SIGNED_OUT
@@ -15,6 +14,7 @@ from tim.measures import BOUNDS, KICK, ONLINE, STORE, histogram, histograms
 from tim.overview import Snapshot
 from tim.web.console.chart import Chart, Series, bars, lines
 from tim.web.context import service
+from tim.web.language import gettext as _
 
 blueprint = Blueprint("console_overview", __name__, url_prefix="/console")
 
