@@ -112,7 +112,7 @@ def _has_its_turn(ws: Socket, page: Page, seconds: float, turn: float) -> bool:
         left = deadline - time.monotonic()
         if left <= 0:
             return True
-        time.sleep(min(left, turn))
+        ws.wait(min(left, turn))  # pings are answered meanwhile
     return False
 
 
