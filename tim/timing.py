@@ -92,6 +92,9 @@ class Timing:
     """Time within which an SDK has sent what it sends at once on a new connection, or after a kick."""
     sdk_turn: float = 0.5
     """Time between two looks whether the peer of a delayed request has left."""
+    sdk_next: float = 1e-6
+    """Pause between two requests of one connection. After a `sleep(0)` those greenlets run that could already run, this
+    one again among them; after any longer pause the event loop has looked for what has arrived on other connections."""
     old_sdk_logout: float = 0.1
     """Delay of the answer to a logout of SDK version 2: tim-js-sdk 2.27.6 that logs in again at once is often not
     ready ever after where the answer comes sooner."""

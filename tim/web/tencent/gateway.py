@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
 
 from flask import Blueprint, request
 
@@ -26,9 +25,6 @@ from tim.web.tencent.connection import Page
 
 blueprint = Blueprint("sdk", __name__)
 
-TURN: Final = 1e-6
-"""Seconds between two requests of one connection. After `sleep(0)` those greenlets run that could already run, this one
-again among them; after any longer pause the event loop has looked for what has arrived on the other connections."""
 Form = Callable[[str], bytes | str]
 """Encodes a frame: to bytes for a binary one, to a string for a text one."""
 
@@ -98,7 +94,7 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
             answers = commands.handle(asked)
             reads = _write(ws, form, answers + page.news()) and reads
             if ws.input_buffer:
-                time.sleep(TURN)
+                time.sleep(timing.sdk_next)
         if page.close_code is not None:
             return page.close_code, ""
         if not (connected and reads):
