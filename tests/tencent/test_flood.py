@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -11,8 +12,11 @@ from contextlib import suppress
 
 import pytest
 
+from tests.support.administrator import Administrator
+from tests.support.frames import frame
 from tests.support.sdk_script import Script
 from tests.support.server import SOCKET_SERVERS, Server
+from tests.support.waiting import until
 from tests.support.wire import Socket, log_in
 from tests.tencent.conftest import Account
 from tim.web.context import QUESTIONS, QUESTIONS_PER_SECOND
@@ -153,3 +157,13 @@ def memory(server: Server) -> int:
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listed:
         return [int(child) for child in listed.read().split()]
+
+
+def test_a_page_that_leaves_behind_many_frames_frees_its_seat_at_once(target: Server, account: Account) -> None:
+    line, alice = Script(target), account("alice")
+    line.logs_in(alice)
+    hello = frame(2, json.dumps({"head": {"servcmd": "heartbeat.alive", "seq": 1}, "body": {}}).encode())
+    # More than the inbox holds: the close frame is read only after the server has seen that the peer has left.
+    line._ws.sock.sendall(hello * (INBOX_FRAMES + 50) + frame(8, (1001).to_bytes(2)))
+    line._ws.sock.shutdown(socket.SHUT_WR)
+    until(lambda: Administrator(target).seats(alice) == [], "its seat is still taken")

@@ -97,7 +97,8 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
                 time.sleep(timing.sdk_next)
         if page.close_code is not None:
             return page.close_code, ""
-        if not (connected and reads):
+        # What a peer that has left sent last may still be unread: its close frame says whether its page is gone.
+        if not connected or not (reads or ws.sock.peer_left()):
             return CLOSE_LATER, ""
 
 
