@@ -45,41 +45,68 @@ def parser() -> argparse.ArgumentParser:
     for field in fields(Amounts):
         kind = float if field.name == "seconds" else int
         made.add_argument(f"--{field.name}", type=kind, default=field.default, help=field.metadata["help"])
-    made.add_argument("--pids", default="", help="processes of the server on this machine, to measure what they take")
+    made.add_argument(
+        "--pids", type=pids, default=[], help="processes of the server on this machine, to measure what they take"
+    )
     made.add_argument("--picture", type=Path, help="an SVG to write")
     made.add_argument("--yes-this-is-mine", action="store_true", help="put load on a server that is not this machine")
     return made
 
 
-async def run(options: argparse.Namespace) -> list[Result]:
-    """Put the load on the server. Raises ValueError, NotOwn, NoUserSigs, OSError."""
+def pids(words: str) -> list[int]:
+    """Return the numbers of processes of this machine, which have commas between them."""
+    found = words.split(",")
+    for pid in found:
+        if not (pid.isdecimal() and Path("/proc", pid).exists()):
+            raise argparse.ArgumentTypeError(f"there is no process {pid!r}")
+    return [int(pid) for pid in found]
+
+
+async def run(options: argparse.Namespace, results: list[Result]) -> None:
+    """Put the load on the server, and add the result of each kind once it has ended.
+
+    Raises:
+        ValueError, NotOwn, NoUserSigs, OSError.
+    """
     target = Target.at(options.url, own=options.yes_this_is_mine)
-    servers = Processes(int(pid) for pid in options.pids.split(",") if pid)
+    servers = Processes(options.pids)
     crowd = Crowd(target, options.face, UserSigs(target, os.environ), options.seats, Progress())
     amounts = Amounts(**{field.name: getattr(options, field.name) for field in fields(Amounts)})
-    return [await KINDS[kind](crowd, amounts, servers) for kind in options.kinds or KINDS]
+    for kind in options.kinds or KINDS:
+        results.append(await KINDS[kind](crowd, amounts, servers))
 
 
 def main() -> int:
-    """Read the command line, put the load on the server, print the report and write the picture."""
+    """Read the command line, put the load on the server, print the report and write the picture.
+
+    Returns:
+        0, or 1 where anything has failed, or 130 where it was interrupted: what had ended before is reported.
+    """
     options = parser().parse_intermixed_args()
-    for field in fields(Amounts):
-        if not getattr(options, field.name) > 0:
-            parser().error(f"--{field.name} must be more than 0")
+    for name in ("seats", *(field.name for field in fields(Amounts))):
+        if not getattr(options, name) > 0:
+            parser().error(f"--{name} must be more than 0")
     if unknown := set(options.kinds) - KINDS.keys():
         parser().error(f"there is no load {min(unknown)!r}; there are {', '.join(KINDS)}")
+    if options.picture and not os.access(options.picture.parent, os.W_OK):
+        parser().error(f"--picture: {options.picture.parent} is no folder to write in")
     # Each session is a connection, and a tab has a second one now and then.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    results: list[Result] = []
+    code = 0
     try:
-        results = asyncio.run(run(options))
+        asyncio.run(run(options, results))
+    except KeyboardInterrupt:
+        sys.stderr.write("load: interrupted\n")
+        code = 130
     except (ValueError, NotOwn, NoUserSigs, OSError) as error:
         sys.stderr.write(f"load: {error}\n")
-        return 1
+        code = 1
     sys.stdout.write(report(results))
-    if options.picture:
+    if options.picture and results:
         options.picture.write_text(picture(results), encoding="utf-8")
-    return 0
+    return code or int(any(result.failures for result in results))
 
 
 if __name__ == "__main__":

@@ -29,5 +29,5 @@ def _lines(result: Result) -> Iterator[str]:
         yield f"  {what:24}" + "".join(f"{1000 * percentile(seconds, percent):10.2f}" for percent in PERCENT)
     yield f"  this client took {result.client:.0%} of a core"
     if result.client >= BUSY:
-        yield "  IT MAY BE THE BOTTLENECK: the server may be faster than this. Run several, or measure fewer at a time."
+        yield "  IT MAY BE THE BOTTLENECK: the server may be faster than this. Measure fewer at a time."
     yield ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def test_its_counts_are_those_of_the_server(face: str, key: str, server: Server,
 @pytest.mark.parametrize("face", ["sdk", "tab"])
 def test_it_reaches_a_server_behind_nginx_over_tls_and_under_a_path(face: str, not_quick: None, tmp_path: Path) -> None:
     server = Server(tmp_path / "server", gevent=True, TRUSTED_PROXIES="1").start()
+    allows(server, 1_000_000)
     front = Nginx(tmp_path, server.port, server.port, changes=UNDER_A_PATH)
     with running(front):
         address = f"https://localhost:{front.port}/chat/"
@@ -155,6 +157,7 @@ def test_a_message_that_is_refused_is_in_the_report(server: Server) -> None:
     allows(server, 1)
     ran = load(server.address, "messages", "--pairs=1", "--window=1", "--seconds=5")
     assert re.search(r"1 failed: a message is refused: .* in a minute: 1;", ran.stdout), ran
+    assert ran.returncode == 1
 
 
 def test_without_a_key_and_a_server_that_makes_usersigs_it_says_what_to_do(not_quick: None, tmp_path: Path) -> None:
@@ -173,12 +176,40 @@ def test_a_login_that_is_refused_is_no_result(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(["nothing"], "there is no load 'nothing'"), (["login", "--number=0"], "--number must be more than 0")],
+    [
+        (["nothing"], "there is no load 'nothing'"),
+        (["login", "--number=0"], "--number must be more than 0"),
+        (["login", "--seats=0"], "--seats must be more than 0"),
+        (["login", "--pids=1,none"], "there is no process 'none'"),
+        (["login", "--picture=nowhere/load.svg"], "nowhere is no folder to write in"),
+    ],
 )
 def test_a_command_that_cannot_be_run_is_explained(not_quick: None, words: list[str], why: str) -> None:
     ran = load("http://127.0.0.1:1", *words)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert why in ran.stderr
+
+
+def test_an_app_that_is_no_number_is_explained(not_quick: None) -> None:
+    ran = load("http://127.0.0.1:1", "login", TIM_SDK_APP_ID="mine")
+    assert (ran.returncode, ran.stderr) == (1, "load: TIM_SDK_APP_ID is 'mine', and must be the number of the app\n")
+
+
+def test_interrupted_it_logs_all_out_and_reports_what_has_ended(server: Server) -> None:
+    command = [sys.executable, "-m", "tests.load", server.address, "login", "idle", "--number=1", "--sessions=4"]
+    environment = clean_environment(TIM_SDK_SECRET_KEY=SDK_KEY, PYTHONPATH=os.fspath(ROOT))
+    ran = subprocess.Popen(
+        [*command, "--seconds=600"],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until(lambda: samples(server)["tim_streams"] == 4, lambda: "the four sessions are not open")
+    ran.send_signal(signal.SIGINT)
+    out, err = ran.communicate(timeout=60)
+    assert ran.returncode == 130
+    assert "Traceback" not in err and err.endswith("load: interrupted\n")
+    assert counted(out) == {"login": {"logins": 1}}
+    logouts = "tim_ended_instances_total{event=logout,type=loggedOut}"
+    until(lambda: samples(server).get(logouts) == 5, lambda: f"{samples(server).get(logouts)} are logged out")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])

@@ -23,6 +23,9 @@ class UserSigs:
 
     Args:
         environment: TIM_SDK_APP_ID, and TIM_SDK_SECRET_KEY where the key is known.
+
+    Raises:
+        ValueError: TIM_SDK_APP_ID is no number.
     """
 
     LIFE = 86400
@@ -32,7 +35,10 @@ class UserSigs:
 
     def __init__(self, target: Target, environment: Mapping[str, str]) -> None:
         self._target = target
-        self.app = int(environment.get("TIM_SDK_APP_ID", DEMO_APP))
+        app = str(environment.get("TIM_SDK_APP_ID", DEMO_APP))
+        if not app.isdecimal():
+            raise ValueError(f"TIM_SDK_APP_ID is {app!r}, and must be the number of the app")
+        self.app = int(app)
         self._key = environment.get("TIM_SDK_SECRET_KEY", "")
         self._made: dict[str, str] = {}
 
