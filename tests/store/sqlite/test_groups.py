@@ -226,6 +226,33 @@ def test_greenlets_go_on_while_one_waits_for_the_disk_and_another_commits_if_tha
     assert told.stdout.splitlines() == ["commits 1 a b c d e f g h", "others go on", "on disk"]
 
 
+NO_ROOM = """
+from gevent import monkey; monkey.patch_all()
+import sys
+from tim.store.sqlite.disk import Disk
+
+def has_no_room():
+    raise OSError("no room")
+
+for _ in range(2):
+    try:
+        Disk(sys.argv[1]).run(has_no_room)
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_a_disk_that_fails_is_told_to_a_greenlet_also_where_stderr_is_on_it(file: Path) -> None:
+    file.touch()
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [sys.executable, "-c", NO_ROOM, str(file)],
+            cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=full, text=True, timeout=30,
+        )  # fmt: skip
+    assert told.stdout.splitlines() == ["no room", "no room"]
+
+
 WRITERS = """
 import os, sys, threading
 from tim.store import open_store

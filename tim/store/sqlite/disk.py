@@ -37,13 +37,28 @@ class Disk:
         self.run(SYNC, self._file)
 
     def run(self, work: Callable[..., object], *args: object) -> None:
-        """Do work that waits for a disk, while other threads and greenlets go on."""
+        """Do work that waits for a disk, while other threads and greenlets go on. Raises what it raises."""
         if self._pool is None:
             work(*args)
         else:
-            self._pool.apply(work, args)
+            error = self._pool.apply(_error_of, (work, *args))
+            if error is not None:
+                raise error
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.kill()
         os.close(self._file)
+
+
+def _error_of(work: Callable[..., object], *args: object) -> Exception | None:
+    """The error that this work ends with.
+
+    One that a thread of gevent's pool raises is printed first. Where stderr is on the same full disk that fails too,
+    and whoever waits for the work would wait for ever, with the locks of the store.
+    """
+    try:
+        work(*args)
+    except Exception as error:
+        return error
+    return None
