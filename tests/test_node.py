@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.waiting import until
 from tim import EVENT, TYPES, Backend, Client
 from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
-from tim.errors import InstanceGone
+from tim.errors import InstanceGone, StoreUnavailable
 from tim.hub import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits, Message
 from tim.tab import Tab
@@ -186,6 +186,24 @@ def test_who_left_meanwhile_is_not_brought_back(
     here.detach(stream)
     here.renew()
     assert store_of(there).get(tab.id) == buried
+
+
+def test_who_left_while_the_store_was_away_and_has_ended_since_leaves_no_notice(
+    here: Backend, there: Backend, servers: Servers, open_stream: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = log_in(here)
+    stream = open_stream(here, tab)
+
+    def is_away(id: str, stream: int) -> bool:
+        raise StoreUnavailable("it has gone away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_of(here), "detach", is_away)
+        here.detach(stream)
+    there.logout(tab.id)
+    here.renew()
+    here.renew()
+    assert servers.keys("*:notices:*") == set()
 
 
 def test_readers_get_what_they_missed_and_each_once(

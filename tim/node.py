@@ -145,8 +145,9 @@ class Node:
             self._store.join(self.name)
             ended = []
         for instance in ended:
-            if instance.gone is not None:
-                self._hub.end(instance.id, instance.gone)
+            if instance.gone is not None and not self._hub.end(instance.id, instance.gone):
+                with self._lock:
+                    self._heard.add(instance.id)  # its stream was closed while the store was away
         if self._stale.is_set():
             self._stale.clear()
             try:
