@@ -202,7 +202,8 @@ def test_interrupted_it_logs_all_out_and_reports_what_has_ended(server: Server) 
         [*command, "--seconds=600"],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    until(lambda: samples(server)["tim_streams"] == 4, lambda: "the four sessions are not open")
+    assert ran.stderr is not None
+    assert any(line == "idle: 4 are open\n" for line in ran.stderr)
     ran.send_signal(signal.SIGINT)
     out, err = ran.communicate(timeout=60)
     assert ran.returncode == 130
