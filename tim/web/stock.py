@@ -1,4 +1,4 @@
-"""A socket as simple-websocket serves it, with a thread that reads: under `flask run`, TLS, or TIM_WEBSOCKETS=stock.
+"""A socket as simple-websocket serves it, with a thread that reads: under `flask run`, TLS, or TIM_STOCK_SOCKETS=1.
 
 This module adds to that class what `tim.web.websocket` has too: whole writes, limits of what is read, one event to wait
 for, and a close frame at each end.
