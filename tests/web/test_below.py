@@ -39,6 +39,14 @@ def test_a_peer_that_has_left_is_seen_behind_what_it_has_said(
     until(connection.peer_left, "it has left")
 
 
+def test_a_frame_does_not_wait_until_the_peer_has_acknowledged_the_one_before() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.create_connection(door.getsockname()):
+        ours, _ = door.accept()
+        with ours:
+            WholeSocket(ours)
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("peers", [Timing(write_stall=0.2)], indirect=True, ids=["stalls"])
 def test_a_peer_that_takes_nothing_is_given_up_and_written_to_no_more(
     peers: tuple[WholeSocket, socket.socket], monkeypatch: pytest.MonkeyPatch

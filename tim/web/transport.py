@@ -47,6 +47,8 @@ class WholeSocket:
         with suppress(OSError):  # a Unix socket has no such option, and no network to lose
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timing.ping_period * 1000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            # gunicorn has set it; werkzeug has not, and each small frame would wait 40 ms for the peer's ACK.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data: bytes) -> int:
         """Writes all of `data`. A peer that leaves before the response 101 counts as one that leaves right after it.
