@@ -19,12 +19,18 @@ from tests.web.conftest import (  # noqa: F401 - fixtures
     new_window,
     roomy,
     server,
-    shared_server,
+    shared_servers,
     windows,
 )
 
 OpenPage = Callable[..., SDKPage]
 Account = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """As in `tests/web`, in greenlets: so the vendor's SDK meets the sockets that it has in production."""
+    yield from shared_servers(tmp_path_factory, gevent=True)
 
 
 @pytest.fixture(scope="session")

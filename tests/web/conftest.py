@@ -26,12 +26,17 @@ MakePerson = Callable[..., Person]
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Servers for tests that neither stop nor configure them: one for each number of places per account."""
+    yield from shared_servers(tmp_path_factory)
+
+
+def shared_servers(paths: pytest.TempPathFactory, *, gevent: bool = False) -> Iterator[Callable[..., Server]]:
+    """`get(limit)` returns the server on which an account may have so many tabs."""
     running: dict[int, Server] = {}
 
     def get(limit: int) -> Server:
         if limit not in running:
-            home = tmp_path_factory.mktemp(f"server-{limit}")
-            running[limit] = Server(home, ONLINE_WEB_INSTANCES=str(limit)).start()
+            home = paths.mktemp(f"server-{limit}")
+            running[limit] = Server(home, gevent=gevent, ONLINE_WEB_INSTANCES=str(limit)).start()
         return running[limit]
 
     yield get
