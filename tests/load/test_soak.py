@@ -62,7 +62,8 @@ class Soaked:
 
     def runs(self, turns: int) -> None:
         Tab.browser = ""  # the cookie of another server
-        asyncio.run(self.soak.run(turns))
+        with ThreadPoolExecutor(1) as pool:  # a browser of another test keeps an event loop in this thread
+            pool.submit(asyncio.run, self.soak.run(turns)).result()
 
     def holds(self) -> dict[int, Counter[str]]:
         """What each process holds, by its number, without the connections to Redis, of which it keeps up to AT_ONCE."""

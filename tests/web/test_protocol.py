@@ -90,7 +90,6 @@ CASES: dict[str, Case] = {
     "5 a text in five fragments, some empty": Case(in_parts(request(1), 0, 9, 9, 20), [1]),
     "5 a ping between fragments": Case(in_parts(request(1), 9, 12, between=frame(PING, b"x")), [1], [b"x"] * 2),
     "5 a fragment of nothing": Case(frame(framing.PART, request(1)), code=BROKEN),
-    "5 the last fragment twice": Case(in_parts(b"{}", 1) + frame(framing.PART, b"x"), code=BROKEN),
     "5 a text before the last fragment": Case(frame(TEXT, b"{", fin=False) + asks(1), code=BROKEN),
     "6 text beyond ASCII": Case(asks(1, text="κόσμε \U0001f600 \uffff"), [1]),
     "6 a character in two fragments": Case(in_parts(SPLIT, SPLIT.index(b"\xce") + 1), [1]),
@@ -168,6 +167,15 @@ def test_the_protocol_is_kept(name: str, pieces: int, target: Server) -> None:
             case = Case(case.sent, [*case.answered, 999], case.pongs)
         heard = peer.hears(len(case.answered) + len(case.pongs) if case.code is None else 2**20)
     assert (heard.answered, heard.pongs, heard.code) == (case.answered, case.pongs, case.code)
+
+
+def test_no_fragment_may_follow_the_last(target: Server) -> None:
+    peer = Peer(target)
+    with peer.line:
+        peer.sends(in_parts(request(1), 9), 2**20)
+        assert peer.hears(1).answered == [1]
+        peer.sends(frame(framing.PART, b"x"), 2**20)
+        assert peer.hears(1).code == BROKEN
 
 
 def test_another_implementation_talks_with_it_and_closes_it(target: Server) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
+from typing import Final
 
 from flask import Blueprint, request
 
@@ -25,6 +27,9 @@ from tim.web.tencent.connection import Page
 
 blueprint = Blueprint("sdk", __name__)
 
+TURN: Final = 4
+"""Requests of one connection that are handled before the other connections get their turn. The SDK sends two or three
+at once when it connects."""
 Form = Callable[[str], bytes | str]
 """Encodes a frame: to bytes for a binary one, to a string for a text one."""
 
@@ -82,7 +87,9 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
         ws.wait(page.patience(timing.ping_period))
         connected = ws.connected  # read first: commands that arrived before the end are still executed
         reads = _write(ws, form, page.news()) and reads
-        while ws.input_buffer and page.close_code is None:
+        for nth in count(1):
+            if not ws.input_buffer or page.close_code is not None:
+                break
             try:
                 asked = frames.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
@@ -93,7 +100,7 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
                     continue  # the peer has left and reads no answer
             answers = commands.handle(asked)
             reads = _write(ws, form, answers + page.news()) and reads
-            if ws.input_buffer:
+            if ws.input_buffer and nth % TURN == 0:
                 time.sleep(timing.sdk_next)
         if page.close_code is not None:
             return page.close_code, ""
