@@ -1,4 +1,7 @@
-"""What gunicorn reads by itself where it is started here: its own lines have the form that TIM_LOG names."""
+"""What gunicorn reads by itself where it is started here.
+
+Its own lines have the form that TIM_LOG names, and its workers accept new connections while they are busy.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,15 @@ import os
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from gevent.server import StreamServer
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers import ggevent
+
+# Connections that a worker accepts in one pass of its event loop. With several workers gunicorn sets 1. A pass of a
+# busy worker serves every open connection that has something to do, so that a new one waited seconds for its turn.
+# gevent advises less than its own 100 where several processes share the socket.
+ACCEPTS_A_PASS = 16
 
 # Loaded by its path and not as `tim.web.logs`: a worker inherits what the master has imported, and would go on with the
 # old code after a rolling restart.
@@ -29,3 +39,14 @@ class CleanLogger(Logger):
 
 
 logger_class = CleanLogger
+
+
+class Listener(StreamServer):
+    """gunicorn's listening socket. gunicorn has no option for the number, and sets it before it starts the server."""
+
+    def start_accepting(self) -> None:
+        self.max_accept = ACCEPTS_A_PASS
+        super().start_accepting()
+
+
+ggevent.StreamServer = Listener
