@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from flask import current_app
+from flask import Request, current_app
+from flask.globals import request_ctx
 
 from tim.backend import Backend
 from tim.operators import Operators
@@ -53,3 +54,8 @@ def service() -> Service:
     """The service of the application that handles this request."""
     here: Service = current_app.extensions["tim"]
     return here
+
+
+def asked() -> Request:
+    """The request itself, for who looks at it often: Flask's `request` searches for it with each look."""
+    return request_ctx.request

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, Final, TypeVar
 
-from flask import Flask, Request, Response, abort, request
+from flask import Flask, Request, Response, abort
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import ClientDisconnected
 
 from tim.text import text
 from tim.web import headers
-from tim.web.context import service
+from tim.web.context import asked, service
 from tim.web.sockets import end_upgraded, prepare
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -84,18 +84,19 @@ class Body:
 
 def check_request() -> None:
     """All checks, in their order."""
-    take_any_body()
-    check_address()
-    check_method()
-    check_socket()
+    request = asked()
+    take_any_body(request)
+    check_address(request)
+    check_method(request)
+    check_socket(request)
 
 
-def take_any_body() -> None:
+def take_any_body(request: Request) -> None:
     """Wraps the body, so that all routes read it through `Body`."""
     request.environ["wsgi.input"] = Body(request.environ["wsgi.input"])
 
 
-def check_address() -> None:
+def check_address(request: Request) -> None:
     """Checks that the host is one of TIM_HOSTS and the prefix is a path.
 
     A malicious site can let its own name resolve to this machine, and has then the same origin as this server.
@@ -109,7 +110,7 @@ def check_address() -> None:
         abort(400, text("X-Forwarded-Prefix must be a path such as /chat"))
 
 
-def check_method() -> None:
+def check_method(request: Request) -> None:
     """Checks that an unsafe method of a browser comes from a page of this server. Other clients may post."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
@@ -117,13 +118,13 @@ def check_method() -> None:
     if site is not None:
         if site not in ("same-origin", "none"):
             abort(403, OTHER_SITE)
-    elif "Origin" in request.headers and not _own_origin():
+    elif "Origin" in request.headers and not _own_origin(request):
         abort(403, OTHER_ORIGIN)
 
 
-def check_socket() -> None:
+def check_socket(request: Request) -> None:
     """Checks a WebSocket handshake by RFC 6455, section 4.2.1, and that this node has room for one more stream."""
-    if not is_socket():
+    if not is_socket(request):
         return
     if request.headers.get("Sec-WebSocket-Version") != "13":
         abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
@@ -134,13 +135,13 @@ def check_socket() -> None:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 
 
-def check_page_socket() -> None:
+def check_page_socket(request: Request) -> None:
     """Checks that the socket of a page has this server as its Origin, because it is authorised by a cookie."""
-    if is_socket() and not _own_origin():
+    if is_socket(request) and not _own_origin(request):
         abort(403, OTHER_ORIGIN)
 
 
-def is_socket() -> bool:
+def is_socket(request: Request) -> bool:
     """Whether the request is a WebSocket handshake."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
@@ -151,16 +152,17 @@ def read_the_rest(response: Response) -> Response:
     Closing a connection with unread data resets it. The response would be lost, and a proxy would mark this server as
     down for a while.
     """
+    request = asked()
     if "CONTENT_LENGTH" not in request.environ:
         return response
     length = request.content_length or 0
     with suppress(ClientDisconnected, OSError):
         if length > MAX_REQUEST:
             request.environ["wsgi.input"].read(min(length, WASTE))
-        elif length and not is_socket():
+        elif length and not is_socket(request):
             request.stream.read()
     return response
 
 
-def _own_origin() -> bool:
+def _own_origin(request: Request) -> bool:
     return request.headers.get("Origin") == f"{request.scheme}://{request.host}"

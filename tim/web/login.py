@@ -24,7 +24,7 @@ from tim.seat_errors import MustChoose
 from tim.text import text
 from tim.web import tab_page
 from tim.web.client import address_of, client_of
-from tim.web.context import service
+from tim.web.context import asked, service
 from tim.web.expected import expected
 from tim.web.identity import login_number
 from tim.web.notice import Notice
@@ -78,6 +78,7 @@ def page() -> Response:
 
 @blueprint.post("/login")
 def log_in() -> BaseResponse:
+    request = asked()
     user_id = request.form.get("userID", "")
     user_sig = request.form.get("userSig", "").strip()
     form = _form()
@@ -146,7 +147,7 @@ def make_usersig() -> Response:
 def open_tab(instance: Instance) -> Response:
     """Sends the browser to the tab of an instance that has just logged in, with the cookie of that tab."""
     response = go(tab_page.address(instance.id))
-    service().identity.set_tab(request, response, instance.id)
+    service().identity.set_tab(asked(), response, instance.id)
     return response
 
 
@@ -159,7 +160,7 @@ def redirect_ended(instance: Instance) -> Response:
 
 def leave_tab(response: Response, instance: Instance) -> None:
     """Deletes the cookie of the tab of an ended instance, and gives its browser the notice for the login page."""
-    identity, notice = service().identity, Notice.of(instance)
+    request, identity, notice = asked(), service().identity, Notice.of(instance)
     identity.clear_tab(request, response, instance.id)
     if notice is not None and identity.is_own(request, instance.id):
         identity.set_notice(request, response, notice)

@@ -23,7 +23,7 @@ from tim.input_rules import MAX_TEXT
 from tim.tab import HISTORY
 from tim.text import text
 from tim.web import peers, problems, stream, tab_page
-from tim.web.context import service
+from tim.web.context import asked, service
 from tim.web.guard import check_page_socket, is_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import compress, go, retry_after
@@ -61,13 +61,14 @@ def give_instance(_endpoint: str, values: dict[str, str]) -> None:
 @blueprint.before_request
 def check_tab() -> BaseResponse | None:
     """Requires the cookie of the tab. A browser that owned the tab is sent to its notice."""
-    check_page_socket()
-    if service().identity.is_tab(request, g.instance):
+    request, identity, instance = asked(), service().identity, g.instance
+    check_page_socket(request)
+    if identity.is_tab(request, instance):
         return None
-    if is_socket():
+    if is_socket(request):
         abort(403, "this socket has no cookie of its tab; log in again")
-    if service().identity.is_own(request, g.instance):
-        return go(ended_address(g.instance))  # it has ended, and its cookie is deleted: show the notice again
+    if identity.is_own(request, instance):
+        return go(ended_address(instance))  # it has ended, and its cookie is deleted: show the notice again
     return go(url_for("login.page"))
 
 
@@ -97,7 +98,7 @@ def page() -> BaseResponse:
     if view.instance.gone is None:
         # Each page, and an open page every few hours, renews the cookie. So it lives as long as its tab, and no longer
         # than the store remembers the end of the instance.
-        service().identity.set_tab(request, response, g.instance)
+        service().identity.set_tab(asked(), response, g.instance)
     return response
 
 
