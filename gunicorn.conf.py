@@ -15,10 +15,10 @@ from gunicorn.glogging import Logger
 from gunicorn.workers import ggevent
 from gunicorn.workers.base import Worker
 
-# Connections that a worker accepts in one pass of its event loop. With several workers gunicorn sets 1. A pass of a
-# busy worker serves every open connection that has something to do, so that a new one waited seconds for its turn.
-# gevent advises less than its own 100 where several processes share the socket.
-ACCEPTS_A_PASS = 16
+# Connections that each of several workers accepts in one pass of its event loop. gunicorn sets 1: a pass of a busy
+# worker serves every open connection that has something to do, so that a new one waited up to 5 s for its turn. With
+# more than a few, each login waits for the beginnings of many others, and so does the kick that it causes.
+ACCEPTS_A_PASS = 4
 
 # Loaded by its path and not as `tim.web.logs`: a worker inherits what the master has imported, and would go on with the
 # old code after a rolling restart.
@@ -43,10 +43,11 @@ logger_class = CleanLogger
 
 
 class Listener(StreamServer):
-    """gunicorn's listening socket. gunicorn has no option for the number, and sets it before it starts the server."""
+    """gunicorn's listening socket. gunicorn has no option for the number, and sets 1 where several workers share it."""
 
     def start_accepting(self) -> None:
-        self.max_accept = ACCEPTS_A_PASS
+        if self.max_accept == 1:
+            self.max_accept = ACCEPTS_A_PASS
         super().start_accepting()
 
 
