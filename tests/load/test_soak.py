@@ -82,6 +82,11 @@ class Soaked:
             one["descriptors"] -= self._redis_connections(pid)
         return found
 
+    @staticmethod
+    def has_no_notice(redis: RedisServer) -> bool:
+        """Whether the nodes have told the store of all ends that they have heard of."""
+        return not any(":notices:" in key for key in redis.keys("*"))
+
     def _redis_connections(self, pid: int) -> int:
         return 0 if self.redis is None else sum(peer == self.redis.port for _, peer in connections(pid))
 
@@ -123,6 +128,9 @@ def test_logins_that_end_in_every_way_leave_a_server_and_its_store_as_they_were(
         return [more for pid, one in soaked.holds().items() if (more := grown(before[pid], one))]
 
     until(lambda: not left(), lambda: f"after {rounds * ACCOUNTS * len(WAYS)} logins there are more: {left()}", SETTLE)
+    if soaked.redis is not None:
+        # A renewal names the ends that its node has heard of. Below, no node is dead: all of the time nobody sweeps.
+        until(partial(soaked.has_no_notice, soaked.redis), "an end is never named", SETTLE)
     soaked.server.has_no_traceback()
     soaked.server.terminate()
     # The accounts stay, and that of the administrator.
