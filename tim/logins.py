@@ -84,12 +84,15 @@ class Logins:
         with self._attempts.counted(ticket.sdk_app_id, ticket.user_id, client):
             settings = self._settings.now()
             limit, policy = settings.limits.online_web_instances, _policy(settings.policy, None, can_ask=False)
-            try:
+
+            def enter(id: str | None) -> tuple[View, Stream]:
                 newcomer = self._newcomer(ticket, client, id, SDK_PAGE, settings)
                 return self._node.enter(newcomer, limit, ticket.made, policy, wake=wake, most=most)
+
+            try:
+                return enter(id)
             except InstanceGone:
-                newcomer = self._newcomer(ticket, client, None, SDK_PAGE, settings)
-                return self._node.enter(newcomer, limit, ticket.made, policy, wake=wake, most=most)
+                return enter(None)
 
     def _newcomer(self, ticket: Ticket, client: Client, id: str | None, kind: str, settings: AppSettings) -> Instance:
         app, user = ticket.sdk_app_id, ticket.user_id

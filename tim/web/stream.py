@@ -85,7 +85,7 @@ class _Stream:
             events=events,
         )
         ready = self._state("ready", [Event(EVENT.SDK_READY)])
-        self._send(self._list(view.instances, "ready") + waiting + ready)
+        self._send(self._list(view.instances) + waiting + ready)
         self._tab.become_ready()
 
     def _write(self, ping_period: float) -> End:
@@ -127,7 +127,7 @@ class _Stream:
         events = tab.events(item)
         match item:
             case InstancesChanged():
-                return self._list(self._backend.instances(tab.instance.user), "ready")
+                return self._list(self._backend.instances(tab.instance.user))
             case Message():
                 if item.sender != tab.instance.user:
                     self._unseen.add(item.seq)
@@ -139,11 +139,11 @@ class _Stream:
             case _:
                 assert_never(item)
 
-    def _list(self, instances: list[Instance], state: str) -> str:
+    def _list(self, instances: list[Instance]) -> str:
         self._tab.refresh(instances)
         self._shown = Shown()  # no other template of the stream writes any
         return self._page.instances(
-            self._tab.instance, instances, oob=True, state=state, unseen=len(self._unseen), shown=self._shown
+            self._tab.instance, instances, oob=True, state="ready", unseen=len(self._unseen), shown=self._shown
         )
 
     def _state(self, state: str, events: list[Event]) -> str:

@@ -43,9 +43,8 @@ class Connection:
     def __init__(self, url: str, timing: Timing = DEFAULT) -> None:
         self.name = name_of(url)
         self._timing = timing
-        self._room: SimpleQueue[None] = (
-            SimpleQueue()
-        )  # what a call takes and puts back; a semaphore takes 25 times as long
+        # Each call takes one and puts it back; a semaphore takes 25 times as long.
+        self._room: SimpleQueue[None] = SimpleQueue()
         for _ in range(AT_ONCE):
             self._room.put(None)
         self._closed = False

@@ -114,7 +114,7 @@ class Seats:
         if accounts.is_revoked(self._db, app, user, made, newcomer.expires):
             raise UserSigRevoked
         blocks.check(self._db, app, user, now)
-        if now < made < float("inf"):
+        if now < made < math.inf:
             accounts.note_early(self._db, app, user, made, newcomer.expires, now=now)
         live = instances.settle(self._db, app, user, now, self._grace)
         leaving = making_room(live, limit, policy, choice)
