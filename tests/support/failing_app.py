@@ -22,6 +22,7 @@ from tim.web.websocket import WebSocket
 LEAVES = "a peer that leaves during its upgrade"
 NO_THREAD = "a thread that cannot be started"
 NO_CLOSE = "a close that fails"
+failing_to_begin: set[WebSocket] = set()
 failing_to_close: set[Socket] = set()
 
 
@@ -66,6 +67,29 @@ def without_thread(init: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def noting_who_fails(init: Callable[..., None]) -> Callable[..., None]:
+    """Makes a socket, and notes it where it is to fail like one without a thread."""
+
+    def run(ws: WebSocket, *words: Any) -> None:
+        init(ws, *words)
+        if how() == NO_THREAD:
+            failing_to_begin.add(ws)
+
+    return run
+
+
+def failing_after(write: Callable[..., None]) -> Callable[..., None]:
+    """A write, after whose first one a socket fails that has asked for that."""
+
+    def run(ws: WebSocket, *words: Any) -> None:
+        write(ws, *words)
+        if ws in failing_to_begin:
+            failing_to_begin.discard(ws)
+            raise RuntimeError(NO_THREAD)
+
+    return run
+
+
 def failing_close(hang_up: Callable[..., None]) -> Callable[..., None]:
     """A close, which fails where a socket has asked for that."""
 
@@ -94,7 +118,8 @@ def say_that_it_is_over(_: BaseException | None) -> None:
 patch.object(sockets, "_guarded", failing(vars(sockets)["_guarded"])).start()
 for kind in (WebSocket, StockSocket):
     patch.object(kind, "hang_up", failing_close(vars(kind)["hang_up"])).start()
-patch.object(WebSocket, "__init__", without_thread(vars(WebSocket)["__init__"])).start()
+patch.object(WebSocket, "__init__", noting_who_fails(vars(WebSocket)["__init__"])).start()
+patch.object(WebSocket, "_write", failing_after(vars(WebSocket)["_write"])).start()
 patch.object(Reader, "__init__", without_thread(vars(Reader)["__init__"])).start()
 patch.object(guard, "prepare", leaving).start()
 app = create_app()

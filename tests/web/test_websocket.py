@@ -16,7 +16,7 @@ from tim.timing import Timing
 from tim.web import framing
 from tim.web.inbound import BURST, INBOX_FRAMES
 from tim.web.transport import WholeSocket
-from tim.web.websocket import WebSocket
+from tim.web.websocket import LeftRequest, WebSocket
 
 SOON, LONG = 0.2, 20.0
 QUICK = Timing(ping_period=SOON, socket_close=SOON)
@@ -30,7 +30,12 @@ class Ends:
         self.ours, self.peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ws = WebSocket(WholeSocket(self.ours, timing), "dGhlIHNhbXBsZSBub25jZQ==", 4096, timing)
         self.peer.settimeout(LONG)
-        assert self.peer.recv(4096).startswith(b"HTTP/1.1 101 ")
+
+    def is_greeted(self, then: bytes = b"") -> None:
+        """The handshake is answered, and `then` is sent in the same write."""
+        answer, _, rest = self.peer.recv(4096).partition(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert rest == then
 
     def close(self) -> None:
         self.peer.close()
@@ -41,8 +46,33 @@ class Ends:
 @pytest.fixture
 def ends() -> Iterator[Ends]:
     both = Ends()
+    both.ws.send("first")
+    both.is_greeted(framing.message("first"))
     yield both
     gevent.spawn(both.close).get(timeout=LONG)
+
+
+def test_a_handshake_is_answered_once_its_request_has_ended() -> None:
+    def run() -> None:
+        both, ended = Ends(), gevent.event.Event()
+        with pytest.raises(LeftRequest):
+            both.ws.go_on(ended.set)
+        both.peer.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            both.peer.recv(4096)
+        assert ended.wait(LONG)
+        both.is_greeted()
+        both.peer.close()
+
+    gevent.spawn(run).get(timeout=LONG)
+
+
+def test_a_handshake_that_is_refused_late_is_answered_with_the_close_frame() -> None:
+    both = Ends(Timing(socket_close=0.01))
+    gevent.spawn(both.ws.hang_up, 1013, "").get(timeout=LONG)
+    both.is_greeted(framing.close(1013))
+    both.peer.close()
+    both.ours.close()
 
 
 def test_a_wait_ends_with_a_message_a_wake_or_its_time(ends: Ends) -> None:
@@ -169,8 +199,10 @@ def test_a_closed_socket_has_no_descriptor_left() -> None:
             both.ws.hang_up(1000, "")
             ended.set()
 
-        both.ws.go_on(serve)
+        with pytest.raises(LeftRequest):
+            both.ws.go_on(serve)
         both.ours.close()  # as the server does after the request
+        both.is_greeted()
         assert both.peer.recv(4096) == framing.close(1000)
         both.peer.send(frame(framing.CLOSE, (1000).to_bytes(2)))
         assert ended.wait(LONG)
@@ -190,8 +222,10 @@ def test_a_failure_behind_the_request_ends_in_a_close_frame_and_not_in_the_proce
             def fail(failure: Any = failure) -> None:
                 raise failure
 
-            both.ws.go_on(fail)
+            with pytest.raises(LeftRequest):
+                both.ws.go_on(fail)
             both.ours.close()
+            both.is_greeted()
             assert both.peer.recv(4096) == framing.close(1011)
             both.peer.close()
 

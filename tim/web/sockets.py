@@ -21,7 +21,7 @@ from tim.web.context import service
 from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT
 from tim.web.stock import DEAD_CONNECTION, StockSocket
 from tim.web.transport import CONNECTION, SERVER_SOCKETS, WholeSocket
-from tim.web.websocket import WebSocket
+from tim.web.websocket import LeftRequest, WebSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -94,6 +94,8 @@ def end_upgraded(app: WSGIApplication) -> WSGIApplication:
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             return app(environ, start_response)
+        except LeftRequest:
+            raise StopIteration from None  # so gunicorn is told that there is no answer
         finally:
             connection: WholeSocket | None = environ.get(CONNECTION)
             if connection is not None:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, NoReturn
 
 from gevent import socket, spawn_raw
 from gevent.hub import Waiter, get_hub
@@ -41,8 +41,14 @@ def can_serve(sock: object) -> bool:
     return type(sock) is socket.socket
 
 
+class LeftRequest(BaseException):
+    """The connection has left its request, which ends without an answer. Like SystemExit, no handler catches it."""
+
+
 class WebSocket:
     """One socket, after its handshake. Only the greenlet that serves it may call more than `wake`.
+
+    The handshake is answered when the socket is served: what its peer sends then waits for nothing else.
 
     Args:
         key: Sec-WebSocket-Key of the handshake.
@@ -56,6 +62,7 @@ class WebSocket:
     """
 
     __slots__ = (
+        "_greeting",
         "_intake",
         "_parser",
         "_ping_at",
@@ -85,7 +92,7 @@ class WebSocket:
         self._woken = False
         self._waiter: Waiter | None = None  # while it waits
         self._watcher = get_hub().loop.io(connection.fileno(), READ)
-        connection.send(
+        self._greeting = (  # the answer to the handshake, until it is written
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %s\r\n\r\n" % framing.accept_key(key).encode()
         )
@@ -125,21 +132,26 @@ class WebSocket:
         """Writes messages with one call of the system. Raises ConnectionClosed, OSError."""
         if not self.connected:
             raise ConnectionClosed(self.close_reason)
-        self.sock.send(b"".join(map(framing.message, messages)))
+        self._write(b"".join(map(framing.message, messages)))
 
-    def go_on(self, serve: Callable[[], object]) -> None:
-        """Lets the request end, and serves the socket on with `serve`, in a greenlet of its own.
+    def go_on(self, serve: Callable[[], object]) -> NoReturn:
+        """Ends the request, and serves the socket on with `serve`, in a greenlet of its own.
 
         All that belongs to the request is freed then: its headers, what gunicorn and Flask hold, and their stack.
+
+        Raises:
+            LeftRequest: always.
         """
         self._watcher.close()
         self.sock.leave_server()
         self._watcher = get_hub().loop.io(self.sock.fileno(), READ)
         spawn_raw(self._run, serve)
+        raise LeftRequest
 
     def _run(self, serve: Callable[[], object]) -> None:
         try:
             with suppress(SystemExit):  # in a greenlet it would end the process
+                self._write()
                 serve()
         except Exception:
             log.exception("a socket failed")
@@ -239,7 +251,12 @@ class WebSocket:
         if self.connected:
             self.connected = False
             self.close_reason = code
-            self.sock.send(framing.close(code, why))
+            self._write(framing.close(code, why))
+
+    def _write(self, data: bytes = b"") -> None:
+        """Writes `data`, behind the answer to the handshake where that is not written yet."""
+        greeting, self._greeting = self._greeting, b""
+        self.sock.send(greeting + data)
 
     def _drain(self, until: float) -> None:
         """Reads and discards what arrives until the peer has closed as well, or sends too much.

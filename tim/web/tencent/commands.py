@@ -37,6 +37,10 @@ ACK: Final = "openim.ws_msg_push_ack"
 REPORT: Final = "imopenstat.tim_web_report_v2"
 LASTING: Final = frozenset({LOGOUT, SEND})
 """Commands that are executed even if the peer has left."""
+PACED: Final = frozenset({LOGIN, SYNC})
+"""Commands that an account or instance over its rate waits for."""
+STORED: Final = PACED | LASTING
+"""Commands that ask the store. Each is answered at once; the answer to another one leaves with the next."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -80,14 +84,12 @@ class Commands:
         self._patient = True  # whether an end is reported only after a look at what follows; once for each login
 
     def delay(self, request: Request) -> float:
-        """Seconds to wait before the request is handled: more than 0 for an account or instance over its rate."""
+        """Seconds to wait before a PACED request is handled: more than 0 for an account or instance over its rate."""
         id, _ = self._session_of(request)
         served = self._page.serves(id) if id else None
-        if request.command == SYNC and served is not None:
-            return self._questions.take((served.app, served.user))
-        if request.command == LOGIN and id and served is None:
-            return self._returns.take(id)
-        return 0.0
+        if request.command == SYNC:
+            return 0.0 if served is None else self._questions.take((served.app, served.user))
+        return self._returns.take(id) if id and served is None else 0.0
 
     def handle(self, request: Request) -> list[str]:
         """The answer to the request, and the pushes that it causes."""

@@ -22,7 +22,7 @@ from tim.web.context import service
 from tim.web.inbound import limit_frames
 from tim.web.sockets import DEAD_CONNECTION, Rest, Socket, hang_up, socket_route
 from tim.web.tencent import frames
-from tim.web.tencent.commands import LASTING, Commands
+from tim.web.tencent.commands import LASTING, PACED, STORED, Commands
 from tim.web.tencent.connection import Page
 
 blueprint = Blueprint("sdk", __name__)
@@ -86,22 +86,29 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
     while True:
         ws.wait(page.patience(timing.ping_period))
         connected = ws.connected  # read first: commands that arrived before the end are still executed
-        reads = _write(ws, form, page.news()) and reads
+        answers = page.news()
         for nth in count(1):
             if not ws.input_buffer or page.close_code is not None:
                 break
             try:
                 asked = frames.parse(ws.input_buffer.pop(0))
             except BadFrame as error:
+                _write(ws, form, answers)
                 return CLOSE_NOT_A_REQUEST, error.message
-            if asked.command not in LASTING:
-                reads = reads and _has_its_turn(ws, page, commands.delay(asked), timing.sdk_turn)
-                if not reads:
-                    continue  # the peer has left and reads no answer
-            answers = commands.handle(asked)
-            reads = _write(ws, form, answers + page.news()) and reads
-            if ws.input_buffer and nth % TURN == 0:
+            if asked.command in PACED:
+                pause = commands.delay(asked)
+                if pause:
+                    reads, answers = _write(ws, form, answers) and reads, []
+                reads = reads and _has_its_turn(ws, page, pause, timing.sdk_turn)
+            if not reads and asked.command not in LASTING:
+                continue  # the peer has left and reads no answer
+            answers += commands.handle(asked)
+            pauses = nth % TURN == 0 and bool(ws.input_buffer)
+            if pauses or asked.command in STORED:
+                reads, answers = _write(ws, form, answers + page.news()) and reads, []
+            if pauses:
                 time.sleep(timing.sdk_next)
+        reads = _write(ws, form, answers + page.news()) and reads
         if page.close_code is not None:
             return page.close_code, ""
         # What a peer that has left sent last may still be unread: its close frame says whether its page is gone.
