@@ -15,7 +15,8 @@ FILES = sorted((ROOT / "tim").rglob("*.py"))
 CORE = [file for file in FILES if "web" not in file.relative_to(ROOT / "tim").parts]
 
 LAYERS: list[set[str]] = [
-    {"tim.version", "tim.codes", "tim.text", "tim.ends", "tim.events", "tim.address", "tim.latest", "tim.timing"},
+    {"tim.version", "tim.codes", "tim.text", "tim.ends", "tim.events", "tim.address"},
+    {"tim.latest", "tim.timing", "tim.mac"},
     {"tim.model"},
     {"tim.error_texts"},
     {"tim.errors", "tim.state_change", "tim.audit"},

@@ -49,7 +49,10 @@ def _write(level: int, kind: str, fields: Mapping[str, str | float]) -> None:
     if _log.isEnabledFor(level):
         present = {name: value for name, value in fields.items() if value != ""}
         text = " ".join([kind, *(f"{name}={_quoted(value)}" for name, value in present.items())])
-        _log.log(level, "%s", text, extra={"event": kind, "fields": present})
+        # Not by `log`, which looks for more that a record could have.
+        record = logging.LogRecord(_log.name, level, "", 0, text, None, None)
+        record.event, record.fields = kind, present
+        _log.handle(record)
 
 
 def _quoted(value: str | float) -> str:

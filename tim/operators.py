@@ -13,6 +13,7 @@ from tim.attempts import Attempts
 from tim.audit import CONSOLE_REFUSED, Entry
 from tim.errors import TokenRefused
 from tim.log import log_event
+from tim.mac import mac
 from tim.store.base import Store
 
 
@@ -92,7 +93,7 @@ class Operators:
 
     def _handle(self, session: Session) -> str:
         """The name of the session in the store: keyed with the token, so that another token ends it."""
-        return hmac.digest(self._tokens[session.role].encode(), session.number.encode(), "sha256").hex()
+        return mac(self._tokens[session.role].encode(), session.number.encode()).hex()
 
 
 def _digest(secret: str) -> bytes:

@@ -23,6 +23,7 @@ from tim.codes import (
     USERSIG_OTHER_USER,
 )
 from tim.errors import UserSigRefused
+from tim.mac import mac
 from tim.text import text
 
 MAX_SIZE: Final = 4096
@@ -123,7 +124,7 @@ def _sign(key: str, claims: dict[str, Any]) -> bytes:
     if "TLS.userbuf" in claims:
         names.append("TLS.userbuf")
     lines = "".join(f"{name}:{claims[name]}\n" for name in names)
-    return base64.b64encode(hmac.digest(key.encode(), _bytes(lines), "sha256"))
+    return base64.b64encode(mac(key.encode(), _bytes(lines)))
 
 
 def _bytes(text: str) -> bytes:

@@ -16,6 +16,7 @@ from itsdangerous.signer import SigningAlgorithm
 
 from tim.ends import LOGGED_OUT
 from tim.latest import Latest
+from tim.mac import mac
 from tim.model import Instance
 from tim.operators import Role, Session
 from tim.rules import NOT_ME_LIFE, REMEMBERED, SIGN_IN_LIFE
@@ -230,20 +231,18 @@ def _set(request: Request, response: Response, name: str, value: str, path: str,
     )
 
 
-class _InOneCall(SigningAlgorithm):
-    """HMAC-SHA256 by the function that makes no object for it."""
+class _Prepared(SigningAlgorithm):
+    """HMAC-SHA256 under keys that are prepared once."""
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha256")
+        return mac(key, value)
 
 
 class _DerivedOnce(TimestampSigner):
     """A signer that derives its keys when it is made, not with each signature, and has a clock of its own."""
 
     def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
-        super().__init__(
-            keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_InOneCall()
-        )
+        super().__init__(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_Prepared())
         self._clock = clock
         self._derived = {key: TimestampSigner.derive_key(self, key) for key in self.secret_keys}
 

@@ -11,7 +11,7 @@ import re
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 
 def _spelled(name: str) -> str:
@@ -61,6 +61,13 @@ class CleanLine(logging.Filter):
             text = "".join(traceback.format_exception(*record.exc_info))
             record.exc_text = "    " + _indented(hide(text.rstrip()))
         return True
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines to stderr, which needs no flush: it writes each line at once."""
+
+    def flush(self) -> None:
+        """Does nothing."""
 
 
 class JSONForm(logging.Formatter):
@@ -124,9 +131,10 @@ def write_lines(form: str) -> None:
     if log.hasHandlers():
         return
     # No form of ours names a thread or a process. With gevent, a line would make a thread object for its greenlet.
-    logging.logThreads = logging.logMultiprocessing = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # nor a line of code: so logging's manual leaves that out
     log.setLevel(logging.INFO)
-    handler = logging.StreamHandler()
+    handler = Lines()
     if form == "json":
         handler.setFormatter(JSONForm())
         _add_filter(handler)

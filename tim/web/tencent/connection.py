@@ -206,9 +206,12 @@ class Page:
 
     def close(self) -> None:
         """Detaches the instance, which keeps its seat for the grace time, and leaves the lobby."""
-        self._switch_to(None)
-        if self._waiting is not None:
-            self._leave(self._waiting)
+        tab, waiting = self._tab, self._waiting
+        self._tab = self._waiting = None
+        if tab is not None:
+            tab.close()
+        if waiting is not None:
+            self._leave(waiting)
 
     def _read(self) -> list[News]:
         if self._tab is None:

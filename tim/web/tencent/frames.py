@@ -33,6 +33,8 @@ MAX_FRAME: Final = 64 * 1024
 COMMAND: Final = re.compile(r"[a-zA-Z0-9_]{1,64}\.[a-zA-Z0-9_]{1,64}")
 MAX_SEQ: Final = 2**53
 """Largest seq: the SDK counts in doubles."""
+JSON_SPACE: Final = " \t\n\r"
+"""What may stand around a JSON value."""
 MAX_UINT32: Final = 2**32 - 1
 TINY_ID_BASE: Final = 144115188075855872
 """2^57: the vendor's account numbers begin here."""
@@ -100,9 +102,12 @@ def parse(frame: bytes | str) -> Request:
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"it is longer than {MAX_FRAME} bytes")
     try:
-        packet = _DECODER.decode(frame if isinstance(frame, str) else frame.decode("utf-8", "surrogatepass"))
+        text = (frame if isinstance(frame, str) else frame.decode("utf-8", "surrogatepass")).strip(JSON_SPACE)
+        packet, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         raise BadFrame("it is not JSON") from None
+    if end < len(text):
+        raise BadFrame("it is more than one JSON value")
     head = packet.get("head") if isinstance(packet, dict) else None
     if not isinstance(head, dict):
         raise BadFrame("it has no head")
