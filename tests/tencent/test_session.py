@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +12,14 @@ from typing import Any
 import pytest
 
 from tests.support.administrator import Administrator
+from tests.support.frames import frame
 from tests.support.sdk_script import Script, text_message
 from tests.support.server import APP, Server
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
+from tests.support.wire import upgrade
 from tests.tencent.conftest import Account
 from tests.web.conftest import MakeServer
+from tim.web import framing
 
 HELLO, ALIVE, LOGIN = "im_open_status.wshello", "heartbeat.alive", "im_open_status.wslogin"
 LOGOUT, REPORT, SEND = "im_open_status.wslogout", "imopenstat.tim_web_report_v2", "openim.sendmsg"
@@ -27,6 +32,19 @@ Open = Callable[..., Script]
 def script(server: Server) -> Open:
     """`script()`: a connection that is not logged in."""
     return lambda **options: Script(server, **options)
+
+
+def test_an_answer_that_needs_no_store_leaves_with_the_next(server: Server, account: Account) -> None:
+    alice = account("alice")
+    head = {"sdkappid": APP, "reqtime": 1, "identifier": alice, "usersig": server.user_sig(alice)}
+    asked = [json.dumps({"head": {**head, "servcmd": command, "seq": 1}, "body": {}}) for command in (ALIVE, LOGIN)]
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
+        line.sendall(upgrade("/binfo", f"127.0.0.1:{server.port}", headers={}))
+        assert line.recv(4096).endswith(b"\r\n\r\n")
+        line.sendall(b"".join(frame(framing.BINARY, each.encode()) for each in asked))
+        answers = line.recv(4096)
+    assert ALIVE.encode() in answers
+    assert LOGIN.encode() in answers, "they came apart"
 
 
 def kick_type(push: dict[str, Any]) -> int:
