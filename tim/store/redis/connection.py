@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from queue import Empty, SimpleQueue
+from types import TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.rules import SHARDS
-from tim.store.redis.lines import Lines
+from tim.store.redis.lines import Lines, Words
 from tim.store.redis.requirements import check, mode_of, name_of
 from tim.store.redis.shards import PREFIXES, SLOTS
 from tim.timing import DEFAULT, Timing
@@ -30,10 +30,48 @@ FAILURES: Final = (RedisError, RedisClusterException, OSError)
 """Errors of a Redis that is away, cannot be understood, or lacks a shard."""
 
 
+class Reaching:
+    """A `with` block takes one of AT_ONCE slots, and each failure of Redis within it is raised as StoreUnavailable.
+
+    An object for all calls: a generator for each takes four times as many calls of Python.
+
+    Args:
+        name: of the Redis, for the texts of errors.
+        patience: seconds for which a block waits for its slot.
+    """
+
+    def __init__(self, name: str, patience: float) -> None:
+        self._name = name
+        self._patience = patience
+        self._closed = False
+        # Each block takes one and puts it back; a semaphore takes 25 times as long.
+        self._slots: SimpleQueue[None] = SimpleQueue()
+        for _ in range(AT_ONCE):
+            self._slots.put(None)
+
+    def __enter__(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"{self._name}: closed")
+        try:
+            self._slots.get(timeout=self._patience)
+        except Empty:
+            raise StoreUnavailable(f"{AT_ONCE} calls to {self._name} are waiting already") from None
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._slots.put(None)
+        if isinstance(error, FAILURES):
+            raise StoreUnavailable(f"{self._name}: {error}") from error
+
+    def close(self) -> None:
+        """From now on no block begins."""
+        self._closed = True
+
+
 class Connection:
     """Commands to the servers of a store, and their clocks.
 
     Attributes:
+        reaching: what each `execute`, and each use of `lines`, is to be made within.
         joins_shards: a script may touch two shards, as one server has them all.
 
     Raises:
@@ -43,13 +81,10 @@ class Connection:
     def __init__(self, url: str, timing: Timing = DEFAULT) -> None:
         self.name = name_of(url)
         self._timing = timing
-        # Each call takes one and puts it back; a semaphore takes 25 times as long.
-        self._room: SimpleQueue[None] = SimpleQueue()
-        for _ in range(AT_ONCE):
-            self._room.put(None)
-        self._closed = False
+        self.reaching = Reaching(self.name, timing.redis_queue)
         self._ahead: dict[int, float] = {}  # by shard: microseconds of its clock when our monotonic one was at 0
         self._lines: WeakKeyDictionary[Redis, Lines] = WeakKeyDictionary()  # by server, as long as it is known
+        self._only: Lines | None = None  # the connections, where one server holds all shards
         options: dict[str, Any] = {
             "protocol": 2,
             "decode_responses": True,
@@ -62,6 +97,8 @@ class Connection:
             if mode_of(self._client.info("server")) == "cluster":
                 self._client.close()
                 self._client = RedisCluster.from_url(url, retry=once, **options)
+            else:
+                self._only = self.lines(self._client)
             for server in self.servers():
                 check(server.info(), self.name)
             self.look_at_clocks()
@@ -79,44 +116,28 @@ class Connection:
         Raises:
             StoreUnavailable.
         """
-        with self.reaching():
+        with self.reaching:
             try:
-                return self.execute(shard, *words)
+                return self.execute(shard, words)
             except ConnectionError:
-                return self.execute(shard, *words)
+                return self.execute(shard, words)
 
-    def execute(self, shard: int, *words: str | float) -> Any:
-        """The reply of the server that holds `shard`; to be called within `reaching`.
+    def execute(self, shard: int, *commands: Words) -> Any:
+        """The reply of the server that holds `shard` to the last of these commands.
 
         Half of a shard that is being moved lies on each of two servers, where a script would not notice that anything
         is missing. So unlike the client of a cluster, this follows a redirection only once all of the shard is there.
         """
         for _ in range(REDIRECTIONS):
             try:
-                [reply] = self.lines(self._server(shard)).exchange([words])
-                return _unless_refused(reply)
+                lines = self._only or self.lines(self._server(shard))
+                return _unless_refused(lines.exchange(commands)[-1])
             except MovedError as error:
                 if isinstance(self._client, RedisCluster):
                     self._client.nodes_manager.move_slot(error)
             except AskError:
                 raise StoreUnavailable("a shard of it is being moved to another server") from None
         raise StoreUnavailable("its servers do not agree which of them holds which shard")
-
-    @contextmanager
-    def reaching(self) -> Iterator[None]:
-        """Waits for one of AT_ONCE slots; raises each failure of Redis within it as StoreUnavailable."""
-        if self._closed:
-            raise StoreUnavailable(f"{self.name}: closed")
-        try:
-            self._room.get(timeout=self._timing.redis_queue)
-        except Empty:
-            raise StoreUnavailable(f"{AT_ONCE} calls to {self.name} are waiting already") from None
-        try:
-            yield
-        except FAILURES as error:
-            raise StoreUnavailable(f"{self.name}: {error}") from error
-        finally:
-            self._room.put(None)
 
     def now(self) -> float:
         """Unix seconds, by the clock of the server that holds the first shard; needs no call."""
@@ -133,7 +154,7 @@ class Connection:
     def look_at_clocks(self) -> None:
         """Read the clock of each server. A server that does not answer keeps the clock it had."""
         for server, shards in self.servers().items():
-            with suppress(StoreUnavailable), self.reaching():
+            with suppress(StoreUnavailable), self.reaching:
                 [reply] = self.lines(server).exchange([("TIME",)])
                 seconds, microseconds = _unless_refused(reply)
                 for shard in shards:
@@ -161,13 +182,13 @@ class Connection:
                 self._client.nodes_manager.initialize()
 
     def lines(self, server: Redis) -> Lines:
-        """The connections to a server; to be used within `reaching`."""
+        """The connections to a server."""
         lines = self._lines.get(server)
         return lines or self._lines.setdefault(server, Lines(server.connection_pool))
 
     def close(self) -> None:
         """Close all connections. Calls that are under way raise StoreUnavailable."""
-        self._closed = True
+        self.reaching.close()
         for lines in list(self._lines.values()):
             lines.close()
         self._client.close()

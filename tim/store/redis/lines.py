@@ -132,7 +132,11 @@ class Line:
 
     def _send(self, commands: Sequence[Words]) -> None:
         # By its annotation a command is one word.
-        self._socket.sendall(b"".join([hiredis.pack_command(words) for words in commands]))  # type: ignore[arg-type]
+        packed = b"".join(map(hiredis.pack_command, commands))  # type: ignore[arg-type]
+        # As a rule one write takes all. The `sendall` of gevent asks the system for the size of its buffer first.
+        sent = self._socket.send(packed)
+        if sent < len(packed):
+            self._socket.sendall(packed[sent:])
 
     def _reply(self) -> Any:
         while (reply := self._reader.gets()) is NOT_YET:

@@ -156,7 +156,7 @@ class Scripts:
             if not asked:
                 continue
             try:
-                with self._connection.reaching():
+                with self._connection.reaching:
                     found = self._evaluate_all(server, verb, {shard: given[shard] for shard in asked})
             except StoreUnavailable as error:
                 failure = error
@@ -175,7 +175,7 @@ class Scripts:
 
     def _call(self, shard: int, verb: str, given: Words, other: int | None = None) -> Reply:
         keys: Words = (1, PREFIXES[shard]) if other is None else (2, PREFIXES[shard], PREFIXES[other])
-        with self._connection.reaching():
+        with self._connection.reaching:
             try:
                 return self._evaluate(shard, keys, verb, given)
             except ConnectionError:
@@ -186,9 +186,9 @@ class Scripts:
         for _ in range(3):
             words = (*keys, self._connection.deadline(shard), *given)
             try:
-                reply: Reply = self._connection.execute(shard, "EVALSHA", script.sha, *words)
+                reply: Reply = self._connection.execute(shard, ("EVALSHA", script.sha, *words))
             except NoScriptError:
-                reply = self._connection.execute(shard, "EVAL", script.text, *words)
+                reply = self._connection.execute(shard, ("EVAL", script.text, *words))
             if reply[:1] != ["late"]:
                 return reply
             # The reply is here in time, so the clock of the server was set.
