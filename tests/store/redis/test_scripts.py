@@ -138,6 +138,19 @@ def test_each_script_is_given_as_many_arguments_as_it_names(
 # What is not known
 
 
+def test_a_script_that_may_publish_hints_is_called_behind_a_ping(
+    make_redis: Callable[..., RedisServer], open_redis: Callable[..., RedisStore], clock: Clock
+) -> None:
+    # That its hints then leave before its reply is seen only in a trace of the server's system calls.
+    server = make_redis(clock=clock)
+    at = world(server, open_redis(server.url), clock)
+    with server.client() as redis:
+        for verb, pings in (("get", 0), ("enter", 1), ("remove", 1)):
+            redis.config_resetstat()
+            EVERYTHING[verb](at)
+            assert redis.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"] == pings
+
+
 @pytest.mark.parametrize("verb", ["get", "renew"])
 def test_an_unknown_reply_of_a_script_is_an_error_that_says_so(
     verb: str,
@@ -149,7 +162,7 @@ def test_an_unknown_reply_of_a_script_is_an_error_that_says_so(
     server = make_redis(clock=clock)
     store = open_redis(server.url)
     at = world(server, store, clock)
-    monkeypatch.setitem(SCRIPTS, verb, Script.of("#!lua\nreturn {'perhaps', 'secret'}"))
+    monkeypatch.setitem(SCRIPTS, verb, Script.of("#!lua", "return {'perhaps', 'secret'}"))
     with pytest.raises(UnknownReply, match=f"the script {verb} gave an unknown reply: 'perhaps'$"):
         EVERYTHING[verb](at)
 

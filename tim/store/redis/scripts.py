@@ -67,14 +67,25 @@ NOTHING: Final[Mapping[int, Sequence[str]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The text of a script, and its hash, by which EVALSHA calls it."""
+    """A script.
+
+    Attributes:
+        sha: the hash of its text, by which EVALSHA calls it.
+        first: commands that are sent in front of it.
+    """
 
     text: str
     sha: str
+    first: tuple[Words, ...]
 
     @classmethod
-    def of(cls, text: str) -> Script:
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    def of(cls, flags: str, text: str) -> Script:
+        whole = f"{flags}\n{text}"
+        sha = hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()
+        # What writes may publish hints, and these should leave before the reply: the caller that it wakes may take the
+        # core on which Redis runs. Redis 7 writes first to the client that was the last to get something to be written.
+        # After the reply to a PING, that is a client that gets a hint. Nothing but speed depends on this order.
+        return cls(whole, sha, () if "no-writes" in flags else (("PING",),))
 
 
 class Scripts:
@@ -92,7 +103,7 @@ class Scripts:
         self._events = False
 
     def set_node(self, node: str) -> None:
-        """From now on `node` gets no hints of what these calls do, except of ends."""
+        """From now on `node` gets no hints of what these calls do."""
         self._me = node
 
     def queue_events(self, on: bool) -> None:
@@ -186,7 +197,7 @@ class Scripts:
         for _ in range(3):
             words = (*keys, self._connection.deadline(shard), *given)
             try:
-                reply: Reply = self._connection.execute(shard, ("EVALSHA", script.sha, *words))
+                reply: Reply = self._connection.execute(shard, *script.first, ("EVALSHA", script.sha, *words))
             except NoScriptError:
                 reply = self._connection.execute(shard, ("EVAL", script.text, *words))
             if reply[:1] != ["late"]:
@@ -224,7 +235,7 @@ def _load() -> dict[str, Script]:
         name, _, suffix = file.name.partition(".")
         if suffix == "lua" and name not in COMMON:
             flags, _, verb = file.read_text(encoding="utf-8").partition("\n")
-            found[name] = Script.of(f"{flags}\n{common}{verb}")
+            found[name] = Script.of(flags, common + verb)
     return found
 
 

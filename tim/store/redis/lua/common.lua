@@ -232,8 +232,10 @@ local function finish_one(instance, reason, at, by, actor, words)
     forget_surplus(instance)
     if node then
         redis.call('SMOVE', key('attached', node), key('notices', node), id)
-        notify(node, 'ended', {app = app, user = user, instance = id, reason = reason, at = us(at),
-                               by_browser = client.browser, by_address = client.address, words = words})
+        if node ~= me then
+            notify(node, 'ended', {app = app, user = user, instance = id, reason = reason, at = us(at),
+                                   by_browser = client.browser, by_address = client.address, words = words})
+        end
     end
 end
 local function finish(instance, ...)
