@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.support.server import SDK_KEY, SECRET_KEY, Server
 from tests.support.wire import get, log_in, post, post_login
 from tests.web.conftest import MakeServer
 from tests.web.starts import Starts
+from tim.web import logs
 
 pytestmark = pytest.mark.usefixtures("not_quick")
 
@@ -84,6 +87,17 @@ def test_text_is_a_line_for_each_event(gevent: bool, make_server: MakeServer) ->
     [line] = [match[2] for match in found if match[1] == "evicted"]
     assert line.startswith(f" user=alice instance={evicted} browser=")
     has_no_secret_and_no_control_character(server)
+
+
+def test_a_line_is_cleaned_once_although_the_master_of_gunicorn_has_another_copy() -> None:
+    spec = spec_from_file_location("log_lines", logs.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    copy.clean_lines()
+    logs.clean_lines()
+    assert [type(each) for each in logging.getLogger("tim").filters] == [logs.CleanLine]
 
 
 def test_a_line_makes_no_thread_of_its_greenlet() -> None:

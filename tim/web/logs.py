@@ -151,8 +151,9 @@ def write_json(handlers: Iterable[logging.Handler]) -> None:
 
 
 def _add_filter(to: logging.Filterer) -> None:
-    if not any(isinstance(each, CleanLine) for each in to.filters):
-        to.addFilter(CleanLine())
+    # By the name: the one that gunicorn's master has added is of another copy of this module, and may be older.
+    others = [each for each in to.filters if type(each).__name__ != CleanLine.__name__]
+    to.filters = [*others, CleanLine()]
 
 
 def _indented(text: str) -> str:
