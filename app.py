@@ -16,7 +16,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tim import Backend
 from tim.timing import DEFAULT, Timing
-from tim.web import choose, cli, guard, language, lifetime, login, logs, ops, problems, static_files, tabs, templating
+from tim.web import (
+    choose,
+    cli,
+    dispatch,
+    guard,
+    language,
+    lifetime,
+    login,
+    logs,
+    ops,
+    problems,
+    static_files,
+    tabs,
+    templating,
+)
 from tim.web.client import load_names
 from tim.web.console import accounts, api, instances, overview, session
 from tim.web.console import audit as audit_page
@@ -41,6 +55,7 @@ def create_app(timing: Timing = DEFAULT) -> Flask:
         logs.write_lines(log_form(os.environ))
         check_names(os.environ)
         app.config.from_prefixed_env("TIM", loads=str)
+    dispatch.install(app)
     guard.install(app)
     templating.install(app)
     static_files.install(app)

@@ -69,7 +69,8 @@ LAYERS: list[set[str]] = [
     {"tim.backend"},
     {"tim"},
     # Flask from here on.
-    {"tim.web", "tim.web.language", "tim.web.translator", "tim.web.inliner", "tim.web.static_files"},
+    {"tim.web", "tim.web.dispatch"},
+    {"tim.web.language", "tim.web.translator", "tim.web.inliner", "tim.web.static_files"},
     {"tim.web.allowance", "tim.web.framing", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.pending"},
     {"tim.web.responses"},
     {"tim.web.transport", "tim.web.settings", "tim.web.unseen", "tim.web.time_words"},

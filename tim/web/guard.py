@@ -7,20 +7,17 @@ response.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
 from flask import Flask, Request, Response, abort
-from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import ClientDisconnected
 
 from tim.text import text
 from tim.web import headers
 from tim.web.context import asked, service
+from tim.web.dispatch import is_socket
 from tim.web.sockets import end_upgraded, prepare
-
-Function = TypeVar("Function", bound=Callable[..., object])
 
 MAX_REQUEST: Final = 64 * 1024
 """Largest body of a request, in bytes. A message of 12 KiB, percent-encoded, is the largest valid one."""
@@ -47,23 +44,9 @@ def install(app: Flask) -> None:
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST
     app.wsgi_app = end_upgraded(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    app.session_interface = NoSession()
-    app.ensure_sync = _as_it_is  # type: ignore[method-assign]  # it looks at each function of each request
     app.before_request(check_request)
     app.after_request(headers.set_headers)
     app.after_request(read_the_rest)
-
-
-def _as_it_is(func: Function) -> Function:
-    """No route or hook here is a coroutine, which Flask would have to wrap."""
-    return func
-
-
-class NoSession(SessionInterface):
-    """In place of Flask's session, which nothing here uses: it would read and sign a cookie for each request."""
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:
-        return NullSession()
 
 
 class Body:
@@ -124,26 +107,22 @@ def check_method(request: Request) -> None:
 
 def check_socket(request: Request) -> None:
     """Checks a WebSocket handshake by RFC 6455, section 4.2.1, and that this node has room for one more stream."""
-    if not is_socket(request):
+    environ = request.environ
+    if not is_socket(environ):
         return
-    if request.headers.get("Sec-WebSocket-Version") != "13":
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
         abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
-    if request.method != "GET" or not KEY.fullmatch(request.headers.get("Sec-WebSocket-Key", "")):
+    if request.method != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
-    prepare(request.environ)
+    prepare(environ)
     if service().backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 
 
 def check_page_socket(request: Request) -> None:
     """Checks that the socket of a page has this server as its Origin, because it is authorised by a cookie."""
-    if is_socket(request) and not _own_origin(request):
+    if is_socket(request.environ) and not _own_origin(request):
         abort(403, OTHER_ORIGIN)
-
-
-def is_socket(request: Request) -> bool:
-    """Whether the request is a WebSocket handshake."""
-    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def read_the_rest(response: Response) -> Response:
@@ -159,7 +138,7 @@ def read_the_rest(response: Response) -> Response:
     with suppress(ClientDisconnected, OSError):
         if length > MAX_REQUEST:
             request.environ["wsgi.input"].read(min(length, WASTE))
-        elif length and not is_socket(request):
+        elif length and not is_socket(request.environ):
             request.stream.read()
     return response
 

@@ -131,7 +131,7 @@ def write_lines(form: str) -> None:
     if log.hasHandlers():
         return
     # No form of ours names a thread or a process. With gevent, a line would make a thread object for its greenlet.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None  # nor a line of code: so logging's manual leaves that out
     log.setLevel(logging.INFO)
     handler = Lines()

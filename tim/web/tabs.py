@@ -24,7 +24,8 @@ from tim.tab import HISTORY
 from tim.text import text
 from tim.web import peers, problems, stream, tab_page
 from tim.web.context import asked, service
-from tim.web.guard import check_page_socket, is_socket
+from tim.web.dispatch import is_socket
+from tim.web.guard import check_page_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import compress, go, retry_after
 from tim.web.sockets import Rest, Socket, socket_route
@@ -65,7 +66,7 @@ def check_tab() -> BaseResponse | None:
     check_page_socket(request)
     if identity.is_tab(request, instance):
         return None
-    if is_socket(request):
+    if is_socket(request.environ):
         abort(403, "this socket has no cookie of its tab; log in again")
     if identity.is_own(request, instance):
         return go(ended_address(instance))  # it has ended, and its cookie is deleted: show the notice again

@@ -1,0 +1,64 @@
+"""Flask's way from a request to its route, without what no route here uses: sessions, coroutines, hosts in rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import Map, MapAdapter
+from werkzeug.wsgi import get_host
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def install(app: Flask) -> None:
+    """Shortens the way of every request of `app`."""
+    app.session_interface = NoSession()
+    app.ensure_sync = _as_it_is  # type: ignore[method-assign]  # it looks at each function of each request
+    app.create_url_adapter = partial(_adapter, app.url_map)  # type: ignore[method-assign]
+
+
+class NoSession(SessionInterface):
+    """In place of Flask's session: it would read and sign a cookie for each request."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return NullSession()
+
+
+def is_socket(environ: WSGIEnvironment) -> bool:
+    """Whether the request is a WebSocket handshake."""
+    upgrade: str = environ.get("HTTP_UPGRADE", "")
+    return upgrade.lower() == "websocket"
+
+
+def _as_it_is(func: Function) -> Function:
+    """No route or hook here is a coroutine, which Flask would have to wrap."""
+    return func
+
+
+def _adapter(rules: Map, request: Request | None) -> MapAdapter | None:
+    """What finds the route of a request, and makes addresses during it.
+
+    The library reads and checks the host three times.
+    """
+    if request is None:
+        return None
+    environ = request.environ
+    host = request.host = get_host(environ)
+    scheme = environ["wsgi.url_scheme"]
+    connection = [word.strip() for word in environ.get("HTTP_CONNECTION", "").lower().split(",")]
+    if "upgrade" in connection and is_socket(environ):
+        scheme = "wss" if scheme == "https" else "ws"
+    root, path, query = (_text(environ.get(name, "")) for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"))
+    return MapAdapter(rules, host.lower(), root, "", scheme, path or "/", environ["REQUEST_METHOD"], query)
+
+
+def _text(wsgi: str) -> str:
+    """A text of the environ, which has a character for each byte."""
+    return wsgi.encode("latin-1").decode(errors="replace")
