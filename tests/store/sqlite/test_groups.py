@@ -199,7 +199,7 @@ from gevent import monkey; monkey.patch_all()
 import sys, time
 import gevent
 from tests.store.sqlite.test_groups import Statements
-from tim.store.sqlite.disk import Disk
+from tim.store.sqlite import disk
 
 statements = Statements(sys.argv[1], time.time)
 committing = vars(vars(statements.database)["_groups"])["_committing"]
@@ -212,18 +212,44 @@ with committing:
 gevent.joinall(others, raise_error=True)
 print("commits", statements.number("COMMIT"), *statements.users())
 
+disk.SLOW, file = float(sys.argv[2]), disk.Disk(sys.argv[1])
+file.sync()
 others = gevent.spawn(print, "others go on")
-Disk(sys.argv[1]).sync()
+file.sync()
 print("on disk")
+gevent.wait([others])
 """
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_greenlets_go_on_while_one_waits_for_the_disk_and_another_commits_if_that_one_is_killed(file: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", GREENLETS, str(file)], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
-    )
-    assert told.stdout.splitlines() == ["commits 1 a b c d e f g h", "others go on", "on disk"]
+@pytest.mark.parametrize(
+    ("slow", "order"), [("0", ["others go on", "on disk"]), ("60", ["on disk", "others go on"])], ids=["slow", "quick"]
+)
+def test_greenlets_go_on_while_one_waits_for_a_slow_disk_and_another_commits_if_that_one_is_killed(
+    file: Path, slow: str, order: list[str]
+) -> None:
+    command = [sys.executable, "-c", GREENLETS, str(file), slow]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    assert told.stdout.splitlines() == ["commits 1 a b c d e f g h", *order]
+
+
+TURNS = """
+from gevent import monkey; monkey.patch_all()
+import sys, time
+import gevent
+from tests.store.sqlite.test_groups import Statements
+
+statements = Statements(sys.argv[1], time.time)
+gevent.joinall([gevent.spawn(statements.create, user) for user in "abcd"], raise_error=True)
+print("commits", statements.number("COMMIT"), *statements.users())
+"""
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_verbs_of_greenlets_that_can_run_share_one_commit_however_quick_the_disk_is(file: Path) -> None:
+    command = [sys.executable, "-c", TURNS, str(file)]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    assert told.stdout.splitlines() == ["commits 1 a b c d"]
 
 
 NO_ROOM = """

@@ -1,21 +1,28 @@
-"""Waits until a file is on disk, while other threads and greenlets go on."""
+"""Waits until a file is on disk. Other threads go on meanwhile; greenlets go on where the disk is slow."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
 SYNC: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+SLOW: Final = 0.001
+"""Seconds that a disk may take before greenlets no longer stand still for it. The way to a thread and back takes about
+half of that."""
+SLOW_FOR: Final = 1.0
+"""Seconds for which a disk that was slow is left to a thread."""
 
 
 class Disk:
     """The disk under the file that a path names. The file is kept open.
 
-    SQLite would wait for the disk inside COMMIT. Under gevent all greenlets of the process would stand still meanwhile;
-    so a thread of its own waits for it. The pool of gevent's hub also looks up names, which may take long.
+    Under gevent all greenlets of the process stand still while one of them waits for the disk. That is shorter than the
+    way to a thread and back, as long as the disk is quick; otherwise a thread of its own waits for it. The pool of
+    gevent's hub also looks up names, which may take long.
 
     Raises:
         OSError: the file cannot be opened.
@@ -23,6 +30,7 @@ class Disk:
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._slow_until = 0.0  # by the monotonic clock
         self._pool: Any = None
         monkey = sys.modules.get("gevent.monkey")
         if monkey is not None and monkey.is_module_patched("threading"):
@@ -34,7 +42,14 @@ class Disk:
         Raises:
             OSError: it is not, and what was written may be lost.
         """
-        self.run(SYNC, self._file)
+        begun = time.monotonic()
+        if begun < self._slow_until:
+            self.run(SYNC, self._file)
+            return
+        SYNC(self._file)
+        ended = time.monotonic()
+        if ended - begun > SLOW:
+            self._slow_until = ended + SLOW_FOR
 
     def run(self, work: Callable[..., object], *args: object) -> None:
         """Do work that waits for a disk, while other threads and greenlets go on. Raises what it raises."""

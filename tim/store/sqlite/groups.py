@@ -1,14 +1,15 @@
 """Verbs that run at about the same time are committed as a group: they share one COMMIT, and one wait for the disk.
 
-While the disk is busy with one group, the verbs that come then make up the next one. A verb that comes alone is a group
-too. Each verb is a savepoint, so one that is refused takes back only its own changes. A verb is answered when all is on
-disk that it has written, and that it has seen.
+Under gevent these are the verbs of one pass of the event loop. While the disk is busy with one group, the verbs that
+come then make up the next one. A verb that comes alone is a group too. Each verb is a savepoint, so one that is refused
+takes back only its own changes. A verb is answered when all is on disk that it has written, and that it has seen.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -159,6 +160,8 @@ class Groups:
         if not first and not group.done:
             group.over.wait()
         try:
+            if first:
+                time.sleep(0)  # with gevent, verbs of all greenlets that can run join the group
             if not group.done:
                 with self._committing:
                     if not group.done:
