@@ -31,11 +31,7 @@ HEADER = re.compile(
 BEFORE = 3
 """How many ARGV each script is given before its own."""
 MANY = 10_000
-ENDED = [
-    word
-    for name in ("id", "app", "user", "browser", "address", "since", "expires", "generation", "stream", "reason", "at")
-    for word in (name, "1")
-]
+ENDED = [*["1"] * 9, None, None, "away", "1", *[None] * 11]
 """The fields of an ended instance, as a script replies them."""
 SAVED = [
     word

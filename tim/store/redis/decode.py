@@ -98,7 +98,8 @@ def hint_of(published: str) -> Hint:
         case "written":
             return Written(app, user, message_of(of, of["seq"]))
         case "ended":
-            return Ended(app, user, of["instance"], gone_of(of))
+            by = of.get("by_browser"), of.get("by_address")
+            return Ended(app, user, of["instance"], gone_of(of["reason"], of["at"], *by, of.get("words")))
         case "attached":
             return Attached(app, user, of["instance"], int(of["stream"]))
         case "cut":
@@ -114,30 +115,36 @@ def fields_of(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def instance_of(flat: list[str]) -> Instance:
-    """The instance in the fields of its hash."""
-    of = fields_of(flat)
+def instance_of(reply: list[Any]) -> Instance:
+    """The instance of which a script replies the fields, in this order; None stands for one that is absent."""
+    # fmt: off
+    (
+        id, app, user, browser, address, since, expires, generation, stream, detached_at, node,
+        reason, at, by_browser, by_address, words,
+        ordinal, kind, name, vouched, disowned, lasts_until, idle_life, active_at,
+    ) = reply
+    # fmt: on
     return Instance(
-        id=of["id"],
-        app=int(of["app"]),
-        user=of["user"],
-        client=Client(of["browser"], of["address"]),
-        since=seconds(of["since"]),
-        expires=seconds(of["expires"]),
-        generation=int(of["generation"]),
-        stream=int(of["stream"]),
-        detached_at=seconds(of["detached_at"]) if "detached_at" in of else None,
-        gone=gone_of(of) if "reason" in of else None,
-        node=of.get("node", ""),
+        id=id,
+        app=int(app),
+        user=user,
+        client=Client(browser, address),
+        since=seconds(since),
+        expires=seconds(expires),
+        generation=int(generation),
+        stream=int(stream),
+        detached_at=seconds(detached_at) if detached_at else None,
+        gone=gone_of(reason, at, by_browser, by_address, words) if reason else None,
+        node=node or "",
         # The ordinal is absent where an older version has admitted it; each other field while it has its default.
-        ordinal=int(of.get("ordinal", of["generation"])),
-        kind=of.get("kind", TAB),
-        name=of.get("name", ""),
-        vouched=int(of.get("vouched", 0)),
-        disowned="disowned" in of,
-        lasts_until=seconds(of.get("lasts_until", "0")),
-        idle_life=int(of.get("idle_life", 0)),
-        active_at=seconds(of.get("active_at", "0")),
+        ordinal=int(ordinal or generation),
+        kind=kind or TAB,
+        name=name or "",
+        vouched=int(vouched or 0),
+        disowned=disowned is not None,
+        lasts_until=seconds(lasts_until or "0"),
+        idle_life=int(idle_life or 0),
+        active_at=seconds(active_at or "0"),
     )
 
 
@@ -196,11 +203,10 @@ def view_of(found: list[Any], *, returned: bool = False) -> View:
     return View(its, instances, int(newest), int(read_seq), messages_of(since, entries), returned)
 
 
-def gone_of(fields: dict[str, str]) -> Gone:
+def gone_of(reason: str, at: str, browser: str | None, address: str | None, words: str | None) -> Gone:
     """The end of an instance. Without a browser no client caused it; the name of a browser may be empty."""
-    browser, address = fields.get("by_browser"), fields.get("by_address")
     by = None if browser is None or address is None else Client(browser, address)
-    return Gone(fields["reason"], seconds(fields["at"]), by, fields.get("words", ""))
+    return Gone(reason, seconds(at), by, words or "")
 
 
 def entry_of(id: str, flat: list[str]) -> Entry:

@@ -38,7 +38,7 @@ local function admit(instance, limit, made, life, idle_life, policy, seen, endin
 
     local seated = live(app, user, true)
     local evicted = making_room(seated, limit, policy, seen, ending)
-    if not evicted then return {'at-limit', limit, all_flat(seated)} end
+    if not evicted then return {'at-limit', limit, replies_of(seated)} end
     end_action = 'none' -- the event of the login counts them
     for _, each in ipairs(evicted) do finish_one(each, 'multipleAccount', now, instance) end
 

@@ -15,7 +15,7 @@ local newcomer = {
 }
 
 local known = find(newcomer.id)
-if known then return {'ok', flat(known), {}} end
+if known then return {'ok', reply_of(known), {}} end
 local refusal, evicted = admit(newcomer, limit, made, life, idle_life, policy, seen, ending)
 if refusal then return refusal end
-return {'ok', flat(newcomer), all_flat(evicted)}
+return {'ok', reply_of(newcomer), replies_of(evicted)}

@@ -22,5 +22,5 @@ if not redis.call('ZSCORE', key('nodes'), node) then return {'forgotten'} end
 
 local refusal, instances, returned = open_stream(instance, node, limit, newest)
 if refusal then return refusal end
-if call then return keep_reply(call, {'ok', flat(instance)}) end
+if call then return keep_reply(call, {'ok', reply_of(instance)}) end
 return {'ok', view(instance, instances, after, most), returned and 1 or 0}

@@ -61,10 +61,22 @@ local function flat(fields)
     end
     return list
 end
-local function all_flat(instances)
-    local list = {}
-    for _, instance in ipairs(instances) do list[#list + 1] = flat(instance) end
-    return list
+
+-- An instance in a reply: its fields in the order in which decode.instance_of takes them, `false` for one that is absent.
+local function reply_of(instance)
+    return {
+        instance.id, instance.app, instance.user, instance.browser, instance.address, instance.since, instance.expires,
+        instance.generation, instance.stream, instance.detached_at or false, instance.node or false,
+        instance.reason or false, instance.at or false, instance.by_browser or false, instance.by_address or false,
+        instance.words or false, instance.ordinal or false, instance.kind or false, instance.name or false,
+        instance.vouched or false, instance.disowned or false, instance.lasts_until or false,
+        instance.idle_life or false, instance.active_at or false,
+    }
+end
+local function replies_of(instances)
+    local replies = {}
+    for n, instance in ipairs(instances) do replies[n] = reply_of(instance) end
+    return replies
 end
 
 -- In record.lua.
@@ -166,11 +178,11 @@ local function notify_nodes(instances, kind, hint)
     end
 end
 
-local function forget(instance)
-    redis.call('DEL', key('instance', instance.id))
-    redis.call('ZREM', key('away', instance.app, instance.user), instance.id)
-    redis.call('ZREM', key('ended', instance.app, instance.user), instance.id)
-    redis.call('ZREM', key('due'), instance.id)
+local function forget(app, user, id)
+    redis.call('DEL', key('instance', id))
+    redis.call('ZREM', key('away', app, user), id)
+    redis.call('ZREM', key('ended', app, user), id)
+    redis.call('ZREM', key('due'), id)
 end
 
 local queue_end -- events.lua
@@ -206,8 +218,7 @@ local function forget_surplus(instance)
     local ids = redis.call('ZRANGEBYSCORE', ends, '-inf', us(over), 'LIMIT', 0, math.min(surplus, 2))
     if #ids == 0 then ids = {instance.id} end
     for _, id in ipairs(ids) do
-        local old = find(id)
-        if not old.node then forget(old) end
+        if redis.call('HEXISTS', key('instance', id), 'node') == 0 then forget(instance.app, instance.user, id) end
     end
 end
 
@@ -307,7 +318,7 @@ end
 local function end_all(app, user, actor, words)
     local instances = remaining(app, user)
     for _, instance in ipairs(instances) do finish(instance, 'REST_API_Kick', now, nil, actor, words) end
-    return all_flat(instances)
+    return replies_of(instances)
 end
 
 -- Another instance of the same account, or itself; nil where the account has none with this id. An instance of another
@@ -321,7 +332,7 @@ end
 -- The reply where instance `id` cannot act, as it has ended or is not known.
 local function gone(instance, reason, at)
     instance.reason, instance.at = reason, us(at)
-    return {'gone', flat(instance)}
+    return {'gone', reply_of(instance)}
 end
 
 -- The instance `id`, where it can act; else nil, and the reply that says why it cannot.

@@ -9,4 +9,4 @@ local instance = find(ARGV[4])
 if not instance or not instance.node or ended(instance) then return {'ok', false} end
 notify_nodes({instance}, 'cut', {app = instance.app, user = instance.user, instance = instance.id,
                                  stream = instance.stream})
-return {'ok', flat(instance)}
+return {'ok', reply_of(instance)}

@@ -49,4 +49,4 @@ if not said_since then -- else its UserSigs of then are revoked, and later ones 
 end
 for _, instance in ipairs(younger) do finish(instance, 'REST_API_Kick', now, this) end
 notify_changed(this)
-return keep_reply(call, {'ok', us(left), all_flat(younger), 0})
+return keep_reply(call, {'ok', us(left), replies_of(younger), 0})

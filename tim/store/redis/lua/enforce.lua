@@ -17,4 +17,4 @@ for n = 1, #seated - limit do
     surplus[n] = seated[n]
 end
 if #surplus > 0 then notify_changed(surplus[1]) end
-return keep_reply(call, {'ok', all_flat(surplus)})
+return keep_reply(call, {'ok', replies_of(surplus)})

@@ -29,4 +29,4 @@ local refusal, evicted, instances, account =
     admit(newcomer, limit, made, life, idle_life, policy, seen, ending, not is_late and node)
 refusal = refusal or is_late and open_stream(newcomer, node, limit)
 if refusal then return refusal end
-return {'ok', view(newcomer, instances, after, most, account), 0, all_flat(evicted)}
+return {'ok', view(newcomer, instances, after, most, account), 0, replies_of(evicted)}

@@ -11,4 +11,4 @@ if reason then
     instance.reason = reason
     instance.at = us(at)
 end
-return {'ok', us(now), flat(instance)}
+return {'ok', us(now), reply_of(instance)}

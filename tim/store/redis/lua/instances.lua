@@ -4,4 +4,4 @@
 -- ARGV: app, user
 -- Replies:
 --   {'ok', instances}  the oldest generation first
-return {'ok', all_flat(live(ARGV[4], ARGV[5]))}
+return {'ok', replies_of(live(ARGV[4], ARGV[5]))}

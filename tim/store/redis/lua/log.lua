@@ -119,7 +119,7 @@ local function view(instance, instances, after, most, account)
     for n, each in ipairs(instances) do
         if each == instance then place = n end
     end
-    return {place or flat(instance), all_flat(instances), newest, read_seq, us(now - remembered), entries}
+    return {place or reply_of(instance), replies_of(instances), newest, read_seq, us(now - remembered), entries}
 end
 
 -- The outbox has an entry for each message whose second copy is still to be written. It names the copy that is there,

@@ -5,11 +5,12 @@ local shard_number = tonumber(string.match(prefix, '{(%d+)}'))
 -- More than the numbers of all shards, twice.
 local all_streams = 1024
 local written = 0
+local this_minute = math.floor(now / minute) * minute / 1000000
 local expires = {} -- keys whose time to live was set in this step
 
 -- Add to a counter, in total and in the current minute.
 local function add(app, name, number)
-    local minute_key = key('minute', app, us(math.floor(now / minute) * minute / 1000000))
+    local minute_key = key('minute', app, this_minute)
     redis.call('HINCRBY', key('counts', app), name, number)
     redis.call('HINCRBY', minute_key, name, number)
     -- Written by the first of them alone.

@@ -17,4 +17,4 @@ if not instance or not finish_for_good(instance, reason, by, actor, words ~= '' 
     return {'ok', false}
 end
 notify_changed(instance)
-return {'ok', flat(instance)}
+return {'ok', reply_of(instance)}

@@ -15,4 +15,4 @@ local instance, refusal = acting(id)
 if refusal then return refusal end
 set(instance, {name = name ~= '' and name, active_at = instance.idle_life and now or nil})
 notify_changed(instance)
-return keep_reply(call, {'ok', flat(instance)})
+return keep_reply(call, {'ok', reply_of(instance)})

@@ -16,4 +16,4 @@ for n = 7, #ARGV do
 end
 local pending = {}
 for _, id in ipairs(redis.call('SRANDMEMBER', key('notices', node), many)) do pending[#pending + 1] = find(id) end
-return {'ok', all_flat(pending)}
+return {'ok', replies_of(pending)}

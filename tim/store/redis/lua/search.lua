@@ -23,4 +23,4 @@ else
     more = #places == at_a_time and places[at_a_time]
 end
 local found, up_to = matching(places, where, many)
-return {'ok', all_flat(found), up_to or more or ''}
+return {'ok', replies_of(found), up_to or more or ''}

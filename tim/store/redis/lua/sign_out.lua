@@ -17,4 +17,4 @@ if not target then return {'no-instance'} end
 note_action(instance)
 if not finish_for_good(target, 'loggedOut', instance) then return {'ok', false} end
 notify_changed(instance)
-return {'ok', flat(target)}
+return {'ok', reply_of(target)}

@@ -22,4 +22,4 @@ for _, other in ipairs(remaining(instance.app, instance.user)) do
     end
 end
 notify_changed(instance)
-return keep_reply(call, {'ok', all_flat(others)})
+return keep_reply(call, {'ok', replies_of(others)})

@@ -57,7 +57,7 @@ for _, id in ipairs(due) do
     elseif instance.node then
         redis.call('ZADD', key('due'), now + lease, id) -- its notice is still pending
     else
-        forget(instance)
+        forget(instance.app, instance.user, instance.id)
     end
 end
 
@@ -66,4 +66,4 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', us(now
     unfinished[#unfinished + 1] = {entry, read_outbox(entry)}
 end
 local more = delete_entries(age, entries, refusals, many) or #due == many
-return {'ok', more and 1 or 0, all_flat(finished), unfinished}
+return {'ok', more and 1 or 0, replies_of(finished), unfinished}

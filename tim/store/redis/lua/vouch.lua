@@ -20,4 +20,4 @@ if ended(target) then return {'ok', false} end
 local ordinal = instance.ordinal or instance.generation
 set(target, {vouched = math.min(ordinal, target.vouched or ordinal)})
 notify_changed(instance)
-return {'ok', flat(target)}
+return {'ok', reply_of(target)}
