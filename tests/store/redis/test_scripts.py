@@ -18,11 +18,12 @@ from tim.ends import LOGGED_OUT, Gone
 from tim.errors import IMError, SettingsChanged
 from tim.store.redis.decode import UnknownReply, checked, hint_of
 from tim.store.redis.engine import RedisStore
-from tim.store.redis.scripts import CONSTANTS, SCRIPTS, Script, Scripts
+from tim.store.redis.scripts import CONSTANTS, PARTS, SCRIPTS, Script, Scripts
 
 HEADER = re.compile(
     r"#!lua[^\n]*\n"
     r"-- (?P<what>[A-Z][^\n]*\.)\n"
+    r"(?:-- USES: (?P<uses>[^\n]+)\n)?"
     r"-- KEYS: (?P<keys>[^\n]+)\n"
     r"-- ARGV: (?P<argv>[^\n]+)\n(?:--   [^\n]+\n)*"
     r"-- Replies:\n(?P<replies>(?:--   [^\n]+\n)+)"
@@ -92,6 +93,24 @@ def test_each_reply_of_a_script_is_named_and_understood(name: str) -> None:
         kind, *values = reply.strip("{}").split(", ")
         with suppress(IMError, SettingsChanged):  # a refusal
             checked(name, [kind.strip("'"), *(VALUES.get(value, "1") for value in values)])
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_has_the_parts_whose_functions_it_calls_and_no_others(name: str) -> None:
+    functions = {part: re.findall(r"^local function (\w+)", source(part), re.MULTILINE) for part in PARTS}
+    uses = header(name)["uses"]
+    has = uses.split(", ") if uses else []
+    calls = re.sub(r"--.*", "", "".join(map(source, (*has, name))))
+    own = re.findall(r"function (\w+)", source(name))
+    called = {
+        part
+        for part in PARTS
+        if any(
+            re.search(rf"\b{each}[(,]", calls.replace(f"function {each}(", ""))
+            for each in set(functions[part]) - set(own)
+        )
+    }
+    assert called == set(has)
 
 
 @pytest.mark.parametrize("name", CONSTANTS)

@@ -38,8 +38,11 @@ from tim.store.redis.shards import PREFIXES
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
-COMMON: Final = ("common", "record", "usersigs", "log", "events", "listing", "admission", "streams")
+COMMON: Final = ("common", "record", "events")
 """The files that every script begins with, in this order."""
+PARTS: Final = ("usersigs", "log", "reading", "listing", "admission", "streams")
+"""Files of which a script has those that its line USES names, in this order, after the common ones. Each call of a
+script makes all its functions anew, so it has no file that it does not use."""
 CONSTANTS: Final = {
     "remembered": us(REMEMBERED),
     "minute": us(MINUTE),
@@ -228,14 +231,19 @@ class Scripts:
 def _load() -> dict[str, Script]:
     """Each script by its name. Its first line has the flags, which Redis reads nowhere else."""
     folder = resources.files("tim.store.redis").joinpath("lua")
+    texts = {
+        file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
     constants = f"local {', '.join(CONSTANTS)} = {', '.join(map(str, CONSTANTS.values()))}\n"
-    common = constants + "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in COMMON)
     found: dict[str, Script] = {}
-    for file in folder.iterdir():
-        name, _, suffix = file.name.partition(".")
-        if suffix == "lua" and name not in COMMON:
-            flags, _, verb = file.read_text(encoding="utf-8").partition("\n")
-            found[name] = Script.of(flags, common + verb)
+    for name in sorted(texts.keys() - {*COMMON, *PARTS}):
+        flags, _, verb = texts[name].partition("\n")
+        _, _, uses = verb.partition("\n-- USES: ")
+        used = uses.partition("\n")[0].split(", ")
+        files = (*COMMON, *(part for part in PARTS if part in used))
+        found[name] = Script.of(flags, constants + "".join(texts[file] for file in files) + verb)
     return found
 
 

@@ -1,5 +1,6 @@
 #!lua
 -- Makes room for the newcomer as the policy says, and admits it.
+-- USES: usersigs, admission
 -- KEYS: the shard of the account
 -- ARGV: id, app, user, browser, address, expires, limit, made, kind, life, idle_life, policy, [seen, ending]
 --   What they mean stands in admission.lua.

@@ -1,5 +1,6 @@
 #!lua
 -- Writes a message of an instance into the log of its sender, and that of its receiver, or notes that the latter lacks it.
+-- USES: log
 -- KEYS: the shard of the sender, [the shard of the receiver]
 -- ARGV: app, id, to, exists, text, message_id, most
 --   Without the second shard, `exists` is 1 where the receiver exists, and the outbox notes that it lacks its copy. `most`

@@ -1,11 +1,12 @@
 #!lua
 -- Opens a stream of an instance at a node; an instance that was away takes a seat again if one is free.
+-- USES: reading, streams
 -- KEYS: the shard of the account
 -- ARGV: id, node, limit, after, most, [newest, call]
---   `after` and `most` say which messages the reply has; see `view` in log.lua. With `newest`, only if that is still the
+--   `after` and `most` say which messages the reply has; see `view` in reading.lua. With `newest`, only if that is still the
 --   number of the newest stream. `call` is the id of the call; a repeated call has the same.
 -- Replies:
---   {'ok', view, returned}  attached; see `view` in log.lua. `returned` is 1 where the instance was away, else 0
+--   {'ok', view, returned}  attached; see `view` in reading.lua. `returned` is 1 where the instance was away, else 0
 --   {'ok', instance}  attached, where the call has an id
 --   {'ok', false}     stream `newest` is not the newest one any more
 --   {'gone', instance}  the instance has ended

@@ -1,5 +1,6 @@
 #!lua
 -- Writes a message into the log of one account, once, and notes in the outbox that its sender lacks a copy, if it does.
+-- USES: log
 -- KEYS: the shard of the account
 -- ARGV: app, user, may_write, sender_lacks, fields...
 --   `may_write` is 0 where the message is only looked up. `sender_lacks` is 1 where the sender is to get a copy too.

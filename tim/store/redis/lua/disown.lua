@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Ends, for an evicted instance, every instance of its account that logged in later, and revokes UserSigs.
+-- USES: usersigs
 -- KEYS: the shard of the account
 -- ARGV: id, call
 --   `call` is the id of the call; a repeated call has the same.

@@ -1,8 +1,9 @@
 #!lua
 -- Admits a newcomer with its first stream open at a node, in one step; one that is known opens another stream.
+-- USES: usersigs, reading, admission, streams
 -- KEYS: the shard of the account
 -- ARGV: id, app, user, browser, address, expires, limit, made, kind, life, idle_life, policy, node, after, most, [seen, ending]
---   `after` and `most` say which messages the reply has; see `view` in log.lua. The others stand in admission.lua.
+--   `after` and `most` say which messages the reply has; see `view` in reading.lua. The others stand in admission.lua.
 -- Replies:
 --   {'ok', view, returned, evicted}  `returned` is 1 where it was away, else 0
 --   {'revoked'}                the UserSig was revoked

@@ -1,5 +1,6 @@
 #!lua flags=no-writes
 -- Reads the newest messages of an account's log.
+-- USES: reading
 -- KEYS: the shard of the account
 -- ARGV: app, user, after, limit, up_to
 -- Replies:

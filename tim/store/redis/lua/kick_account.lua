@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Ends every instance of an account, and revokes its UserSigs that were made or used until now.
+-- USES: usersigs
 -- KEYS: the shard of the account
 -- ARGV: app, user, actor, call
 --   `actor` is who ends them; it may be empty. `call` is the id of the call; a repeated call has the same.

@@ -1,5 +1,6 @@
 #!lua flags=no-writes
 -- Counts live instances of an app.
+-- USES: listing
 -- KEYS: one shard
 -- ARGV: app, user, address, browser, state, node, since, after
 --   `after` is a place in the list, or empty. The others are the search.

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Revokes the UserSigs of an account that were made or used until now.
+-- USES: usersigs
 -- KEYS: the shard of the account
 -- ARGV: app, user, actor, call
 --   `actor` is who revokes them. `call` is the id of the call; a repeated call has the same.

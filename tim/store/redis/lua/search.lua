@@ -1,5 +1,6 @@
 #!lua flags=no-writes
 -- Finds live instances of an app, in the order of UserID, then id.
+-- USES: listing
 -- KEYS: one shard
 -- ARGV: app, user, address, browser, state, node, since, many, after
 --   `many` is how many the caller needs; `after` is a place in the list, or empty. The others are the search.

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Detaches streams of dead nodes, ends and forgets what is due, deletes old entries, returns what the outbox has left.
+-- USES: log
 -- KEYS: one shard
 -- ARGV: lease, patience, age, entries, refusals
 --   `patience` is how old an entry of the outbox has to be; `age`, how old one of the audit may be, and `entries` and

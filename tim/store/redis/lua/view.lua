@@ -1,9 +1,10 @@
 #!lua flags=no-writes
 -- Reads what the tab of an instance shows; the instance is live or away.
+-- USES: reading
 -- KEYS: the shard of the account
 -- ARGV: id, most
 -- Replies:
---   {'ok', view}         see `view` in log.lua
+--   {'ok', view}         see `view` in reading.lua
 --   {'gone', instance}   the instance has ended for good
 --   {'unknown', id, at}  there is no such instance
 local id, most = ARGV[4], ARGV[5]
