@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from tim.audit import (
     BLOCKED,
     CONSOLE_REFUSED,
@@ -23,8 +26,13 @@ from tim.audit import (
     SIGNED_OUT,
     UNBLOCKED,
     WENT_AWAY,
+    Entry,
 )
+from tim.ends import EXPIRY_WORDS, IDLE, LIFE
 from tim.web.language import gettext as _
+
+ENDED: Final = re.compile(r"ended (\d+) instances?")
+"""The words of `audit.disowning_of`."""
 
 
 def kind_words() -> dict[str, str]:
@@ -50,6 +58,18 @@ def kind_words() -> dict[str, str]:
         CONSOLE_SIGN_OUT: _("console: signed out"),
         JOB: _("job"),
     }
+
+
+def entry_words(entry: Entry) -> str:
+    """What an entry says: the words of the service in the language of the request, those of an operator as they are."""
+    number = ENDED.fullmatch(entry.words) if entry.kind == NOT_ME else None
+    if number is not None:
+        return _("ended 1 instance") if number[1] == "1" else _("ended %(number)s instances") % {"number": number[1]}
+    ours: dict[str, str] = {
+        EXPIRY_WORDS[LIFE]: _("its session life was over"),
+        EXPIRY_WORDS[IDLE]: _("it was idle for too long"),
+    }
+    return ours.get(entry.words, entry.words) if entry.kind == EXPIRED else entry.words
 
 
 def actor_words(actor: str) -> str:

@@ -31,7 +31,7 @@ from tim.errors import IMError, TokenRefused, TooManyFailures
 from tim.operators import Role, Session
 from tim.text import text
 from tim.web.client import address_of
-from tim.web.console.kinds import actor_words, kind_words
+from tim.web.console.kinds import actor_words, entry_words, kind_words
 from tim.web.context import service
 from tim.web.responses import go, retry_after
 
@@ -51,6 +51,7 @@ def install(app: Flask) -> None:
     app.before_request(check_operator)
     app.jinja_env.globals.update(is_admin=is_admin, kind_words=kind_words)
     app.add_template_filter(actor_words)
+    app.add_template_filter(entry_words)
 
 
 def check_operator() -> BaseResponse | None:
