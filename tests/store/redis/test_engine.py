@@ -9,12 +9,14 @@ import pytest
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
+from tests.support.waiting import until
 from tim.codes import STORE_UNAVAILABLE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import InstanceGone, NodeForgotten, StoreUnavailable
 from tim.model import Instance
 from tim.rules import REMEMBERED, SHARDS
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.scripts import SCRIPTS
 from tim.timing import DEFAULT
 
 Open = Callable[..., RedisStore]
@@ -201,6 +203,30 @@ def test_a_node_learns_that_it_is_forgotten_though_one_reply_is_lost(
     with pytest.raises(NodeForgotten):
         one.renew("node-1")
     assert line.dropped == 1
+
+
+def test_a_node_looks_for_what_it_has_missed_after_a_reply_that_was_lost(
+    make_redis: Callable[..., RedisServer],
+    make_redis_line: Callable[[RedisServer], RedisLine],
+    open_redis: Open,
+) -> None:
+    line = make_redis_line(make_redis())
+    one = open_redis(line.url, "node-1")
+    missed: list[str] = []
+    one.listen("node-1", lambda _: None, lambda: missed.append("hints"))
+    until(lambda: missed, "it does not listen")
+    first = log_in(one, limit=1)
+    one.attach(first.id, "node-1", 1)
+    assert len(missed) == 1
+    line.drops_replies(1, of=SCRIPTS["admit"].sha)
+    second = newcomer(expires=one.now() + DAY)
+    assert one.admit(second, 1) == (one.get(second.id), []), "the first attempt has ended the other"
+    assert one.get(first.id).gone is not None
+    assert len(missed) == 2
+    line.drops_replies(1, after=1)  # the clock is looked at first
+    [told] = one.renew("node-1")
+    assert told.id == first.id
+    assert len(missed) == 3
 
 
 def test_attaching_at_a_node_that_has_not_joined_changes_nothing(two: RedisStore, servers: Servers) -> None:

@@ -93,7 +93,7 @@ class RedisStore:
         self._scripts.everywhere_or_fail("renew", node, us(self._timing.lease), 1)
 
     def listen(self, node: str, receive: Callable[[Hint], None], missed: Callable[[], None]) -> None:
-        self._scripts.set_node(node)
+        self._scripts.set_node(node, missed)
         self._listener = Listener(self._connection, node, receive, missed, self._timing)
 
     def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -102,12 +102,16 @@ class Scripts:
     def __init__(self, connection: Connection, grace: float) -> None:
         self._connection = connection
         self._grace = us(grace)
-        self._me = ""  # set once
+        self._me = ""  # both set once
+        self._missed: Callable[[], None] = lambda: None
         self._events = False
 
-    def set_node(self, node: str) -> None:
-        """From now on `node` gets no hints of what these calls do."""
-        self._me = node
+    def set_node(self, node: str, missed: Callable[[], None]) -> None:
+        """From now on `node` gets no hints of what these calls do.
+
+        `missed` is called after one that was sent again: what the first attempt has done, nobody has told the node.
+        """
+        self._me, self._missed = node, missed
 
     def queue_events(self, on: bool) -> None:
         """From now on these calls queue the events of a webhook, or do not."""
@@ -193,7 +197,9 @@ class Scripts:
             try:
                 return self._evaluate(shard, keys, verb, given)
             except ConnectionError:
-                return self._evaluate(shard, keys, verb, given)
+                reply = self._evaluate(shard, keys, verb, given)
+        self._missed()
+        return reply
 
     def _evaluate(self, shard: int, keys: Words, verb: str, given: Words) -> Reply:
         script = SCRIPTS[verb]
@@ -216,10 +222,12 @@ class Scripts:
         except ConnectionError:
             pass
         try:
-            return self._pipelined(server, verb, given)
+            replies = self._pipelined(server, verb, given)
         except ConnectionError:
             self._connection.look_again()
             raise
+        self._missed()
+        return replies
 
     def _pipelined(self, server: Redis, verb: str, given: dict[int, Words]) -> list[Any]:
         sha, deadline = SCRIPTS[verb].sha, self._connection.deadline
