@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -468,16 +468,8 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
-VERSION_10 = """
-CREATE INDEX instances_by_address ON instances (app, address) WHERE reason IS NULL;
-CREATE INDEX instances_by_browser ON instances (app, browser COLLATE NOCASE) WHERE reason IS NULL;
-CREATE INDEX instances_by_since ON instances (app, since) WHERE reason IS NULL;
-DROP INDEX instances_due;
-CREATE INDEX instances_due ON instances (detached_at, ends_at, app) WHERE reason IS NULL;
-"""
-"""Takes back what version 11 has changed."""
-VERSION_9 = f"{VERSION_10} ALTER TABLE settings DROP COLUMN messages;"
-"""Takes back what version 10 has changed as well."""
+VERSION_9 = "ALTER TABLE settings DROP COLUMN messages;"
+"""Takes back what version 10 has changed."""
 VERSION_8 = f"""{VERSION_9}
 DROP INDEX instances_due; DROP INDEX instances_ending;
 ALTER TABLE instances DROP COLUMN ends_at;
@@ -554,7 +546,7 @@ def test_who_is_live_in_a_file_of_version_6_is_on_the_list(file: Path, clock: Cl
             assert [each.id for each in store.search(APP, where).instances] == [tab.id]
 
 
-@pytest.mark.parametrize(("version", "takes_back"), [(7, VERSION_7), (8, VERSION_8), (10, VERSION_10)])
+@pytest.mark.parametrize(("version", "takes_back"), [(7, VERSION_7), (8, VERSION_8)])
 def test_who_is_logged_in_in_a_file_of_an_older_version_goes_on(
     file: Path, clock: Clock, version: int, takes_back: str
 ) -> None:
@@ -586,20 +578,6 @@ def test_who_is_logged_in_in_a_file_of_an_older_version_goes_on(
         }
         clock.advance(DAY)
         assert [each.id for each in store.sweep()] == [first.id]
-
-
-def test_a_file_of_an_older_version_has_the_same_indexes_as_a_new_one(file: Path, clock: Clock) -> None:
-    def indexes() -> set[tuple[str, str]]:
-        with closing(sqlite3.connect(file)) as db:
-            return set(db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql <> ''"))
-
-    with opened(file, clock):
-        pass
-    new = indexes()
-    with sqlite3.connect(file) as db:
-        db.executescript(f"{VERSION_6} PRAGMA user_version = 6")
-    with opened(file, clock):
-        assert indexes() == new
 
 
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:

@@ -1,16 +1,18 @@
-"""A search walks along the list, and a number without a filter is counted in an index."""
+"""A search that many instances pass walks along the list instead of sorting them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from tests.store.test_listing import ADDRESSES, NODES, Crowd
+from tests.store.test_listing import ADDRESSES, NODES, Crowd, every
 from tests.support.actors import APP, GRACE, Clock
 from tests.support.engines import with_nodes
 from tim.search import DETACHED, ONLINE, Search
+from tim.store.sqlite import listing
 from tim.store.sqlite.engine import SQLiteStore
 
 
@@ -21,36 +23,12 @@ def crowd(clock: Clock) -> Iterator[Crowd]:
         yield Crowd(store, clock)
 
 
-def plans(crowd: Crowd, where: Search) -> list[list[str]]:
-    """How SQLite answers a search and its number."""
-    db = vars(crowd.store)["_db"]
-    statements: list[str] = []
-    db.set_trace_callback(statements.append)
-    crowd.store.search(APP, where, "a1 ", 7)
-    crowd.store.number(APP, where)
-    db.set_trace_callback(None)
-    return [[step[3] for step in db.execute(f"EXPLAIN QUERY PLAN {each}")] for each in statements]
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        Search("a"),
-        Search(address=ADDRESSES[0]),
-        Search(browser="F"),
-        Search(since=1),
-        Search(state=ONLINE),
-        Search(state=DETACHED),
-        Search(node=NODES[0]),
-    ],
-)
-def test_a_search_walks_along_the_list_and_sorts_nothing(crowd: Crowd, where: Search) -> None:
-    for [step] in plans(crowd, where):
-        assert step.startswith("SEARCH instances USING INDEX instances_live (app=?")
-
-
-def test_all_are_counted_by_indexes(crowd: Crowd) -> None:
-    _, [written], [ended], [away] = plans(crowd, Search())
-    assert written == "SEARCH instances USING INDEX instances_live (app=?)"
-    assert ended == "SEARCH instances USING INDEX instances_ending (ends_at<?)"
-    assert away == "SCAN instances USING INDEX instances_due"
+@pytest.mark.parametrize("few", [1, 5, 50, 1000])
+def test_what_is_found_does_not_depend_on_the_index(crowd: Crowd, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "FEW", few)
+    for user in ("", "a", "a1"):
+        for state in ("", ONLINE, DETACHED):
+            where = Search(user, browser="F", state=state)
+            for more in (where, replace(where, address=ADDRESSES[0]), replace(where, node=NODES[1])):
+                assert every(crowd.store, more, 7) == crowd.found(more)
+                assert crowd.store.number(APP, more) == len(crowd.found(more))

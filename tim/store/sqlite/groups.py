@@ -20,7 +20,7 @@ from tim.store.sqlite.disk import Disk
 
 RESTART: Final = "stop this server, see to the disk, and start again"
 LOG_CHANGES: Final = 2000
-"""How many changed rows the -wal holds before it is moved into the file: about 15 MiB of it."""
+"""How many changed rows the -wal holds before it is moved into the file: about 20 MiB of it."""
 
 
 @dataclass(slots=True)

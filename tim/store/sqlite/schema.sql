@@ -30,11 +30,14 @@ CREATE TABLE instances (
 );
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
-CREATE INDEX instances_due ON instances (detached_at, ends_at, app) WHERE reason IS NULL AND detached_at IS NOT NULL;
+CREATE INDEX instances_due ON instances (detached_at, ends_at, app) WHERE reason IS NULL;
 CREATE INDEX instances_ending ON instances (ends_at) WHERE reason IS NULL;
 CREATE INDEX instances_pending ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
+CREATE INDEX instances_by_address ON instances (app, address) WHERE reason IS NULL;
+CREATE INDEX instances_by_browser ON instances (app, browser COLLATE NOCASE) WHERE reason IS NULL;
+CREATE INDEX instances_by_since ON instances (app, since) WHERE reason IS NULL;
 
 -- An account exists once it has logged in or was imported.
 CREATE TABLE accounts (
