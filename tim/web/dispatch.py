@@ -1,4 +1,8 @@
-"""Flask's way from a request to its route, without what no route here uses: sessions, coroutines, hosts in rules."""
+"""Flask's way from a request to its route, without what no route here uses: sessions, coroutines, hosts in rules.
+
+What many requests are asked is read from the environ. werkzeug writes the names of headers anew to find one among them,
+and for one that is missing it makes an error, which it catches.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import Flask, Request
+import flask
+from flask import Flask
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Map, MapAdapter
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.utils import cached_property
 from werkzeug.wsgi import get_host
 
 if TYPE_CHECKING:
@@ -19,15 +27,24 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def install(app: Flask) -> None:
     """Shortens the way of every request of `app`."""
+    app.request_class = Request
     app.session_interface = NoSession()
     app.ensure_sync = _as_it_is  # type: ignore[method-assign]  # it looks at each function of each request
     app.create_url_adapter = partial(_adapter, app.url_map)  # type: ignore[method-assign]
 
 
+class Request(flask.Request):
+    """A request that finds its cookies at once."""
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        return parse_cookie(self.environ.get("HTTP_COOKIE"), cls=ImmutableMultiDict)  # type: ignore[return-value]
+
+
 class NoSession(SessionInterface):
     """In place of Flask's session: it would read and sign a cookie for each request."""
 
-    def open_session(self, app: Flask, request: Request) -> NullSession:
+    def open_session(self, app: Flask, request: flask.Request) -> NullSession:
         return NullSession()
 
 
@@ -37,12 +54,17 @@ def is_socket(environ: WSGIEnvironment) -> bool:
     return upgrade.lower() == "websocket"
 
 
+def by_htmx(environ: WSGIEnvironment) -> bool:
+    """Whether htmx has sent the request, and not the browser by itself."""
+    return "HTTP_HX_REQUEST" in environ
+
+
 def _as_it_is(func: Function) -> Function:
     """No route or hook here is a coroutine, which Flask would have to wrap."""
     return func
 
 
-def _adapter(rules: Map, request: Request | None) -> MapAdapter | None:
+def _adapter(rules: Map, request: flask.Request | None) -> MapAdapter | None:
     """What finds the route of a request, and makes addresses during it.
 
     The library reads and checks the host three times.

@@ -97,11 +97,12 @@ def check_method(request: Request) -> None:
     """Checks that an unsafe method of a browser comes from a page of this server. Other clients may post."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
-    site = request.headers.get("Sec-Fetch-Site")
+    environ = request.environ
+    site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         if site not in ("same-origin", "none"):
             abort(403, OTHER_SITE)
-    elif "Origin" in request.headers and not _own_origin(request):
+    elif "HTTP_ORIGIN" in environ and not _own_origin(request):
         abort(403, OTHER_ORIGIN)
 
 
@@ -144,4 +145,4 @@ def read_the_rest(response: Response) -> Response:
 
 
 def _own_origin(request: Request) -> bool:
-    return request.headers.get("Origin") == f"{request.scheme}://{request.host}"
+    return request.environ.get("HTTP_ORIGIN") == f"{request.scheme}://{request.host}"

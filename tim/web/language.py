@@ -22,6 +22,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from tim.text import Text, text
+from tim.web.dispatch import by_htmx
 
 blueprint = Blueprint("language", __name__)
 
@@ -57,8 +58,9 @@ def catalogue(language: str) -> NullTranslations:
 
 def choose_language() -> str:
     """The language of the current request."""
-    chosen = request.cookies.get(COOKIE, "")
-    return chosen if chosen in LANGUAGES else best_of(request.headers.get("Accept-Language", ""))
+    if COOKIE in request.cookies and request.cookies[COOKIE] in LANGUAGES:
+        return request.cookies[COOKIE]
+    return best_of(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 
 @lru_cache(HEADERS)
@@ -129,7 +131,7 @@ def choose() -> Response:
         abort(400, text("%(name)s must be one of: %(all)s", name="lang", all=", ".join(LANGUAGES)))
     if not LOCAL.fullmatch(following):
         following = url_for("login.home")
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         response = Response(headers={"HX-Redirect": following})
     else:
         response = Response(status=303, headers={"Location": following})

@@ -25,6 +25,7 @@ from tim.text import text
 from tim.web import tab_page
 from tim.web.client import address_of, client_of
 from tim.web.context import asked, service
+from tim.web.dispatch import by_htmx
 from tim.web.expected import expected
 from tim.web.identity import login_number
 from tim.web.notice import Notice
@@ -138,7 +139,7 @@ def make_usersig() -> Response:
         user_sig = here.backend.user_sig(user_id)
     except BadParameter as refusal:
         error = refusal
-    if "form" in request.form and "HX-Request" not in request.headers:
+    if "form" in request.form and not by_htmx(request.environ):
         return login_page(user_id, user_sig, form=_form(), error=error)
     fragment = render_template("_made_usersig.html", user_id=user_id, user_sig=user_sig, error=error)
     return make_response(fragment, 200 if error is None else 400)

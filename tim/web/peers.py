@@ -15,6 +15,7 @@ from tim.model import View
 from tim.tab import HISTORY
 from tim.web import tab_page
 from tim.web.context import service
+from tim.web.dispatch import by_htmx
 from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("peers", __name__)
@@ -85,14 +86,14 @@ def _decided(decide: Callable[[], object], focus: Callable[[View], str], **typed
         raise
     except IMError as error:
         return _refused(error, typed)
-    if "HX-Request" not in request.headers:
+    if not by_htmx(request.environ):
         return go(url_for("tabs.page"))
     view = backend.view(g.instance, 0)
     return make_response(tab_page.here().instances(view.instance, view.instances, focus=focus(view)))
 
 
 def _refused(error: IMError, typed: dict[str, str]) -> BaseResponse:
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         html = render_template("_refused.html", refused=error, oob=True)
     else:
         html = tab_page.here().whole(service().backend.view(g.instance, HISTORY), refused=error, **typed)

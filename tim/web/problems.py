@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tim.errors import StoreUnavailable
 from tim.web import responses
+from tim.web.dispatch import by_htmx
 
 
 def install(app: Flask) -> None:
@@ -38,7 +39,7 @@ def _in_page(response: BaseResponse, status: int, words: str | None) -> BaseResp
     Args:
         words: what to show in place of the usual words of this status.
     """
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         if "tabs" not in request.blueprints:
             return None
         response.set_data(render_template("_no_answer.html", words=words))

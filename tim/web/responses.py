@@ -9,6 +9,7 @@ from typing import Final
 from flask import Response, request
 
 from tim.errors import IMError, StoreUnavailable
+from tim.web.dispatch import by_htmx
 from tim.web.language import translated
 
 FAST: Final = 1
@@ -19,7 +20,7 @@ LIVE: Final = "div#live"
 
 def go(address: str) -> Response:
     """Send the browser to `address`, whether it sent the request itself or htmx did."""
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         return Response(headers={"HX-Redirect": address})
     return Response(status=303, headers={"Location": address})
 

@@ -24,7 +24,7 @@ from tim.tab import HISTORY
 from tim.text import text
 from tim.web import peers, problems, stream, tab_page
 from tim.web.context import asked, service
-from tim.web.dispatch import is_socket
+from tim.web.dispatch import by_htmx, is_socket
 from tim.web.guard import check_page_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import compress, go, retry_after
@@ -81,7 +81,7 @@ def show_end(error: InstanceGone) -> BaseResponse:
 @blueprint.errorhandler(RequestEntityTooLarge)
 def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | BaseResponse | HTTPException:
     """Shows the error beside the form, which keeps its text."""
-    if "HX-Request" not in request.headers:
+    if not by_htmx(request.environ):
         return problems.show(error)
     too_long = IMError(
         MESSAGE_TOO_LONG, text("the text is far over the %(most)s bytes of a message; send it in parts", most=MAX_TEXT)
@@ -137,14 +137,14 @@ def send() -> BaseResponse:
     except IMError as error:
         # Keep the number: if this attempt has reached the store after all, the next one is the same message.
         typed: dict[str, str | IMError] = {"to": to, "text": words, "number": number, "error": error}
-        if "HX-Request" in request.headers:
+        if by_htmx(request.environ):
             response = make_response(_composer(**typed, oob=True), STATUS[error.code])
         else:
             page = tab_page.here().whole(service().backend.view(g.instance, HISTORY), **typed)
             response = make_response(page, STATUS[error.code])
         response.headers.update(retry_after(error))
         return response
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         return make_response(_composer(to=to, sent=True))
     return go(url_for("tabs.page"))
 

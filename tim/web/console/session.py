@@ -33,6 +33,7 @@ from tim.text import text
 from tim.web.client import address_of
 from tim.web.console.kinds import actor_words, entry_words, kind_words
 from tim.web.context import service
+from tim.web.dispatch import by_htmx
 from tim.web.responses import go, retry_after
 
 blueprint = Blueprint("console_session", __name__, url_prefix="/console")
@@ -154,7 +155,7 @@ def _sign_in_by_address() -> BaseResponse:
 
 def _without_session() -> BaseResponse:
     """Sends a browser to the form. A form that was sent is kept by the browser: its page says how to send it again."""
-    if "HX-Request" in request.headers:
+    if by_htmx(request.environ):
         with suppress(ValueError):  # no address at all
             shown = urlsplit(request.headers.get("HX-Current-URL", ""))
             g.next = f"{shown.path}?{shown.query}".removeprefix(request.script_root).removesuffix("?")
