@@ -212,7 +212,8 @@ with committing:
 gevent.joinall(others, raise_error=True)
 print("commits", statements.number("COMMIT"), *statements.users())
 
-disk.SLOW, file = float(sys.argv[2]), disk.Disk(sys.argv[1])
+disk.SLOW, disk.LEFT = float(sys.argv[2]), 1e9
+file = disk.Disk(sys.argv[1])
 file.sync()
 others = gevent.spawn(print, "others go on")
 file.sync()

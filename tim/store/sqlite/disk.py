@@ -13,8 +13,9 @@ SYNC: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS
 SLOW: Final = 0.001
 """Seconds that a disk may take before greenlets no longer stand still for it. The way to a thread and back takes about
 half of that."""
-SLOW_FOR: Final = 1.0
-"""Seconds for which a disk that was slow is left to a thread."""
+LEFT: Final = 20
+"""How many times as long as it has taken a slow disk is then left to a thread. So greenlets stand still for a slow disk
+during a twentieth of the time at most."""
 
 
 class Disk:
@@ -49,7 +50,7 @@ class Disk:
         SYNC(self._file)
         ended = time.monotonic()
         if ended - begun > SLOW:
-            self._slow_until = ended + SLOW_FOR
+            self._slow_until = ended + LEFT * (ended - begun)
 
     def run(self, work: Callable[..., object], *args: object) -> None:
         """Do work that waits for a disk, while other threads and greenlets go on. Raises what it raises."""
