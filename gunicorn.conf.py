@@ -1,24 +1,21 @@
 """What gunicorn reads by itself where it is started here.
 
-Its own lines have the form that TIM_LOG names, and its workers accept new connections while they are busy.
+Its own lines have the form that TIM_LOG names. Several workers have about the same number of connections each.
 """
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from mmap import mmap
 from pathlib import Path
 
-from gevent.server import StreamServer
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers import ggevent
 from gunicorn.workers.base import Worker
-
-# Connections that each of several workers accepts in one pass of its event loop. gunicorn sets 1: a pass of a busy
-# worker serves every open connection that has something to do, so that a new one waited up to 5 s for its turn. With
-# more than a few, each login waits for the beginnings of many others, and so does the kick that it causes.
-ACCEPTS_A_PASS = 4
 
 # Loaded by its path and not as `tim.web.logs`: a worker inherits what the master has imported, and would go on with the
 # old code after a rolling restart.
@@ -27,6 +24,12 @@ assert _spec is not None
 assert _spec.loader is not None
 _logs = module_from_spec(_spec)
 _spec.loader.exec_module(_logs)
+
+# How many connections each worker has open, for `tim.web.listener`; 0 where there is no worker. All workers share this
+# memory. A reload makes a new one: new workers leave nothing to those that are to stop.
+connections = memoryview(mmap(-1, 4 * 128)).cast("i")
+# More than any worker has: the others leave nothing to one that counts so many.
+NOT_LISTENING = 2**30
 
 
 class CleanLogger(Logger):
@@ -42,21 +45,22 @@ class CleanLogger(Logger):
 logger_class = CleanLogger
 
 
-class Listener(StreamServer):
-    """gunicorn's listening socket. gunicorn has no option for the number, and sets 1 where several workers share it."""
-
-    def start_accepting(self) -> None:
-        if self.max_accept == 1:
-            self.max_accept = ACCEPTS_A_PASS
-        super().start_accepting()
+def pre_fork(_: Arbiter, worker: Worker) -> None:
+    free = connections.tolist().index(0)
+    worker.counter = connections[free : free + 1]
+    worker.counter[0] = NOT_LISTENING
 
 
-ggevent.StreamServer = Listener
+def child_exit(_: Arbiter, worker: Worker) -> None:
+    if hasattr(worker, "counter"):  # a worker from before a reload may have been started without this function
+        worker.counter[0] = 0
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Puts the settings where Python finds them at once.
+    """Puts the settings where Python finds them at once, and makes several workers share what comes.
 
-    gunicorn looks each one up in a table of objects, dozens of them for a request, which took 3 % of a login.
+    gunicorn looks each setting up in a table of objects, dozens of them for a request, which took 3 % of a login.
     """
     vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
+    if worker.cfg.workers > 1:
+        ggevent.StreamServer = import_module("tim.web.listener").make(worker.counter, connections)

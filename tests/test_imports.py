@@ -76,7 +76,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.transport", "tim.web.settings", "tim.web.unseen", "tim.web.time_words"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},
     {"tim.web.context", "tim.web.stock", "tim.web.websocket"},
-    {"tim.web.sockets", "tim.web.expected", "tim.web.question"},
+    {"tim.web.listener", "tim.web.sockets", "tim.web.expected", "tim.web.question"},
     {"tim.web.templating"},
     {"tim.web.tab_page"},
     {"tim.web.peers"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,8 +11,8 @@ from playwright.sync_api import expect
 
 from tests.support.browser import Person
 from tests.support.redis_server import RedisServer
-from tests.support.server import ROOT, Server
-from tests.support.wire import get, log_in
+from tests.support.server import Server
+from tests.support.wire import log_in
 from tests.web.conftest import NewWindow
 
 WORKERS: Final = 3
@@ -88,13 +87,3 @@ def test_two_people_with_browsers_talk_and_the_second_tab_of_one_sends_the_first
     for tab in (first, second, hers):
         tab.is_quiet()
     server.has_no_traceback()
-
-
-@pytest.mark.parametrize(("workers", "accepts"), [(1, "100"), (WORKERS, "4")])
-def test_a_busy_worker_accepts_more_than_one_connection_a_pass(tmp_path: Path, workers: int, accepts: str) -> None:
-    server = Server(tmp_path, app=ROOT / "tests" / "support" / "accepting_app.py", gevent=True, workers=workers)
-    try:
-        server.start()
-        assert get(server, "/").body.split() == [accepts]
-    finally:
-        server.stop()

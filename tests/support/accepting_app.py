@@ -1,4 +1,4 @@
-"""An application that answers how many connections its worker accepts in a pass of its event loop."""
+"""An application that answers how its worker accepts connections."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from gevent.server import StreamServer
 
 
 def app(_: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], Any]) -> Iterable[bytes]:
-    """The number of each server that listens in this process, one a line."""
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [f"{one.max_accept}\n".encode() for one in gc.get_objects() if isinstance(one, StreamServer)]
+    """How many it accepts in a pass of its event loop; and how many each worker has open, this request's included."""
+    [listener] = [one for one in gc.get_objects() if isinstance(one, StreamServer)]
+    counter = getattr(listener, "counter", None)
+    open_now = [] if counter is None else [n - 1 for n in memoryview(counter.obj).cast("i") if 0 < n < 2**30]
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Connection", "close")])
+    return [" ".join(map(str, [listener.max_accept, *sorted(open_now)])).encode()]

@@ -61,10 +61,7 @@ class Gunicorn(Server):
 
     def workers(self) -> set[int]:
         """The processes that serve now: those that have found the store."""
-        children = Path(f"/proc/{self.pid()}/task/{self.pid()}/children")
-        with suppress(OSError):
-            return {int(pid) for pid in children.read_text().split() if self._is_at_work(int(pid))}
-        return set()
+        return set(filter(self._is_at_work, children(self.pid())))
 
     def worker_of(self, stream: Socket) -> int:
         """The process at the other end of a stream."""
@@ -121,6 +118,13 @@ def connections(pid: int) -> set[tuple[int, int]]:
             with suppress(OSError):
                 inodes.add(str(descriptor.readlink()))
     return {(one.port, one.peer) for one in established() if one.inode in inodes}
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has started."""
+    with suppress(OSError):
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return set()
 
 
 def has_ended(pid: int) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from gevent import socket, spawn_raw
 from gevent.hub import Waiter, get_hub
@@ -59,7 +59,10 @@ class WebSocket:
         connected: whether either side may still send messages.
         close_reason: the code of the peer's close frame, or of ours where the peer broke the protocol.
         peer_closed: whether the peer has sent a close frame.
+        counter: its first number counts the sockets of this process that have left their requests.
     """
+
+    counter: ClassVar[MutableSequence[int]] = [0]
 
     __slots__ = (
         "_greeting",
@@ -145,6 +148,7 @@ class WebSocket:
         self._watcher.close()
         self.sock.leave_server()
         self._watcher = get_hub().loop.io(self.sock.fileno(), READ)
+        self.counter[0] += 1
         spawn_raw(self._run, serve)
         raise LeftRequest
 
@@ -157,6 +161,7 @@ class WebSocket:
             log.exception("a socket failed")
         finally:
             self.sock.give_up()
+            self.counter[0] -= 1
 
     def hang_up(self, code: int, why: str) -> None:
         """Closes the socket with `code`, and waits a moment until its peer, if that is not mute, has closed it as well.
