@@ -116,7 +116,7 @@ def test_the_page_of_a_tab_is_one_function_that_calls_no_macro() -> None:
     static_files.install(app)
     assert isinstance(app.jinja_env, Templates)
     templates = app.jinja_env.in_language("en")
-    for name in ("tab.html", "_instances.html", "_waiting.html", "_arrived.html", "_state.html", "_ended.html"):
+    for name in ("tab.html", "_instances.html", "_opened.html", "_arrived.html", "_state.html", "_ended.html"):
         source, _, _ = templates.loader.get_source(templates, name)  # type: ignore[union-attr]
         code = templates.compile(source, name, raw=True)
         for call in ("get_template", "get_or_select_template", "new_context", "Macro(", "blocks["):

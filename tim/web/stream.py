@@ -76,16 +76,16 @@ class _Stream:
             self._unseen.add(message.seq)
         # Where the page lacks messages between `read` and these, all messages in it are replaced.
         follow_on = read is not None and (not view.messages or view.messages[0].seq == read + 1)
-        events = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
-        waiting = self._render(
-            "_waiting.html",
+        received = [Event(EVENT.MESSAGE_RECEIVED, list(unread))] if unread else []
+        frame = self._list(
+            view.instances,
+            "_opened.html",
             messages=view.messages,
             unread={message.seq for message in unread},
             follow_on=follow_on,
-            events=events,
+            events=[*received, Event(EVENT.SDK_READY)],
         )
-        ready = self._state("ready", [Event(EVENT.SDK_READY)])
-        self._send(self._list(view.instances) + waiting + ready)
+        self._send(frame)
         self._tab.become_ready()
 
     def _write(self, ping_period: float) -> End:
@@ -139,12 +139,11 @@ class _Stream:
             case _:
                 assert_never(item)
 
-    def _list(self, instances: list[Instance]) -> str:
+    def _list(self, instances: list[Instance], template: str = "_instances.html", **more: Any) -> str:
         self._tab.refresh(instances)
         self._shown = Shown()  # no other template of the stream writes any
-        return self._page.instances(
-            self._tab.instance, instances, oob=True, state="ready", unseen=len(self._unseen), shown=self._shown
-        )
+        more |= {"oob": True, "state": "ready", "unseen": len(self._unseen), "shown": self._shown}
+        return self._page.instances(self._tab.instance, instances, template, **more)
 
     def _state(self, state: str, events: list[Event]) -> str:
         return self._render("_state.html", state=state, events=events)

@@ -44,9 +44,9 @@ class TabPage:
             **more,
         )
 
-    def instances(self, this: Instance, live: list[Instance], **more: object) -> str:
+    def instances(self, this: Instance, live: list[Instance], template: str = "_instances.html", **more: object) -> str:
         """The list of instances with the logins that are new to this one; `more` are other values that it shows."""
-        return self.fragment("_instances.html", this, **self._list(this, live), **more)
+        return self.fragment(template, this, **self._list(this, live), **more)
 
     def fragment(self, template: str, this: Instance, **values: Any) -> str:
         """What `template` makes of the values, in the page of the instance `this`."""
