@@ -124,7 +124,12 @@ class TimeWords:
 
 def iso(seconds: float) -> str:
     """Unix seconds in ISO 8601."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return _iso(math.floor(seconds))
+
+
+@lru_cache(SECONDS)
+def _iso(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 @lru_cache(SECONDS)
