@@ -72,7 +72,9 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     def _accept_the_rest(self) -> None:
         self._waits = False
         self.start_accepting()
+        self.max_accept = 2 * ACCEPTS_A_PASS  # a busy worker has waited for a whole pass
         super()._do_read()
+        self.max_accept = ACCEPTS_A_PASS
 
 
 def make(counter: MutableSequence[int], workers: memoryview[int]) -> type[Listener]:
