@@ -1,6 +1,6 @@
 """What gunicorn reads by itself where it is started here.
 
-Its own lines have the form that TIM_LOG names. Several workers have about the same number of connections each.
+Its own lines have the form that TIM_LOG names. Its workers accept when they are idle, and share what comes.
 """
 
 from __future__ import annotations
@@ -57,10 +57,9 @@ def child_exit(_: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Puts the settings where Python finds them at once, and makes several workers share what comes.
+    """Puts the settings where Python finds them at once, and `tim.web.listener` in place.
 
     gunicorn looks each setting up in a table of objects, dozens of them for a request, which took 3 % of a login.
     """
     vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
-    if worker.cfg.workers > 1:
-        ggevent.StreamServer = import_module("tim.web.listener").make(worker.counter, connections)
+    ggevent.StreamServer = import_module("tim.web.listener").make(worker.counter, connections)

@@ -23,7 +23,7 @@ BEFORE: Final = 24
 MORE: Final = 20
 """As many as the emptier worker takes before the fuller one takes the next."""
 AT_LEAST: Final = 16
-"""Of MORE; a worker that gets no CPU for 5 ms leaves one to the fuller one."""
+"""Of MORE; a worker that gets no CPU for 20 ms leaves one to the fuller one."""
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_only_workers_that_accept_count(tmp_path: Path) -> None:
     server = Server(tmp_path, app=ROOT / "tests" / "support" / "accepting_app.py", gevent=True, workers=2)
 
     def count(workers: int) -> None:
-        until(lambda: len(get(server, "/").body.split()) == 1 + workers, lambda: get(server, "/").body)
+        until(lambda: len(get(server, "/").body.split()) == workers, lambda: get(server, "/").body)
 
     try:
         server.start()
@@ -109,15 +109,5 @@ def test_only_workers_that_accept_count(tmp_path: Path) -> None:
         os.kill(server.pid(), signal.SIGTTOU)
         os.kill(newer, signal.SIGKILL)
         count(1)
-    finally:
-        server.stop()
-
-
-@pytest.mark.usefixtures("not_quick")
-def test_a_single_worker_listens_as_gevent_does(tmp_path: Path) -> None:
-    server = Server(tmp_path, app=ROOT / "tests" / "support" / "accepting_app.py", gevent=True)
-    try:
-        server.start()
-        assert get(server, "/").body == "100"
     finally:
         server.stop()

@@ -1,4 +1,8 @@
-"""The listening socket of each of several workers of gunicorn: they share what comes, also while they are busy.
+"""The listening socket of a worker of gunicorn: what is under way goes first, and several workers share what comes.
+
+A pass of the event loop serves every connection that has something to do. Each new one that a pass accepts delays all
+others by its handshake, and with them the kicks that logins under way cause. So a new connection waits in the kernel
+until the loop has nothing else to do, or for LONGEST.
 
 The kernel wakes any worker for a connection, and of two workers one may get three times as many. Each of its
 connections is served at a third of the speed then. So a worker leaves a new connection to one that has clearly fewer.
@@ -13,22 +17,19 @@ from gevent.server import StreamServer
 
 from tim.web.websocket import WebSocket
 
-ACCEPTS_A_PASS: Final = 4
-"""Connections that a worker accepts in one pass of its event loop.
-
-gunicorn sets 1: a pass of a busy worker serves every open connection that has something to do, so that a new one waited
-up to 5 s for its turn. With more than a few, each login waits for the beginnings of many others, and so does the kick
-that it causes.
-"""
-TIME_FOR_OTHERS: Final = 0.005
-"""Seconds for which a connection is left to others. An idle worker takes it at once; if all are busy or stuck, it has
-waited this long."""
+LONGEST: Final = 0.02
+"""Seconds for which a new connection waits for this worker to be idle, or is left to others, of which an idle one takes
+it at once. If all are busy or stuck, it has waited this long."""
+AT_ONCE: Final = 16
+"""Connections that are accepted together after LONGEST."""
+MORE: Final = 4
+"""So many more than another worker, and an eighth of its own, are clearly more."""
 NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
 
 class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
-    """Accepts connections, unless another worker has clearly fewer.
+    """Accepts connections when it is idle, unless another worker has clearly fewer.
 
     Attributes:
         counter: its first number is 1 and how many connections this worker has open.
@@ -37,12 +38,11 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     counter: MutableSequence[int]
     workers: memoryview[int]
-    _waits = False  # whether others have time to accept what has come
 
-    def start_accepting(self) -> None:
-        self.max_accept = ACCEPTS_A_PASS  # gunicorn has no option for it
-        if not self._waits:  # gevent calls this at each end of a request
-            super().start_accepting()
+    def start(self) -> None:
+        self._idle = self.loop.idle()
+        self._late = self.loop.timer(LONGEST, LONGEST)
+        super().start()
 
     def do_read(self) -> tuple[Any, Any] | None:
         accepted: tuple[Any, Any] | None = super().do_read()
@@ -59,22 +59,26 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         count_by([0])
         super().close()
 
-    def _do_read(self) -> None:
-        fewest = min(filter(None, self.workers))
-        if self.counter[0] > fewest + max(ACCEPTS_A_PASS, fewest // 8):
-            self._waits = True
-            self.stop_accepting()
-            self._timer = self.loop.timer(TIME_FOR_OTHERS)
-            self._timer.start(self._accept_the_rest)
-        else:
-            super()._do_read()
+    def stop_accepting(self) -> None:
+        self._idle.stop()
+        self._late.stop()
+        super().stop_accepting()
 
-    def _accept_the_rest(self) -> None:
-        self._waits = False
-        self.start_accepting()
-        self.max_accept = 2 * ACCEPTS_A_PASS  # a busy worker has waited for a whole pass
+    def _do_read(self) -> None:
+        """Called by the loop when a connection has come."""
+        self._watcher.stop()
+        fewest = min(filter(None, self.workers))
+        if self.counter[0] <= fewest + max(MORE, fewest // 8):
+            self._idle.start(self._accept, 1)
+        self._late.again(self._accept, AT_ONCE)
+
+    def _accept(self, most: int) -> None:
+        """Accepts up to so many of those that have come."""
+        self._idle.stop()
+        self._late.stop()
+        self._watcher.start(self._do_read)
+        self.max_accept = most
         super()._do_read()
-        self.max_accept = ACCEPTS_A_PASS
 
 
 def make(counter: MutableSequence[int], workers: memoryview[int]) -> type[Listener]:
