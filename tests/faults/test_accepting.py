@@ -23,7 +23,7 @@ BEFORE: Final = 24
 MORE: Final = 20
 """As many as the emptier worker takes before the fuller one takes the next."""
 AT_LEAST: Final = 16
-"""Of MORE; a worker that gets no CPU for 20 ms leaves one to the fuller one."""
+"""Of MORE; a worker that gets no CPU for 10 ms leaves one to the fuller one."""
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ connections is served at a third of the speed then. So a worker leaves a new con
 
 from __future__ import annotations
 
+import time
 from collections.abc import MutableSequence
 from typing import Any, Final
 
@@ -17,11 +18,11 @@ from gevent.server import StreamServer
 
 from tim.web.websocket import WebSocket
 
-LONGEST: Final = 0.02
+LONGEST: Final = 0.01
 """Seconds for which a new connection waits for this worker to be idle, or is left to others, of which an idle one takes
-it at once. If all are busy or stuck, it has waited this long."""
-AT_ONCE: Final = 16
-"""Connections that are accepted together after LONGEST."""
+it at once. If all are busy or stuck, it has waited this long, or for one pass of the loop where that takes longer."""
+AT_ONCE: Final = 2
+"""Connections that are accepted together for each LONGEST that the first of them has waited."""
 MORE: Final = 4
 """So many more than another worker, and an eighth of its own, are clearly more."""
 NOT_LISTENING: Final = 2**30
@@ -70,7 +71,11 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         fewest = min(filter(None, self.workers))
         if self.counter[0] <= fewest + max(MORE, fewest // 8):
             self._idle.start(self._accept, 1)
-        self._late.again(self._accept, AT_ONCE)
+        self._late.again(self._accept_late, time.monotonic())
+
+    def _accept_late(self, came: float) -> None:
+        """Accepts as many as would have been accepted in passes of LONGEST, since the first of them `came`."""
+        self._accept(AT_ONCE * max(1, int((time.monotonic() - came) / LONGEST)))
 
     def _accept(self, most: int) -> None:
         """Accepts up to so many of those that have come."""
