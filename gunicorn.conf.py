@@ -62,4 +62,5 @@ def post_worker_init(worker: Worker) -> None:
     gunicorn looks each setting up in a table of objects, dozens of them for a request, which took 3 % of a login.
     """
     vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
-    ggevent.StreamServer = import_module("tim.web.listener").make(worker.counter, connections)
+    make = import_module("tim.web.listener").make
+    ggevent.StreamServer = make(worker.counter, connections, alone=worker.cfg.workers == 1)

@@ -31,7 +31,7 @@ def listen(accepted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lis
 
     def make(longest: float) -> socket.socket:
         monkeypatch.setattr(listener, "LONGEST", longest)
-        made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"))
+        made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"), alone=False)
         made.workers = counter  # type: ignore[assignment]
         own = socket.socket()
         own.bind(("127.0.0.1", 0))

@@ -23,6 +23,9 @@ LONGEST: Final = 0.01
 it at once. If all are busy or stuck, it has waited this long, or for one pass of the loop where that takes longer."""
 AT_ONCE: Final = 2
 """Connections that are accepted together for each LONGEST that the first of them has waited."""
+ALONE: Final = 6
+"""Connections that a single worker accepts when it is idle. It may have a SQLite file, in which logins that come together
+share one wait for the disk; of several workers each accepts 1."""
 MORE: Final = 4
 """So many more than another worker, and an eighth of its own, are clearly more."""
 NOT_LISTENING: Final = 2**30
@@ -35,10 +38,12 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     Attributes:
         counter: its first number is 1 and how many connections this worker has open.
         workers: these numbers of all workers; 0 where there is no worker.
+        when_idle: connections that are accepted together by an idle worker.
     """
 
     counter: MutableSequence[int]
     workers: memoryview[int]
+    when_idle = 1
 
     def start(self) -> None:
         self._idle = self.loop.idle()
@@ -70,7 +75,7 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         self._watcher.stop()
         fewest = min(filter(None, self.workers))
         if self.counter[0] <= fewest + max(MORE, fewest // 8):
-            self._idle.start(self._accept, 1)
+            self._idle.start(self._accept, self.when_idle)
         self._late.again(self._accept_late, time.monotonic())
 
     def _accept_late(self, came: float) -> None:
@@ -86,8 +91,9 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         super()._do_read()
 
 
-def make(counter: MutableSequence[int], workers: memoryview[int]) -> type[Listener]:
+def make(counter: MutableSequence[int], workers: memoryview[int], *, alone: bool) -> type[Listener]:
     """What a worker listens with whose connections `counter[0]` counts, beside those of all `workers`."""
+    Listener.when_idle = ALONE if alone else 1
     counter[0] = 1
     count_by(counter)
     Listener.workers = workers
