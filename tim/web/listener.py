@@ -24,8 +24,8 @@ it at once. If all are busy or stuck, it has waited this long, or for one pass o
 AT_ONCE: Final = 2
 """Connections that are accepted together for each LONGEST that the first of them has waited."""
 ALONE: Final = 6
-"""Connections that a single worker accepts when it is idle. It may have a SQLite file, in which logins that come together
-share one wait for the disk; of several workers each accepts 1."""
+"""Connections that a single worker accepts when it is idle; of several workers, each accepts 1. A single one may have a
+SQLite file, in which logins that come together share one wait for the disk."""
 MORE: Final = 4
 """So many more than another worker, and an eighth of its own, are clearly more."""
 NOT_LISTENING: Final = 2**30
