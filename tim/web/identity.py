@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from flask import Request, Response
-from itsdangerous import TimestampSigner
-from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, int_to_bytes
+from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
+from itsdangerous.signer import SigningAlgorithm
 
 from tim.ends import LOGGED_OUT
 from tim.latest import Latest
@@ -230,22 +231,36 @@ def _set(request: Request, response: Response, name: str, value: str, path: str,
     )
 
 
+class _Prepared(SigningAlgorithm):
+    """HMAC-SHA256 under keys that are prepared once."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return mac(key, value)
+
+
+class _DerivedOnce(TimestampSigner):
+    """A signer that derives its keys when it is made, not with each signature, and has a clock of its own."""
+
+    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
+        super().__init__(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_Prepared())
+        self._clock = clock
+        self._derived = {key: TimestampSigner.derive_key(self, key) for key in self.secret_keys}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        return self._derived[self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)]
+
+    def get_timestamp(self) -> int:
+        return int(self._clock())
+
+
 class _Signer:
-    """Signs as the library's TimestampSigner does, with keys that are derived once, and a clock of its own.
-
-    It compares signatures as they are written: the last bits of base64 carry no data, and the library accepts any value
-    there.
-    """
-
     def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float], latest: Callable[[], float]) -> None:
-        signer = TimestampSigner(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256)
-        self._keys = [signer.derive_key(key) for key in reversed(keys)]  # the one that signs is the first
         self._clock = clock
         self._latest = latest
+        self._signer = _DerivedOnce(keys, purpose, clock)
 
     def sign(self, value: str) -> str:
-        signed = b"%s.%s" % (value.encode(), base64_encode(int_to_bytes(int(self._clock()))))
-        return f"{signed.decode()}.{_signature(self._keys[0], signed).decode()}"
+        return self._signer.sign(value).decode()
 
     def signs(self, signed: str | None, value: str, *, life: float) -> bool:
         """Whether `signed` is an unaltered signature of `value`, at most `life` seconds old."""
@@ -255,13 +270,13 @@ class _Signer:
         """The signed value; None where `signed` is altered in any bit or older than `life` seconds."""
         if not signed or not signed.isascii():
             return None
-        data, _, signature = signed.encode().rpartition(b".")
-        if not any(hmac.compare_digest(_signature(key, data), signature) for key in self._keys):
+        try:
+            value, made = self._signer.unsign(signed, return_timestamp=True)
+            signature = signed.rpartition(".")[2].encode()
+            # The last bits of base64 carry no data, and itsdangerous accepts any value there.
+            whole = base64_encode(base64_decode(signature)) == signature
+        except BadSignature:
             return None
-        value, _, made = data.rpartition(b".")
-        in_time = self._clock() - life <= bytes_to_int(base64_decode(made)) <= self._latest() + MAX_LEAD
-        return value.decode() if in_time else None
-
-
-def _signature(key: bytes, data: bytes) -> bytes:
-    return base64_encode(mac(key, data))
+        signed_at = made.timestamp()
+        in_time = self._clock() - life <= signed_at <= self._latest() + MAX_LEAD
+        return value.decode() if whole and in_time else None
