@@ -9,7 +9,7 @@ from flask import Flask
 from jinja2 import TemplateSyntaxError
 
 from tests.support.server import ROOT
-from tim.web import static_files, templating
+from tim.web import templating
 from tim.web.console import session
 from tim.web.language import LANGUAGES, catalogue
 from tim.web.templating import Templates
@@ -19,9 +19,8 @@ SOURCES = sorted((ROOT / "templates").rglob("*.html"))
 
 @pytest.fixture(scope="module")
 def templates() -> Templates:
-    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app = Flask(__name__, template_folder=str(ROOT / "templates"))
     templating.install(app)
-    static_files.install(app)
     session.install(app)
     assert isinstance(app.jinja_env, Templates)
     return app.jinja_env

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from flask import Flask, Response, abort, request
-from jinja2 import pass_context
-from jinja2.runtime import Context
 
 YEAR: Final = "public, max-age=31536000, immutable"
 """Cache-Control of an address with the hash of what it answers; an answer to any other is asked for again each time."""
@@ -37,8 +35,7 @@ class StaticFile:
 
 
 def install(app: Flask) -> None:
-    """Serves the files of `app`, and gives the filter `static` to its templates: from the name of a file, its address
-    below the path of the service."""
+    """Serves the files of `app`, and gives `static` to its templates: the address of the file with a name."""
     paths = {path.name: path for path in Path(app.static_folder or "").iterdir()}
 
     def file(name: str) -> StaticFile:
@@ -55,15 +52,10 @@ def install(app: Flask) -> None:
     below = app.static_url_path
 
     def address(name: str) -> str:
-        return f"{below}/{name}?v={file(name).hash}"
-
-    @pass_context
-    def address_now(_: Context, name: str) -> str:
-        return address(name)
+        return f"{request.script_root}{below}/{name}?v={file(name).hash}"
 
     app.view_functions["static"] = send
-    # Jinja computes a filter of a constant once, unless that takes the context.
-    app.jinja_env.filters["static"] = address_now if app.debug else address
+    app.jinja_env.globals["static"] = address
 
 
 def _read(path: Path) -> StaticFile:

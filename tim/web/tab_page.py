@@ -9,7 +9,7 @@ from flask import g, request
 from tim.errors import IMError
 from tim.model import Instance, View
 from tim.rules import newcomers
-from tim.web.context import Service, asked, service
+from tim.web.context import Service, service
 from tim.web.identity import BROWSER, is_login_of
 from tim.web.templating import Templates, templates
 
@@ -38,9 +38,8 @@ class TabPage:
             **self._list(view.instance, view.instances),
             messages=view.messages,
             read=view.read_seq,
+            state="not-ready",
             silence=self._service.timing.page_silence,
-            root=asked().script_root,
-            again=self._address,
             **more,
         )
 

@@ -111,8 +111,7 @@ def install(app: Flask) -> None:
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     for words in (iso, data, data_address):
         app.add_template_filter(words)
-    app.jinja_env.globals.update(here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
-    app.context_processor(_root)
+    app.jinja_env.globals.update(root=_root, here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
 
 
 def templates() -> Templates:
@@ -122,9 +121,9 @@ def templates() -> Templates:
     return all_languages.in_language(language.current())
 
 
-def _root() -> dict[str, str]:
-    """The path below which the service is, as `root`; "" where it has a host of its own."""
-    return {"root": request.script_root}
+def _root() -> str:
+    """The path below which the service is; "" where it has a host of its own."""
+    return request.script_root
 
 
 def _new_number() -> str:
