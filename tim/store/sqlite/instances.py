@@ -5,7 +5,6 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -131,18 +130,25 @@ def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, *, awa
     good, which would push them out. Those that can still say "that wasn't me" are not pushed out by later ends, of
     which a thief can make many.
     """
-    # Few accounts have so many ends of both kinds, and to see that takes no look at their rows.
-    more = f"SELECT 1 FROM instances INDEXED BY instances_ended WHERE {ENDED} LIMIT 1 OFFSET ?"
-    if db.execute(more, (app, user, ENDS_KEPT)).fetchone() is None:
+    of_away = f"FROM instances INDEXED BY instances_away WHERE app = ? AND user = ? AND reason = '{AWAY}'"
+    of_both = f"FROM instances INDEXED BY instances_ended WHERE {ENDED}"
+    # To skip rows of an index takes no look at the rows themselves, as counting those that have ended would.
+    if away:
+        more = db.execute(f"SELECT 1 {of_away} LIMIT 2 OFFSET ?", (app, user, ENDS_KEPT))
+    else:
+        skipped = f"? + (SELECT count(*) {of_away})"
+        more = db.execute(f"SELECT 1 {of_both} LIMIT 2 OFFSET {skipped}", (app, user, ENDS_KEPT, app, user))
+    # Two at most, so that those make room before long that had a notice pending when it was their turn.
+    surplus = len(more.fetchall())
+    if not surplus:
         return
-    over = math.inf if away else now - NOT_ME_LIFE
-    db.execute(
-        "DELETE FROM instances WHERE node = '' AND generation IN (SELECT generation FROM"
-        f" (SELECT generation, gone_at, max(gone_at, disowned) > ? AS lasts FROM instances WHERE {ENDED}"
-        " AND (reason = ?) = ?)"
-        " ORDER BY lasts DESC, iif(lasts, gone_at, -gone_at), iif(lasts, generation, -generation) LIMIT -1 OFFSET ?)",
-        (over, app, user, AWAY, away, ENDS_KEPT),
-    )
+    over = now if away else now - NOT_ME_LIFE
+    found = f"SELECT generation {of_both} AND (reason = '{AWAY}') = ?"
+    oldest = f"{found} AND gone_at <= ? AND disowned <= ? ORDER BY gone_at LIMIT ?"
+    rows = db.execute(oldest, (app, user, away, over, over, surplus)).fetchall()
+    if not rows:
+        rows = db.execute(f"{found} ORDER BY gone_at DESC LIMIT ?", (app, user, away, surplus)).fetchall()
+    db.executemany("DELETE FROM instances WHERE generation = ? AND node = ''", rows)
 
 
 def end_for_good(
