@@ -36,6 +36,11 @@ class Timing:
     streams_close: float = 1.0
     """Time that readers have to close their streams when a backend closes."""
 
+    # SQLite
+
+    sqlite_sync: float = 1.0
+    """Longest time until a login, and what else does not wait for the disk, is on it."""
+
     # Redis
 
     redis_timeout: float = 2.0

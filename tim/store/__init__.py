@@ -38,7 +38,7 @@ def open_store(
     if scheme == "sqlite" and separator and (not rest or rest.strip("/")) and rest[:1] in ("", "/"):
         from tim.store.sqlite.engine import SQLiteStore
 
-        return SQLiteStore(rest[1:], grace=grace, clock=clock, retention=retention)
+        return SQLiteStore(rest[1:], grace=grace, clock=clock, timing=timing, retention=retention)
     if scheme in ("redis", "rediss"):
         try:
             from tim.store.redis.engine import RedisStore

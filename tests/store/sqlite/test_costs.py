@@ -15,6 +15,7 @@ from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.documents import row
 from tests.support.engines import with_nodes
 from tim.ends import LOGGED_OUT, Gone
+from tim.rules import ENDS_KEPT, NOT_ME_LIFE
 from tim.store.sqlite import disk
 from tim.store.sqlite.engine import HEARD, SQLiteStore
 
@@ -74,6 +75,8 @@ def test_verbs_cost_what_the_document_says(tmp_path: Path, clock: Clock, monkeyp
         costs("`attach`", lambda: store.attach(tab.id, NODE, 1, most=20))
         costs("`enter` that evicts one", lambda: store.enter(newcomer(expires=clock() + DAY), 1, node=NODE, most=20))
         costs("`append`", lambda: store.append(APP, bob.id, "alice", "hello", new_id()))
+        costs("`detach`", lambda: store.detach(bob.id, bob.stream))
+        costs("`remove`", lambda: store.remove(bob.id, Gone(LOGGED_OUT, 0)))
         connection(store).set_trace_callback(None)
 
 
@@ -127,6 +130,24 @@ def test_a_sweep_finds_what_is_due_by_two_indexes(store: SQLiteStore) -> None:
     assert not [step for step in plan if step.startswith("SCAN")], plan
     for index in ("instances_ending (ends_at<?)", "instances_due (detached_at<?)"):
         assert [step for step in plan if index in step], plan
+
+
+def test_a_login_takes_no_more_steps_where_its_account_has_many_ends(store: SQLiteStore, clock: Clock) -> None:
+    def enter() -> int:
+        """Log in once more. Returns how many dozens of steps SQLite has taken for it."""
+        taken: list[None] = []
+        clock.advance(NOT_ME_LIFE)
+        connection(store).set_progress_handler(lambda: taken.append(None), 12)
+        store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)
+        connection(store).set_progress_handler(None, 0)
+        store.renew(NODE, [each.id for each in store.renew(NODE)])
+        return len(taken)
+
+    enter()
+    few = enter()
+    for _ in range(ENDS_KEPT):
+        enter()
+    assert enter() < few + ENDS_KEPT / 2, "an end that is kept costs no more than to step over its place in an index"
 
 
 def test_a_login_that_evicts_is_one_transaction(store: SQLiteStore, clock: Clock) -> None:

@@ -6,9 +6,10 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from tests.support.actors import APP, Clock
 from tests.support.waiting import until
 from tim.errors import StoreUnavailable
 from tim.store import open_store
-from tim.store.sqlite import accounts, groups
+from tim.store.sqlite import accounts, disk, groups
 from tim.store.sqlite.database import Database
+from tim.timing import DEFAULT, Timing
 
 ROOT = Path(__file__).parents[3]
 USERS = ("alice", "bob", "carol", "dave")
@@ -27,8 +29,8 @@ USERS = ("alice", "bob", "carol", "dave")
 class Statements:
     """A database, and the statements that it runs."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self.database = Database(str(path), clock)
+    def __init__(self, path: Path, clock: Clock, timing: Timing = DEFAULT) -> None:
+        self.database = Database(str(path), clock, timing)
         self.seen: list[str] = []
         self.database.connection.set_trace_callback(self.seen.append)
 
@@ -36,9 +38,9 @@ class Statements:
         """How often a statement has run that begins like this."""
         return len([each for each in self.seen if each.startswith(statement)])
 
-    def create(self, user: str) -> str:
+    def create(self, user: str, *, durable: bool = True) -> str:
         """The verb of these tests: makes an account exist."""
-        with self.database.transaction():
+        with self.database.transaction(durable=durable):
             accounts.create(self.database.connection, APP, user)
         return user
 
@@ -169,6 +171,79 @@ def test_after_a_disk_has_failed_nothing_is_acknowledged_until_a_new_start(file:
     again.create("bob")
     assert "bob" in again.users()
     again.database.close()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times at which something was written to the disk, by the monotonic clock."""
+    times: list[float] = []
+    real = disk.SYNC
+
+    def sync(file: int) -> None:
+        real(file)
+        times.append(time.monotonic())
+
+    monkeypatch.setattr(disk, "SYNC", sync)
+    return times
+
+
+def test_what_is_not_durable_is_answered_first_and_on_disk_soon(file: Path, clock: Clock, synced: list[float]) -> None:
+    statements = Statements(file, clock, Timing(sqlite_sync=0.3))
+    statements.create("alice", durable=False)
+    begun = time.monotonic()
+    statements.create("bob", durable=False)
+    assert statements.number("COMMIT") == 2, "a process that is killed now has lost nothing"
+    assert synced == []
+    until(lambda: len(synced) == 1, "the disk never gets it")
+    assert synced[0] - begun < 5
+    statements.database.close()
+    assert len(synced) == 1, "nothing was left"
+
+
+def test_what_is_durable_takes_with_it_to_the_disk_what_is_not(file: Path, clock: Clock, synced: list[float]) -> None:
+    statements = Statements(file, clock, Timing(sqlite_sync=3600))
+    statements.create("alice", durable=False)
+    statements.create("bob")
+    assert len(synced) == 1
+    statements.database.close()
+    assert len(synced) == 1
+
+
+def test_one_durable_verb_makes_its_group_durable(file: Path, clock: Clock, synced: list[float]) -> None:
+    statements = Statements(file, clock, Timing(sqlite_sync=3600))
+    verbs = [lambda user=user, first=user == USERS[0]: statements.create(user, durable=first) for user in USERS]
+    with group(statements, *verbs):
+        pass
+    assert (statements.number("COMMIT"), len(synced)) == (1, 1)
+    statements.database.close()
+
+
+def test_a_file_is_closed_with_all_on_disk(file: Path, clock: Clock, synced: list[float]) -> None:
+    statements = Statements(file, clock, Timing(sqlite_sync=3600))
+    statements.create("alice", durable=False)
+    assert synced == []
+    statements.database.close()
+    assert len(synced) == 1
+
+
+def test_after_a_disk_has_failed_that_nobody_waited_for_nothing_is_acknowledged(file: Path, clock: Clock) -> None:
+    statements = Statements(file, clock, Timing(sqlite_sync=0.1))
+    read, write = os.pipe()  # which no system can write to a disk
+    os.dup2(read, vars(vars(statements.database)["_disk"])["_file"])
+    statements.create("alice", durable=False)
+
+    def refused() -> bool:
+        with suppress(StoreUnavailable):
+            statements.users()
+            return False
+        return True
+
+    until(refused, "it goes on")
+    with pytest.raises(StoreUnavailable, match="the disk may have lost what was written last"):
+        statements.create("bob", durable=False)
+    os.close(read)
+    os.close(write)
+    statements.database.close()
 
 
 def test_a_read_needs_no_transaction(statements: Statements) -> None:

@@ -28,7 +28,7 @@ class Audit:
         self._transaction, self._reading = database.transaction, database.reading
 
     def note(self, app: int, entry: Entry) -> None:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             write(self._db, app, replace(entry, at=now), now)
 
     def page(self, app: int, where: AuditFilter, before: str = "", limit: int = 50) -> AuditPage:

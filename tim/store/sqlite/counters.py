@@ -21,7 +21,7 @@ class Counters:
         self._transaction, self._reading = database.transaction, database.reading
 
     def count(self, app: int, counts: Mapping[str, int]) -> None:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             count(self._db, app, counts, now)
 
     def totals(self, app: int) -> dict[str, int]:

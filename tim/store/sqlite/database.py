@@ -12,11 +12,14 @@ from tim.store.sqlite import filelock, schema
 from tim.store.sqlite.disk import Disk
 from tim.store.sqlite.groups import Groups
 from tim.store.sqlite.watch import Watch
+from tim.timing import DEFAULT, Timing
 
 WAY_OUT: Final = (
     "stop this server, put the file back, or a backup in its place without the old -wal beside it, and start again"
 )
 """What to do about a changed file. SQLite would apply an old -wal to the backup."""
+PAGE_BYTES: Final = 1024
+"""Size of a page of a new file. A row with its places in the indexes is about as large."""
 STATEMENTS: Final = 512
 """How many statements SQLite keeps prepared; more than all verbs have, whatever is searched for."""
 
@@ -32,7 +35,7 @@ class Database:
         SettingError: another process has the file open, or it is not a store of this service.
     """
 
-    def __init__(self, path: str, clock: Callable[[], float]) -> None:
+    def __init__(self, path: str, clock: Callable[[], float], timing: Timing = DEFAULT) -> None:
         self._owner = os.getpid()
         path = os.path.realpath(path) if path else ""  # one file is one store, under whatever name
         self._file_lock = filelock.take(path) if path else None
@@ -45,6 +48,8 @@ class Database:
                 path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
             )
             self.connection.row_factory = sqlite3.Row
+            # A changed row is written with the whole page that it is on. A file that exists keeps its size of a page.
+            self.connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")  # a COMMIT does not wait for the disk: a group does
             self.connection.execute("PRAGMA wal_autocheckpoint = 0")  # nor does it move the -wal into the file
@@ -54,7 +59,7 @@ class Database:
                 self._check_pages(self._watch)
                 self._watch.begin()
                 self._disk = Disk(f"{path}-wal")
-            groups = Groups(self.connection, self._disk, clock, self._check)
+            groups = Groups(self.connection, self._disk, clock, self._check, timing)
         except (OSError, sqlite3.Error) as error:
             if self._file_lock is not None:
                 filelock.delete_if_empty(self._file_lock)

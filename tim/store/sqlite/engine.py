@@ -37,6 +37,7 @@ from tim.store.sqlite.database import Database
 from tim.store.sqlite.failures import Failures
 from tim.store.sqlite.jobs import Jobs
 from tim.store.sqlite.pace import Pace
+from tim.timing import DEFAULT, Timing
 
 HEARD: Final = 200
 """How many instances one step of `renew` takes note of: about 2 ms, in which no other verb runs."""
@@ -48,6 +49,7 @@ class SQLiteStore:
     Args:
         grace: seconds that a detached instance keeps its seat.
         clock: unix seconds; the time inside the verbs.
+        timing: how long what needs not be on disk at once is not.
         retention: how much of the audit is kept.
 
     Raises:
@@ -55,13 +57,19 @@ class SQLiteStore:
     """
 
     def __init__(
-        self, path: str, *, grace: float, clock: Callable[[], float], retention: Retention = DEFAULT_RETENTION
+        self,
+        path: str,
+        *,
+        grace: float,
+        clock: Callable[[], float],
+        timing: Timing = DEFAULT,
+        retention: Retention = DEFAULT_RETENTION,
     ) -> None:
         self._grace = grace
         self._in_memory = not path
         self._retention = retention
         self._clock = clock
-        self._database = Database(path, clock)
+        self._database = Database(path, clock, timing)
         self._db = self._database.connection
         self._lock = self._database.lock  # guards the two below
         self._failures = Failures(clock)
@@ -134,7 +142,7 @@ class SQLiteStore:
         ids = list(heard)
         ended_here = f"UPDATE instances SET node = '' WHERE id = ? AND node = ? AND reason <> '{AWAY}'"
         for first in range(0, len(ids), HEARD):  # logins run in between: after a storm of them, there are many
-            with self._transaction():
+            with self._transaction(durable=False):
                 self._db.executemany(ended_here, [(id, node) for id in ids[first : first + HEARD]])
         with self._reading():
             return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
@@ -154,7 +162,7 @@ class SQLiteStore:
             return instances.end_for_good(self._db, instance, replace(gone, at=now), self._grace, action, actor=actor)
 
     def sweep(self) -> list[Instance]:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             self._db.execute(
                 "DELETE FROM instances WHERE reason IS NOT NULL AND gone_at < ? AND node = ''", (now - REMEMBERED,)
             )
@@ -203,7 +211,7 @@ class SQLiteStore:
             return messages.newest(self._db, app, user, after, limit, up_to=up_to, since=now - REMEMBERED)
 
     def mark_read(self, app: int, user: str, seq: int) -> None:
-        with self._transaction():
+        with self._transaction(durable=False):
             accounts.mark_read(self._db, app, user, seq)
 
     def import_account(self, app: int, user: str) -> None:

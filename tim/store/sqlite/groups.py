@@ -2,7 +2,10 @@
 
 Under gevent these are the verbs of one pass of the event loop. While the disk is busy with one group, the verbs that
 come then make up the next one. A verb that comes alone is a group too. Each verb is a savepoint, so one that is refused
-takes back only its own changes. A verb is answered when all is on disk that it has written, and that it has seen.
+takes back only its own changes.
+
+A durable verb is answered when what it has written is on disk, and with it all that was committed before. The others
+are answered once they are committed: that survives the end of the process, and a moment later a power failure as well.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from typing import Final
 
 from tim.errors import StoreUnavailable
 from tim.store.sqlite.disk import Disk
+from tim.timing import Timing
 
 RESTART: Final = "stop this server, see to the disk, and start again"
 LOG_CHANGES: Final = 2000
-"""How many changed rows the -wal holds before it is moved into the file: about 20 MiB of it."""
+"""How many changed rows the -wal holds before it is moved into the file: about 8 MiB of it, 20 with pages of 4 KiB."""
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Group:
 
     Attributes:
         changes: how many rows the connection had changed before the group.
+        durable: whether one of its verbs is.
         written: whether something was committed that has to be on disk.
         done: whether its verbs may be answered.
         over: set when that is so, or when the verb that commits it was interrupted.
@@ -36,6 +41,7 @@ class Group:
     """
 
     changes: int
+    durable: bool = False
     written: bool = False
     done: bool = False
     over: threading.Event = field(default_factory=threading.Event)
@@ -55,22 +61,34 @@ class Groups:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, disk: Disk | None, clock: Callable[[], float], check: Callable[[], None]
+        self,
+        connection: sqlite3.Connection,
+        disk: Disk | None,
+        clock: Callable[[], float],
+        check: Callable[[], None],
+        timing: Timing,
     ) -> None:
         self.lock = threading.Lock()
         self._connection = connection
         self._disk = disk
         self._clock = clock
         self._check_database = check
-        self._committing = threading.Lock()  # taken before `lock`; held until the group is done
+        self._lag = timing.sqlite_sync
+        self._committing = threading.Lock()  # taken before `lock`; held until the group is done; owns the two below
+        self._owed = False  # whether something was committed that is not on disk, and nobody waits for
+        self._collector: threading.Timer | None = None  # writes it to the disk
         self._open: Group | None = None  # the group that verbs join, with a transaction open; guarded by `lock`
         self._newest = Group(0, done=True)  # the same, or the one before where none is open; guarded by `lock`
         self._moved = 0  # rows changed when the -wal was moved last; guarded by `lock`
         self._fault = ""  # why nothing more is written to the disk; set under `_committing`
 
     @contextmanager
-    def transaction(self) -> Iterator[float]:
+    def transaction(self, *, durable: bool = True) -> Iterator[float]:
         """One atomic verb. Yields its time, in unix seconds.
+
+        Args:
+            durable: whether it is answered when what it has written is on disk; at most `Timing.sqlite_sync` before
+                that, otherwise.
 
         Raises:
             StoreUnavailable: nothing was changed; or the disk has failed, which may have lost it.
@@ -80,6 +98,7 @@ class Groups:
             with self.lock:
                 first = self._open is None
                 group = self._join()
+                group.durable = group.durable or durable
                 try:
                     yield self._clock()
                     if not first:
@@ -115,11 +134,12 @@ class Groups:
                 self._finish(seen)
 
     def finish(self) -> None:
-        """Return when the verbs that have run are answered."""
+        """Return when the verbs that have run are answered, and on disk."""
         with self.lock:
             newest = self._newest
         with suppress(StoreUnavailable):
             self._finish(newest)
+        self._collect()
 
     def _check(self) -> None:
         self._check_database()
@@ -177,6 +197,7 @@ class Groups:
                 self._open = None
                 group.error = self._end_transaction()
                 group.written = not group.error and self._connection.total_changes != group.changes
+            self._owed = self._owed or group.written
             log_is_long = self._connection.total_changes - self._moved > LOG_CHANGES
             if log_is_long:
                 self._sync(group)
@@ -186,13 +207,34 @@ class Groups:
         group.done = True
 
     def _sync(self, group: Group) -> None:
-        """Wait until what the group has written is on disk."""
-        if group.written and self._disk is not None:
-            try:
-                self._disk.sync()
-            except OSError as error:
-                # A second attempt may succeed though the first one's pages were dropped; so there is none.
-                self._fault = group.error = f"the disk may have lost what was written last: {error.strerror}; {RESTART}"
+        """Wait until what the group has written is on disk, or let it be written there soon."""
+        if not group.written or self._disk is None:
+            return
+        if group.durable:
+            group.error = self._pay(self._disk)
+        elif self._collector is None:
+            self._collector = threading.Timer(self._lag, self._collect)
+            self._collector.daemon = True
+            self._collector.start()
+
+    def _pay(self, disk: Disk) -> str:
+        """Wait until all that was committed is on disk. Returns why that may not be so; "" where it is."""
+        try:
+            disk.sync()
+        except OSError as error:
+            # A second attempt may succeed though the first one's pages were dropped; so there is none.
+            self._fault = f"the disk may have lost what was written last: {error.strerror}; {RESTART}"
+        self._owed = False
+        return self._fault
+
+    def _collect(self) -> None:
+        """Write to the disk what nobody has waited for."""
+        with self._committing:
+            if self._collector is not None:
+                self._collector.cancel()
+                self._collector = None
+            if self._owed and self._disk is not None:
+                self._pay(self._disk)
 
     def _move_log(self) -> None:
         """Move what is in the -wal into the file, so that the -wal is written from its beginning again.

@@ -36,7 +36,7 @@ class Seats:
         policy: str = EVICT,
         choice: Choice | None = None,
     ) -> tuple[Instance, list[Instance]]:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             known = instances.find(self._db, newcomer.id)
             if known is not None:
                 return known, []
@@ -56,7 +56,7 @@ class Seats:
         most: int = 0,
     ) -> tuple[View, list[Instance]]:
         evicted: list[Instance] = []
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             found = instances.find(self._db, newcomer.id)
             if found is None:
                 at_once = node if newcomer.expires > now else ""  # a stream of one that is over is not opened
@@ -68,13 +68,13 @@ class Seats:
         return _unless_gone(view), evicted
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             found = instances.written(self._db, id, now)
             view = self._attach(found, node, limit, after, most, now=now)
         return _unless_gone(view)
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             found = instances.written(self._db, id, now)
             gone = ended(found, now=now, grace=self._grace)
             # An instance that has ended for good is reported as such, whichever stream is the newest.
@@ -86,7 +86,7 @@ class Seats:
         raise InstanceGone(attached)
 
     def detach(self, id: str, stream: int) -> bool:
-        with self._transaction() as now:
+        with self._transaction(durable=False) as now:
             fence = "WHERE id = ? AND stream = ? AND node <> ''"
             self._db.execute(f"UPDATE instances SET node = '' {fence} AND reason IS NOT NULL", (id, stream))
             return bool(
