@@ -10,24 +10,31 @@ connections is served at a third of the speed then. So a worker leaves a new con
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 from collections.abc import MutableSequence
 from typing import Any, Final
 
 from gevent.server import StreamServer
 
+from tim.web.transport import TCP_INFO
 from tim.web.websocket import WebSocket
 
 LONGEST: Final = 0.01
 """Seconds for which a new connection waits for this worker to be idle, or is left to others, of which an idle one takes
 it at once. If all are busy or stuck, it has waited this long, or for one pass of the loop where that takes longer."""
+SHARE: Final = 10
+"""A busy worker accepts one of so many connections that wait, for each LONGEST that the first of them has waited."""
 AT_ONCE: Final = 2
-"""Connections that are accepted together for each LONGEST that the first of them has waited."""
+"""Connections that it accepts together at least."""
 ALONE: Final = 6
 """Connections that a single worker accepts when it is idle; of several workers, each accepts 1. A single one may have a
 SQLite file, in which logins that come together share one wait for the disk."""
 MORE: Final = 4
-"""So many more than another worker, and an eighth of its own, are clearly more."""
+"""So many more than another worker has, and a sixteenth, are clearly more."""
+STUCK: Final = 32
+"""Of what belongs to other workers it accepts one of so many, in case they are stuck."""
 NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
@@ -74,13 +81,24 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         """Called by the loop when a connection has come."""
         self._watcher.stop()
         fewest = min(filter(None, self.workers))
-        if self.counter[0] <= fewest + max(MORE, fewest // 8):
+        if self.counter[0] <= fewest + max(MORE, fewest // 16):
             self._idle.start(self._accept, self.when_idle)
         self._late.again(self._accept_late, time.monotonic())
 
     def _accept_late(self, came: float) -> None:
-        """Accepts as many as would have been accepted in passes of LONGEST, since the first of them `came`."""
-        self._accept(AT_ONCE * max(1, int((time.monotonic() - came) / LONGEST)))
+        """Accepts its share of those that wait, of which the first `came` at this monotonic time."""
+        waiting = self._waiting()
+        share = int(waiting / SHARE * (time.monotonic() - came) / LONGEST)
+        listening = [number for number in self.workers if 0 < number < NOT_LISTENING]
+        own = (sum(listening) + waiting) // len(listening) - self.counter[0]  # then all have the same number
+        self._accept(max(AT_ONCE, min(share, own), share // STUCK))
+
+    def _waiting(self) -> int:
+        """How many connections the kernel holds that no worker has accepted. A guess where it does not say."""
+        if sys.platform != "linux" or self.socket.family == socket.AF_UNIX:
+            return AT_ONCE * SHARE
+        # Linux tells it of a listening socket in place of the segments that are not acknowledged.
+        return int.from_bytes(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 28)[24:], sys.byteorder)
 
     def _accept(self, most: int) -> None:
         """Accepts up to so many of those that have come."""
