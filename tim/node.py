@@ -101,11 +101,11 @@ class Node:
     def _opened(self, stream: Stream, view: View, *, login: bool = False, ended: Iterable[Instance] = ()) -> None:
         """Take over from the store's reply what the stream is, and notify the others of its account."""
         instance = view.instance
+        ends = self._end_all(ended)
         self._hub.enter(stream, instance.app, instance.user)
         self._hub.attach(stream, instance.stream)
-        self.notify(  # the stream itself has the list in its view
-            instance.app, login=instance if login else None, ended=ended, changed=instance.user, but=stream
-        )
+        # The stream itself has the list in its view.
+        self._tell(instance.app, ends, login=instance if login else None, changed=instance.user, but=stream)
         if view.returned:
             log_instance("returned", instance)
 
@@ -179,7 +179,6 @@ class Node:
         ended: Iterable[Instance | None] = (),
         changed: str | None = None,
         written: Iterable[tuple[str, Message | None]] = (),
-        but: Stream | None = None,
     ) -> None:
         """Notify the streams here of what a verb of the store has done, then log it. The store notifies other nodes.
 
@@ -188,20 +187,35 @@ class Node:
             ended: the instances that it ended; None stands for one that had ended before.
             changed: the account whose list of instances it changed.
             written: each account with the message that it wrote into the account's log; None where it wrote none.
-            but: a stream to leave out.
         """
+        self._tell(app, self._end_all(ended), login=login, changed=changed)
+        for user, message in written:
+            if message is not None:
+                self._hub.post(app, user, message)
+
+    def _end_all(self, ended: Iterable[Instance | None]) -> list[tuple[Instance, Gone]]:
+        """End the streams of these instances. Returns each with its end; without those that had ended before."""
         ends = [(each, each.gone) for each in ended if each is not None and each.gone is not None]
         here = [instance for instance, gone in ends if self._end(instance, gone)]
         if here:
             time.sleep(0)  # with gevent, their pages are sent the kick before this greenlet goes on
+        return ends
+
+    def _tell(
+        self,
+        app: int,
+        ends: Collection[tuple[Instance, Gone]],
+        *,
+        login: Instance | None,
+        changed: str | None,
+        but: Stream | None = None,
+    ) -> None:
+        """Tell the other streams of the accounts, except `but`, and the log."""
         accounts = {(instance.app, instance.user) for instance, _ in ends}
         if changed is not None:
             accounts.add((app, changed))
         for its_app, user in accounts:
             self._hub.post(its_app, user, InstancesChanged(), but=but)
-        for user, message in written:
-            if message is not None:
-                self._hub.post(app, user, message)
         self._queued({user for _, user in accounts})
         if login is not None:
             log_instance("login", login)

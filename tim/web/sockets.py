@@ -1,7 +1,8 @@
 """Routes of WebSockets: a socket for each handshake, and a close frame at each end.
 
 A socket is a `tim.web.websocket.WebSocket` in a greenlet, and a `tim.web.stock.StockSocket` elsewhere. Handlers use
-what both have: `send`, `send_all`, `wait`, `wake`, `input_buffer`, `connected`, `close_reason`, `peer_closed`.
+what both have: `send`, `send_all`, `wait`, `wake`, `has_more`, `input_buffer`, `connected`, `close_reason` and
+`peer_closed`.
 """
 
 from __future__ import annotations

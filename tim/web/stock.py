@@ -63,6 +63,9 @@ class StockSocket(Server):  # type: ignore[misc]
         self.event.clear()
         return happened
 
+    def has_more(self) -> bool:
+        return bool(self.input_buffer)
+
     def send_all(self, messages: list[bytes | str]) -> None:
         for message in messages:
             self.send(message)

@@ -127,6 +127,13 @@ class WebSocket:
         self._woken = False
         return True
 
+    def has_more(self) -> bool:
+        """Reads what has arrived meanwhile. Whether a message is there to be handled."""
+        if self.connected and has_room(self.input_buffer):
+            self._receive()
+            self._take_in()
+        return bool(self.input_buffer)
+
     def send(self, message: bytes | str) -> None:
         """Writes a message: `bytes` as a binary one. Raises ConnectionClosed, OSError."""
         self.send_all((message,))

@@ -44,6 +44,7 @@ class Page:
         self._address = address
         self._wake = wake
         self._tab: Tab | None = None
+        self._left: Tab | None = None  # the last one, between its end and `settle`
         self._waiting_since = 0.0  # by the monotonic clock, while there is no login
         self._waiting: Stream | None = self._wait()
         self._over = ""  # id of the newest instance that the store has ended while it was served here
@@ -204,10 +205,15 @@ class Page:
             self._backend.measures.kick(self._kick, self._backend.clock(), acknowledged=closed)
             self._kick = None
 
+    def settle(self) -> None:
+        """Does what the end of an instance leaves to do, once its page was sent it: nobody waits for this."""
+        if self._left is not None:
+            self._switch_to(None)
+
     def close(self) -> None:
         """Detaches the instance, which keeps its seat for the grace time, and leaves the lobby."""
-        tab, waiting = self._tab, self._waiting
-        self._tab = self._waiting = None
+        tab, waiting = self._tab or self._left, self._waiting
+        self._tab = self._left = self._waiting = None
         if tab is not None:
             tab.close()
         if waiting is not None:
@@ -230,7 +236,8 @@ class Page:
             self.close_code = end.code
             return []
         tab = self._tab
-        self._switch_to(None)
+        if tab is not None:
+            self._tab, self._left, self._held_until = None, tab, None
         if end.gone is None or tab is None:
             return []
         if tab.over:
@@ -244,7 +251,8 @@ class Page:
 
     def _switch_to(self, tab: Tab | None) -> None:
         self._held_until = None
-        before, waiting = self._tab, self._waiting
+        before, waiting = self._tab or self._left, self._waiting
+        self._left = None
         self._tab, self._waiting = tab, self._wait() if tab is None else None
         if waiting is not None:
             self._leave(waiting)

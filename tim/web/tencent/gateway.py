@@ -95,7 +95,10 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
         connected = ws.connected  # read first: commands that arrived before the end are still executed
         answers = page.news()
         for nth in count(1):
-            if not ws.input_buffer or page.close_code is not None:
+            if page.close_code is not None:
+                break
+            # The SDK sends its login right behind a hello. An answer that is not written yet leaves with the next.
+            if not (ws.input_buffer or (answers and nth % TURN != 1 and ws.has_more())):
                 break
             try:
                 asked = frames.parse(ws.input_buffer.pop(0))
@@ -116,6 +119,7 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
             if pauses:
                 time.sleep(timing.sdk_next)
         reads = _write(ws, form, answers + page.news()) and reads
+        page.settle()
         if page.close_code is not None:
             return page.close_code, ""
         # What a peer that has left sent last may still be unread: its close frame says whether its page is gone.
