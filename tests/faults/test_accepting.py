@@ -39,9 +39,16 @@ def has(server: Server, *workers: int) -> int:
 
 def opens(server: Server, number: int, until_the_end_of: ExitStack, *workers: int) -> None:
     """Open idle connections, each once one of these workers has taken the one before."""
-    for more in range(has(server, *workers) + 1, has(server, *workers) + 1 + number):
+    before = has(server, *workers)
+    for more in range(before + 1, before + 1 + number):
         until_the_end_of.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-        until(partial(lambda more: has(server, *workers) == more, more), "nobody accepts")
+        until(
+            partial(lambda more: has(server, *workers) == more, more),
+            partial(
+                lambda more: f"{[has(server, worker) for worker in workers]} are open, and not {more}:\n{server.log()}",
+                more,
+            ),
+        )
 
 
 @pytest.mark.parametrize("what", ["connections", "streams"])
@@ -93,11 +100,15 @@ def test_only_workers_that_accept_count(tmp_path: Path) -> None:
     try:
         server.start()
         count(2)
-        for to_master, workers in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGHUP, 2)):
+        for to_master, workers in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2)):
             os.kill(server.pid(), to_master)
             count(workers)
-        until(lambda: len(children(server.pid())) == 2, "an old worker does not end")
+        old = set(children(server.pid()))
+        os.kill(server.pid(), signal.SIGHUP)
+        until(lambda: not old & set(children(server.pid())), "an old worker does not end")
+        count(2)
         oldest, newer = sorted(children(server.pid()))
+        until(lambda: not has(server, oldest, newer), "a request stays open")
         with ExitStack() as held:
             opens(server, BEFORE, held, oldest, newer)
             os.kill(server.pid(), signal.SIGTTOU)
