@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError, InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeout
 
 AT_A_TIME: Final = 1 << 16
-"""How many bytes of replies are read at a time. No record of TLS has as many, so none is left that no selector sees."""
+"""How many bytes of replies are read at a time."""
 NOT_YET: Final = object()
 """Stands for a reply of which some is still to come."""
 
@@ -107,13 +107,15 @@ class Line:
         """What the server has said, once it has said something: as a rule one thing, none where it is not complete.
 
         Raises:
+            TimeoutError: it has said nothing.
             ConnectionError, OSError: the connection broke.
         """
         self._receive()
         return list(iter(self._reader.gets, NOT_YET))
 
-    def fileno(self) -> int:
-        return int(self._socket.fileno())
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on `arrived` waits so long; then it raises TimeoutError."""
+        self._socket.settimeout(seconds)
 
     def close(self) -> None:
         """Close it; an exchange that is under way fails."""

@@ -1,13 +1,13 @@
-"""Receives the hints for this node: one thread, one connection to each server of the store."""
+"""Receives the hints for this node: one connection to each server of the store, each with a thread that reads it."""
 
 from __future__ import annotations
 
 import logging
-import selectors
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from queue import SimpleQueue
 from typing import Final
 
 from redis import Redis, RedisError
@@ -22,7 +22,7 @@ from tim.store.redis.shards import key
 from tim.timing import Timing
 
 ORDINARY: Final = (*FAILURES, StoreUnavailable)
-"""Errors of a server that is away. Any other error is logged with its traceback; no error ends the thread."""
+"""Errors of a server that is away. Any other error is logged with its traceback; no error ends the listening."""
 
 log = logging.getLogger("tim")
 
@@ -31,7 +31,7 @@ class Listener:
     """Receives the hints for `node` until it is closed, and opens broken connections anew.
 
     Args:
-        receive: called with each hint, on the thread of this object.
+        receive: called with each hint, on a thread of this object.
         missed: called each time it begins to listen, as hints may have been lost before.
     """
 
@@ -80,23 +80,38 @@ class Listener:
         return line
 
     def _listen(self, lines: list[Line]) -> None:
+        """Receive what these say, until this object is closed.
+
+        Raises:
+            ConnectionError, OSError, UnknownReply: one of them is of no use any more.
+        """
+        self._missed()
+        ends: SimpleQueue[Exception | None] = SimpleQueue()
+        for line in lines:
+            threading.Thread(target=self._follow, args=(line, ends), name="tim-hints-line", daemon=True).start()
+        error = ends.get()
+        if error is not None:
+            raise error
+
+    def _follow(self, line: Line, ends: SimpleQueue[Exception | None]) -> None:
+        """Receive what one of them says, and put into `ends` why it has ended."""
         ping = self._timing.hints_ping
-        with selectors.DefaultSelector() as selector:
-            for line in lines:
-                selector.register(line, selectors.EVENT_READ, line)
-            heard = dict.fromkeys(lines, time.monotonic())
-            pinged = 0.0
-            self._missed()
+        heard = pinged = time.monotonic()
+        try:
+            line.wait_at_most(ping / 2)
             while not self._closed.is_set():
-                for ready, _ in selector.select(ping / 2):
-                    self._hear(ready.data)
-                    heard[ready.data] = time.monotonic()
-                if time.monotonic() > pinged + ping:
-                    pinged = time.monotonic()
-                    for line in lines:
-                        line.send("PING")
-                if min(heard.values()) < time.monotonic() - 2 * ping:
+                with suppress(TimeoutError):
+                    self._hear(line)
+                    heard = time.monotonic()
+                now = time.monotonic()
+                if now > pinged + ping:
+                    pinged = now
+                    line.send("PING")
+                if now > heard + 2 * ping:
                     raise ConnectionError("a connection is dead")
+            ends.put(None)
+        except Exception as error:
+            ends.put(error)
 
     def _hear(self, line: Line) -> None:
         for said in line.arrived():
