@@ -88,7 +88,7 @@ class Listener:
         self._missed()
         ends: SimpleQueue[Exception | None] = SimpleQueue()
         for line in lines:
-            threading.Thread(target=self._follow, args=(line, ends), name="tim-hints-line", daemon=True).start()
+            threading.Thread(target=self._follow, args=(line, ends), name="tim-line", daemon=True).start()
         error = ends.get()
         if error is not None:
             raise error
