@@ -30,7 +30,7 @@ AT_ONCE: Final = 2
 """Connections that it accepts together at least."""
 ALONE: Final = 6
 """Connections that a single worker accepts when it is idle; of several workers, each accepts 1. A single one may have a
-SQLite file, in which logins that come together share one wait for the disk."""
+SQLite file, in which logins that come together share one commit."""
 MORE: Final = 4
 """So many more than another worker has, and a sixteenth, are clearly more."""
 STUCK: Final = 32
