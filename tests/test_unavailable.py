@@ -152,7 +152,7 @@ def test_a_slot_goes_to_who_has_waited_and_not_to_who_comes_as_it_is_put_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 1)
-    slots = Reaching("Redis", patience=0.5)
+    slots = Reaching("Redis", patience=PATIENCE)
     waits, goes_on = threading.Event(), threading.Event()
 
     def call() -> None:
@@ -165,6 +165,7 @@ def test_a_slot_goes_to_who_has_waited_and_not_to_who_comes_as_it_is_put_back(
             pool.submit(call)
             waits.wait(PATIENCE)
             until(lambda: bool(vars(slots)["_waiting"]), "it does not wait")
+            vars(slots)["_patience"] = 0.05
         with pytest.raises(StoreUnavailable, match="1 calls to Redis are waiting already"), slots:
             pass
         goes_on.set()
