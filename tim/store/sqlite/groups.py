@@ -74,9 +74,8 @@ class Groups:
         self._clock = clock
         self._check_database = check
         self._lag = timing.sqlite_sync
-        self._committing = threading.Lock()  # taken before `lock`; held until the group is done; owns the two below
-        self._owed = False  # whether something was committed that is not on disk, and nobody waits for
-        self._collector: threading.Timer | None = None  # writes it to the disk
+        self._committing = threading.Lock()  # taken before `lock`; held until the group is done; owns the one below
+        self._collector: threading.Timer | None = None  # while something was committed that only it writes to the disk
         self._open: Group | None = None  # the group that verbs join, with a transaction open; guarded by `lock`
         self._newest = Group(0, done=True)  # the same, or the one before where none is open; guarded by `lock`
         self._moved = 0  # rows changed when the -wal was moved last; guarded by `lock`
@@ -197,9 +196,9 @@ class Groups:
                 self._open = None
                 group.error = self._end_transaction()
                 group.written = not group.error and self._connection.total_changes != group.changes
-            self._owed = self._owed or group.written
             log_is_long = self._connection.total_changes - self._moved > LOG_CHANGES
             if log_is_long:
+                group.durable = True  # what is moved into the file is on disk
                 self._sync(group)
                 self._move_log()
         if not log_is_long:
@@ -219,21 +218,20 @@ class Groups:
 
     def _pay(self, disk: Disk) -> str:
         """Wait until all that was committed is on disk. Returns why that may not be so; "" where it is."""
+        if self._collector is not None:
+            self._collector.cancel()
+            self._collector = None
         try:
             disk.sync()
         except OSError as error:
             # A second attempt may succeed though the first one's pages were dropped; so there is none.
             self._fault = f"the disk may have lost what was written last: {error.strerror}; {RESTART}"
-        self._owed = False
         return self._fault
 
     def _collect(self) -> None:
         """Write to the disk what nobody has waited for."""
         with self._committing:
-            if self._collector is not None:
-                self._collector.cancel()
-                self._collector = None
-            if self._owed and self._disk is not None:
+            if self._collector is not None and self._disk is not None:
                 self._pay(self._disk)
 
     def _move_log(self) -> None:
