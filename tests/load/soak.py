@@ -1,10 +1,11 @@
-"""Logins that end in every way there is, of a few accounts, one after the other and many times."""
+"""Logins that end in every way there is, many times: those of one account one after the other, accounts at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Final
 
 from tests.load.sdk_page import SDKPage
@@ -15,8 +16,10 @@ from tests.support.waiting import PATIENCE
 from tim import usersig
 from tim.model import DEMO_APP
 
-ACCOUNTS: Final = 12
-"""That log in at the same time."""
+TURNS: Final = 12
+"""Turns of a round."""
+ACCOUNTS: Final = 48
+"""That log in at the same time, at most: a turn waits for its login that expires longer than it works."""
 LIFE: Final = 2
 """Seconds for which the UserSig is valid of those that expire."""
 WAYS: Final = (
@@ -51,25 +54,33 @@ class Soak:
         self._kick = kick
         self._messages = 0
 
-    async def run(self, turns: int) -> None:
-        """Let each account go through all WAYS so many times. Whoever has to be kicked was, when it returns."""
-        await asyncio.gather(*(self._account(f"soak-{number}", turns) for number in range(ACCOUNTS)))
+    async def run(self, rounds: int) -> int:
+        """Go through all WAYS `rounds` × TURNS times. Whoever has to be kicked was, when it returns.
 
-    async def _account(self, user: str, turns: int) -> None:
+        Returns:
+            How many accounts took part, each of which took the next turn when it had ended one.
+        """
+        turns = rounds * TURNS
+        accounts = min(turns, ACCOUNTS)
+        left = repeat(None, turns)
+        await asyncio.gather(*(self._account(f"soak-{number}", left) for number in range(accounts)))
+        return accounts
+
+    async def _account(self, user: str, turns: Iterator[None]) -> None:
         held: Session | None = None
-        for number in range(turns * len(WAYS)):
-            way = WAYS[number % len(WAYS)]
-            session = self._session(user, number, LIFE if way == "expires" else 86400)
-            async with asyncio.timeout(PATIENCE):
-                try:
-                    await session.enter()
-                except ConnectionError:
-                    if way != "expires":  # on a busy machine its time was over before it was ready
-                        raise
-                if held is not None:
-                    await held.kicked
-                    held.cut()
-                held = await self._goes_on(session, way)
+        for _ in turns:
+            for number, way in enumerate(WAYS):
+                session = self._session(user, number, LIFE if way == "expires" else 86400)
+                async with asyncio.timeout(PATIENCE):
+                    try:
+                        await session.enter()
+                    except ConnectionError:
+                        if way != "expires":  # on a busy machine its time was over before it was ready
+                            raise
+                    if held is not None:
+                        await held.kicked
+                        held.cut()
+                    held = await self._goes_on(session, way)
         if held is not None:
             await held.leave()
 

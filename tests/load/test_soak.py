@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.load.soak import ACCOUNTS, WAYS, Soak
+from tests.load.soak import ACCOUNTS, TURNS, WAYS, Soak
 from tests.load.tab import Tab
 from tests.load.target import Target
 from tests.support.actors import DAY
@@ -60,10 +60,11 @@ class Soaked:
     def __post_init__(self) -> None:
         self.soak = Soak(Target.at(self.server.address), SDK_KEY, self._kick)
 
-    def runs(self, turns: int) -> None:
+    def runs(self, rounds: int) -> int:
+        """Put the logins of so many rounds on it. Returns how many accounts they have."""
         Tab.browser = ""  # the cookie of another server
         with ThreadPoolExecutor(1) as pool:  # a browser of another test keeps an event loop in this thread
-            pool.submit(asyncio.run, self.soak.run(turns)).result()
+            return pool.submit(asyncio.run, self.soak.run(rounds)).result()
 
     def holds(self) -> dict[int, Counter[str]]:
         """What each process holds, by its number, without the connections to Redis, of which it keeps up to AT_ONCE."""
@@ -122,12 +123,12 @@ def test_logins_that_end_in_every_way_leave_a_server_and_its_store_as_they_were(
     soaked.runs(1)  # which fills caches and pools
     until(lambda: not any(one["Stream"] for one in soaked.holds().values()), "a stream stays open", SETTLE)
     before = soaked.holds()
-    soaked.runs(rounds)
+    accounts = soaked.runs(rounds)
 
     def left() -> list[dict[str, int]]:
         return [more for pid, one in soaked.holds().items() if (more := grown(before[pid], one))]
 
-    until(lambda: not left(), lambda: f"after {rounds * ACCOUNTS * len(WAYS)} logins there are more: {left()}", SETTLE)
+    until(lambda: not left(), lambda: f"after {rounds * TURNS * len(WAYS)} logins there are more: {left()}", SETTLE)
     if soaked.redis is not None:
         # A renewal names the ends that its node has heard of. Below, no node is dead: all of the time nobody sweeps.
         until(partial(soaked.has_no_notice, soaked.redis), "an end is never named", SETTLE)
@@ -135,9 +136,9 @@ def test_logins_that_end_in_every_way_leave_a_server_and_its_store_as_they_were(
     soaked.server.terminate()
     # The accounts stay, and that of the administrator.
     if soaked.redis is not None:
-        assert kept_in_redis(soaked.redis, monkeypatch) == {"account": ACCOUNTS + 1}
+        assert kept_in_redis(soaked.redis, monkeypatch) == {"account": accounts + 1}
     else:
-        assert kept_in_sqlite(soaked.server.home / "tim.db") == {"accounts": ACCOUNTS + 1}
+        assert kept_in_sqlite(soaked.server.home / "tim.db") == {"accounts": accounts + 1}
 
 
 def months_later() -> Iterator[float]:
