@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from time import perf_counter
 from typing import Final
 from urllib.parse import urlencode
@@ -76,14 +77,20 @@ class Tab(Session):
 
     async def _ask(self, method: str, path: str, form: dict[str, str] | None = None) -> Answer:
         """Send a request over a connection that is free, or a new one. Raises OSError."""
+        body = None if form is None else urlencode(form)
         async with self._turn:
-            connection = self._free.pop() if self._free else Connection(self._target)
-            if connection.closed:
-                connection = await Connection(self._target).open()
-            body = None if form is None else urlencode(form)
-            answer = await connection.request(method, path, cookie=self._cookie, body=body)
-            self._free.append(connection)
-            return answer
+            while self._free:
+                kept = self._free.pop()
+                if not kept.closed:
+                    # The server may end it at this very moment. A browser asks once more then.
+                    with suppress(ConnectionResetError):
+                        return await self._ask_on(kept, method, path, body)
+            return await self._ask_on(await Connection(self._target).open(), method, path, body)
+
+    async def _ask_on(self, connection: Connection, method: str, path: str, body: str | None) -> Answer:
+        answer = await connection.request(method, path, cookie=self._cookie, body=body)
+        self._free.append(connection)
+        return answer
 
     def _receive(self, payload: bytes, now: float) -> None:
         self._hear(payload, now)
