@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket as stdlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import gevent
@@ -18,7 +18,7 @@ from tim.web import listener, websocket
 
 PASSES = 20
 NEVER = 60.0
-Listen = Callable[[float], Any]
+Listen = Callable[..., Any]
 
 
 @pytest.fixture
@@ -28,18 +28,18 @@ def accepted() -> list[Any]:
 
 @pytest.fixture
 def listen(accepted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Listen]:
-    """`listen(longest)`: a server, and who connects to it is in `accepted`."""
+    """`listen(longest, room)`: a server for so many at a time; who connects to it is in `accepted`."""
     monkeypatch.setattr(websocket.WebSocket, "counter", [0])
     servers: list[Any] = []
 
-    def make(longest: float) -> Any:
+    def make(longest: float, room: int = 100) -> Any:
         monkeypatch.setattr(listener, "LONGEST", longest)
         made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"), alone=False)
         made.workers = counter  # type: ignore[assignment]
         own = socket.socket()
         own.bind(("127.0.0.1", 0))
         own.listen()
-        servers.append(made(own, handle=lambda sock, _: accepted.append(sock), spawn=Pool(100)))
+        servers.append(made(own, handle=lambda sock, _: accepted.append(sock), spawn=Pool(room)))
         servers[-1].start()
         return servers[-1]
 
@@ -50,6 +50,27 @@ def listen(accepted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lis
 
 def connects(to: Any) -> socket.socket:
     return socket.create_connection(to.socket.getsockname())
+
+
+def wait_in_kernel(server: Any, number: int, clients: ExitStack) -> list[stdlib.socket]:
+    """So many new connections. The loop does not run meanwhile."""
+    address = server.socket.getsockname()
+    return [clients.enter_context(stdlib.create_connection(address)) for _ in range(number)]
+
+
+@contextmanager
+def busy() -> Iterator[Any]:
+    """The loop of this process has always something to do."""
+
+    def works() -> None:
+        while True:
+            gevent.sleep(0)
+
+    working = gevent.spawn(works)
+    try:
+        yield working
+    finally:
+        working.kill()
 
 
 def test_what_is_under_way_goes_before_a_new_connection(listen: Listen, accepted: list[Any]) -> None:
@@ -73,34 +94,97 @@ def test_what_is_under_way_goes_before_a_new_connection(listen: Listen, accepted
 
 def test_a_worker_that_is_never_idle_accepts_it_all_the_same(listen: Listen, accepted: list[Any]) -> None:
     server = listen(0.005)
-    ended = gevent.event.Event()
-
-    def works() -> None:
-        while not ended.is_set():
-            gevent.sleep(0)
-
-    busy = gevent.spawn(works)
-    with connects(server), connects(server), gevent.Timeout(NEVER):
+    with busy(), connects(server), connects(server), gevent.Timeout(NEVER):
         while len(accepted) < 2:
             gevent.sleep(0.001)
-    ended.set()
-    busy.get(timeout=NEVER)
+
+
+def test_a_form_waits_for_nothing(listen: Listen) -> None:
+    server = listen(NEVER)
+    begun: list[bytes] = []
+    server._handle = lambda sock, _: begun.append(sock.recv(4))
+    with busy() as work, gevent.Timeout(NEVER), ExitStack() as clients:
+        page, form = wait_in_kernel(server, 2, clients)
+        page.send(b"GET /")
+        form.send(b"POST /login")
+        while not begun:
+            gevent.sleep(0.001)
+        gevent.sleep(0.05)
+        assert begun == [b"POST"]
+        work.kill()
+        while len(begun) < 2:
+            gevent.sleep(0.001)
+        assert begun == [b"POST", b"GET "], "what it began with is still there"
+
+
+def test_a_worker_without_room_serves_what_it_holds_once_there_is(listen: Listen, accepted: list[Any]) -> None:
+    server = listen(NEVER, 1)
+    ended = gevent.event.Event()
+
+    def handle(sock: Any, _: Any) -> None:
+        accepted.append(sock)
+        ended.wait()
+
+    server._handle = handle
+    with ExitStack() as clients, gevent.Timeout(NEVER):
+        with busy():
+            wait_in_kernel(server, 3, clients)
+            while len(server._held) < 3:
+                gevent.sleep(0.001)
+        while not accepted:
+            gevent.sleep(0.001)
+        gevent.sleep(0.05)
+        assert len(accepted) == 1
+        assert not server._idle.active, "it waits, and does not try all the time"
+        ended.set()
+        while len(accepted) < 3:
+            gevent.sleep(0.001)
+
+
+def test_what_it_holds_is_served_before_it_stops(listen: Listen, accepted: list[Any]) -> None:
+    server = listen(NEVER)
+    with busy(), connects(server), gevent.Timeout(NEVER):
+        while not server._held:
+            gevent.sleep(0.001)
+        server.close()
+        gevent.sleep(0)
+        assert len(accepted) == 1
 
 
 @pytest.mark.parametrize(
     ("own", "others", "takes"),
-    [(1, [], 40), (1, [1], 20), (1, [11], 25), (1, [listener.NOT_LISTENING], 40), (100, [1], 400 // listener.STUCK)],
-    ids=["alone", "beside an equal", "beside a fuller one", "beside one that stops", "beside an empty one"],
+    [(1, [], 40), (1, [1], 20), (1, [11], 25), (1, [listener.NOT_LISTENING], 40), (4, [1], 18), (41, [1], 1)],
+    ids=["alone", "beside an equal", "beside a fuller one", "beside one that stops", "beside an emptier one", "fuller"],
 )
 def test_a_busy_worker_takes_of_those_that_wait_what_makes_all_have_as_many(
-    listen: Listen, accepted: list[Any], own: int, others: list[int], takes: int
+    listen: Listen, own: int, others: list[int], takes: int
 ) -> None:
     """One that nobody takes waits for as long as all others are served. One that another has is served there."""
-    server = listen(0.01)
+    server = listen(NEVER)
     with ExitStack() as clients:
-        for _ in range(40):  # the loop does not run meanwhile
-            clients.enter_context(stdlib.create_connection(server.socket.getsockname()))
+        wait_in_kernel(server, 40, clients)
         server.counter[0], server.workers = own, [own, *others]
-        server._accept_late(time.monotonic() - 1)  # which is a hundred times as long
-        gevent.sleep(0)
-        assert len(accepted) == takes
+        server._let_in(1)
+        assert len(server._held) == takes
+
+
+def test_a_clearly_fuller_worker_takes_what_the_others_leave(listen: Listen) -> None:
+    server = listen(NEVER)
+    with ExitStack() as clients:
+        wait_in_kernel(server, 40, clients)
+        server.counter[0], server.workers = 100, [100, 1]
+        server._do_read()
+        assert not server._soon.active
+        assert not server._idle.active
+        server._came = time.monotonic() - 5.5 * listener.LEFT
+        server._take_left()
+        assert len(server._held) == 5 * listener.AT_ONCE + 1
+
+
+def test_those_that_have_waited_for_long_are_served_a_share_at_a_time(listen: Listen, accepted: list[Any]) -> None:
+    server = listen(0)
+    with ExitStack() as clients:
+        wait_in_kernel(server, 40, clients)
+        server._let_in(1)
+        server._when_late()
+        assert (len(accepted), len(server._held)) == (0, 40 - 40 // listener.SHARE)

@@ -1,8 +1,9 @@
 """The listening socket of a worker of gunicorn: what is under way goes first, and several workers share what comes.
 
-A pass of the event loop serves every connection that has something to do. Each new one that a pass accepts delays all
-others by its handshake, and with them the kicks that logins under way cause. So a new connection waits in the kernel
-until the loop has nothing else to do, or for LONGEST.
+A pass of the event loop serves every connection that has something to do. Each new one that a pass serves delays all
+others by its handshake, and with them the kicks that logins under way cause. So a new connection is held until the
+loop has nothing else to do, or for LONGEST. One that begins with a form is not held: it may be a login, whose kick is
+urgent.
 
 The kernel wakes any worker for a connection, and of two workers one may get three times as many. Each of its
 connections is served at a third of the speed then. So a worker leaves a new connection to one that has clearly fewer.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import MutableSequence
 from typing import Any, Final
 
@@ -21,20 +23,27 @@ from gevent.server import StreamServer
 from tim.web.transport import TCP_INFO
 from tim.web.websocket import WebSocket
 
-LONGEST: Final = 0.01
-"""Seconds for which a new connection waits for this worker to be idle, or is left to others, of which an idle one takes
-it at once. If all are busy or stuck, it has waited this long, or for one pass of the loop where that takes longer."""
-SHARE: Final = 10
-"""A busy worker accepts one of so many connections that wait, for each LONGEST that the first of them has waited."""
+SOON: Final = 0.001
+"""Seconds for which a new connection is left to other workers, of which an idle one takes it at once. Then a busy one
+accepts it, and looks at how it begins."""
+LEFT: Final = 0.01
+"""The same for a worker that has clearly more connections than another one. If all are busy or stuck, a connection
+waits for one pass of the loop where that takes longer."""
+LONGEST: Final = 0.25
+"""Seconds for which a worker holds a connection while it is busy. Then it serves some of these each LEFT."""
+SHARE: Final = 5
+"""It serves one of so many then."""
 AT_ONCE: Final = 2
-"""Connections that it accepts together at least."""
+"""It serves so many at least, and a worker that has clearly more accepts so many, for each LEFT."""
+HELD: Final = 128
+"""Connections that it holds, at most."""
+FORM: Final = b"POST"
+"""What a connection begins with that is not held."""
 ALONE: Final = 6
 """Connections that a single worker accepts when it is idle; of several workers, each accepts 1. A single one may have a
 SQLite file, in which logins that come together share one commit."""
 MORE: Final = 4
 """So many more than another worker has, and a sixteenth, are clearly more."""
-STUCK: Final = 32
-"""Of what belongs to other workers it accepts one of so many, in case they are stuck."""
 NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
@@ -53,8 +62,11 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     when_idle = 1
 
     def start(self) -> None:
-        self._idle = self.loop.idle()
-        self._late = self.loop.timer(LONGEST, LONGEST)
+        self._held: deque[tuple[float, Any, Any]] = deque()  # since when, and what `do_read` has returned
+        self._holds = False  # while it accepts what it may hold
+        self._came = 0.0  # when it was told of a connection last
+        self._idle, self._soon = self.loop.idle(), self.loop.timer(SOON, SOON)
+        self._left, self._late = self.loop.timer(LEFT, LEFT), self.loop.timer(LEFT, LEFT)
         super().start()
 
     def do_read(self) -> tuple[Any, Any] | None:
@@ -63,50 +75,107 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
             self.counter[0] += 1
         return accepted
 
+    def do_handle(self, sock: Any, address: Any) -> None:
+        if self._holds and not _begins_with_a_form(sock):
+            self._held.append((time.monotonic(), sock, address))
+        else:
+            super().do_handle(sock, address)
+
     def do_close(self, *args: Any) -> None:
         self.counter[0] -= 1
         super().do_close(*args)
 
     def close(self) -> None:
+        self._serve(len(self._held))
         self.counter[0] = NOT_LISTENING
         count_by([0])
         super().close()
 
+    def start_accepting(self) -> None:
+        super().start_accepting()
+        self._wait()
+
     def stop_accepting(self) -> None:
-        self._idle.stop()
-        self._late.stop()
+        for watcher in (self._idle, self._soon, self._left, self._late):
+            watcher.stop()
         super().stop_accepting()
 
     def _do_read(self) -> None:
         """Called by the loop when a connection has come."""
         self._watcher.stop()
+        self._came = time.monotonic()
         fewest = min(filter(None, self.workers))
-        if self.counter[0] <= fewest + max(MORE, fewest // 16):
-            self._idle.start(self._accept, self.when_idle)
-        self._late.again(self._accept_late, time.monotonic())
+        if self.counter[0] > fewest + max(MORE, fewest // 16):
+            self._left.again(self._take_left)
+        else:
+            self._idle.start(self._when_idle)
+            self._soon.again(self._let_in, 1)
 
-    def _accept_late(self, came: float) -> None:
-        """Accepts its share of those that wait, of which the first `came` at this monotonic time."""
-        waiting = self._waiting()
-        share = int(waiting / SHARE * (time.monotonic() - came) / LONGEST)
+    def _when_idle(self) -> None:
+        self._accept(self.when_idle - self._serve(self.when_idle))
+
+    def _when_late(self) -> None:
+        """Serves some of those that it holds, where the first of them has waited for long."""
+        if self._held[0][0] + LONGEST < time.monotonic():
+            self._serve(max(AT_ONCE, len(self._held) // SHARE))
+            self._accept(0)
+
+    def _take_left(self) -> None:
+        """Accepts some of those that no other worker has accepted."""
+        self._let_in(int(AT_ONCE * (time.monotonic() - self._came) / LEFT))
+
+    def _let_in(self, least: int) -> None:
+        """Accepts its part of those that have come, and holds all but the urgent."""
+        self._holds = True
+        self._accept(min(max(least, self._part()), HELD - len(self._held)))
+        self._holds = False
+
+    def _part(self) -> int:
+        """How many of those that wait in the kernel make all workers have the same number."""
         listening = [number for number in self.workers if 0 < number < NOT_LISTENING]
-        own = (sum(listening) + waiting) // len(listening) - self.counter[0]  # then all have the same number
-        self._accept(max(AT_ONCE, min(share, own), share // STUCK))
+        return (sum(listening) + self._waiting()) // len(listening) - self.counter[0]
 
     def _waiting(self) -> int:
         """How many connections the kernel holds that no worker has accepted. A guess where it does not say."""
         if sys.platform != "linux" or self.socket.family == socket.AF_UNIX:
-            return AT_ONCE * SHARE
+            return SHARE
         # Linux tells it of a listening socket in place of the segments that are not acknowledged.
         return int.from_bytes(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 28)[24:], sys.byteorder)
 
     def _accept(self, most: int) -> None:
-        """Accepts up to so many of those that have come."""
-        self._idle.stop()
-        self._late.stop()
+        """Accepts up to so many of those that have come, and waits for the next; where it is full, for an end."""
+        for watcher in (self._idle, self._soon, self._left):
+            watcher.stop()
         self._watcher.start(self._do_read)
         self.max_accept = most
         super()._do_read()
+        if self._watcher is not None:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Waits until it can serve those that it holds."""
+        if not self._held:
+            self._late.stop()
+        else:
+            self._idle.start(self._when_idle)
+            if not self._late.active:
+                self._late.again(self._when_late)
+
+    def _serve(self, most: int) -> int:
+        """Serves up to so many of those that it holds. Returns how many."""
+        served = 0
+        while self._held and served < most and not self.full():
+            _, *accepted = self._held.popleft()
+            super().do_handle(*accepted)
+            served += 1
+        return served
+
+
+def _begins_with_a_form(sock: Any) -> bool:
+    try:
+        return bool(sock._sock.recv(len(FORM), socket.MSG_PEEK) == FORM)
+    except OSError:  # nothing has come, or it is broken, as whoever serves it finds out
+        return False
 
 
 def make(counter: MutableSequence[int], workers: memoryview[int], *, alone: bool) -> type[Listener]:
