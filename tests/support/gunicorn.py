@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tests.support.server import ROOT, Server, gunicorn
 from tests.support.shims import shim
+from tests.support.tcp import established
 from tests.support.waiting import until
 from tests.support.wire import Socket
-
-ESTABLISHED: Final = "01"
 
 
 class Gunicorn(Server):
@@ -90,26 +88,6 @@ class Gunicorn(Server):
         return any(port == self._redis_port for _, port in connections(pid))
 
 
-@dataclass(frozen=True)
-class Connection:
-    """A TCP connection of this machine: its ports here and there, and the bytes that its other end has not taken."""
-
-    port: int
-    peer: int
-    unsent: int
-    inode: str
-
-
-def established() -> list[Connection]:
-    """Every connection there is, once from each of its ends."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [
-        Connection(_port(words[1]), _port(words[2]), int(words[4].partition(":")[0], 16), f"socket:[{words[9]}]")
-        for words in lines
-        if words[3] == ESTABLISHED
-    ]
-
-
 def connections(pid: int) -> set[tuple[int, int]]:
     """The ports, its own and the peer's, of every connection that a process has."""
     inodes: set[str] = set()
@@ -134,7 +112,3 @@ def has_ended(pid: int) -> bool:
     except OSError:
         return True
     return state == "Z"
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2], 16)
