@@ -1,8 +1,7 @@
-"""`flask` commands without their imports: each is forked from a process that has imported the product.
+"""Commands without their imports: each is forked from a process that has imported what it begins with.
 
 A start takes most of its time for imports, and most tests of the web need a server. After the imports all is as in
-`python -m flask`: its arguments, its environment, its folder, its session. It ends without tidying up its memory, which
-would take as long as the imports.
+`python -m flask` or `python -m gunicorn`: its arguments, its environment, its folder, its session.
 """
 
 from __future__ import annotations
@@ -16,11 +15,42 @@ import sys
 from pathlib import Path
 from typing import Final, Self
 
-SERVES: Final = """
-import json, os, sys
+FLASK: Final = """
+import os, sys
 sys.path.insert(0, os.getcwd())
-import app, tim.store.sqlite.engine
-from flask.cli import main
+import app, tim.store.sqlite.engine, ua_parser_builtins.matchers
+from flask.cli import main as run
+
+def main():
+    # It ends without tidying up its memory, which would take as long as the imports.
+    status = 0
+    try:
+        run()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+"""
+"""`flask` with the product in this folder, and the expressions that recognise browsers: they take half of a start."""
+GUNICORN: Final = """
+import os, sys
+import gunicorn.workers.ggevent, ua_parser_builtins.matchers
+from gunicorn.app.wsgiapp import run
+
+def main():
+    sys.path[0] = os.getcwd()
+    run(prog="gunicorn")
+"""
+"""gunicorn with what its master imports, and those expressions, in which is nothing that greenlets replace.
+
+The product is imported by each worker, as always.
+"""
+SERVES: Final = """
+import json
 
 def follows(asked):
     os.setsid()
@@ -44,17 +74,7 @@ for line in sys.stdin:
         child = True
         break
 if child:
-    status = 0
-    try:
-        main()
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    main()
 """
 
 
@@ -105,13 +125,14 @@ class Forks:
     """The process that commands are forked from.
 
     Args:
-        app: the `app.py` that it imports.
+        program: FLASK or GUNICORN.
+        folder: where it runs; the product that FLASK imports lies there.
     """
 
-    def __init__(self, app: Path, environment: dict[str, str]) -> None:
+    def __init__(self, program: str, folder: Path, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVES],
-            cwd=app.parent,
+            [sys.executable, "-c", program + SERVES],
+            cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -119,7 +140,7 @@ class Forks:
         )
 
     def start(self, command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Forked:
-        """Start `flask …` in this folder, environment and nothing else; all it prints is appended to `log`."""
+        """Start a command of the program in this folder and this environment; all it prints is appended to `log`."""
         asked = {"command": command, "folder": str(folder), "environment": environment, "log": str(log)}
         return Forked(self._asks(asked), self)
 

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.forks import Forked, Forks
+from tests.support.forks import FLASK, GUNICORN, Forked, Forks
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE, until
 from tim import usersig
@@ -74,9 +74,9 @@ def gunicorn(app: Path, port: int, workers: int = 1, more: Sequence[str] = ()) -
 
 
 @functools.cache
-def _forks() -> Forks:
+def _forks(program: str) -> Forks:
     """What the servers of all tests of this process are forked from; it ends with the process."""
-    return Forks(ROOT / "app.py", clean_environment())
+    return Forks(program, ROOT, clean_environment())
 
 
 def _top(app: Path) -> Path:
@@ -156,11 +156,16 @@ class Server:
 
     def _starts(self, environment: dict[str, str]) -> subprocess.Popen[bytes] | Forked:
         """A process in a session of its own, so that what it starts itself can be ended with it."""
+        program = None
+        if self._command[:3] == [sys.executable, "-m", "gunicorn"]:
+            program = GUNICORN
         # Not a copy, which may have other code than ours.
-        if self.app in (ROOT / "app.py", QUICK_APP) and self._command == flask(
+        elif self.app in (ROOT / "app.py", QUICK_APP) and self._command == flask(
             self.app, "run", "--port", str(self.port)
         ):
-            return _forks().start(self._command[2:], self.home, environment, self.log_file)
+            program = FLASK
+        if program is not None:
+            return _forks(program).start(self._command[2:], self.home, environment, self.log_file)
         with open(self.log_file, "ab") as log:
             return subprocess.Popen(
                 self._command,

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final, Self
 
-from tests.support.forks import Forks
+from tests.support.forks import FLASK, Forks
 from tests.support.ports import free_port
 from tests.support.server import clean_environment
 
@@ -24,7 +24,7 @@ class Starts:
     def __init__(self, app: Path) -> None:
         self._app = app
         self.instance = app.parent / "instance"
-        self._forks = Forks(app, clean_environment())
+        self._forks = Forks(FLASK, app.parent, clean_environment())
 
     def start(self, **environment: str) -> subprocess.CompletedProcess[str]:
         """`flask run` with these settings, until it ends."""
