@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Final, Self
 
@@ -122,7 +123,9 @@ class Forked:
 
 
 class Forks:
-    """The process that commands are forked from.
+    """The process that commands are forked from; it begins with the first one, and ends with the process of the tests.
+
+    Several threads may start and stop what is forked.
 
     Args:
         program: FLASK or GUNICORN.
@@ -130,14 +133,11 @@ class Forks:
     """
 
     def __init__(self, program: str, folder: Path, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", program + SERVES],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._program = program
+        self._folder = folder
+        self._environment = environment
+        self._turn = threading.Lock()  # owns _process and what goes to and fro
+        self._process: subprocess.Popen[str] | None = None
 
     def start(self, command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Forked:
         """Start a command of the program in this folder and this environment; all it prints is appended to `log`."""
@@ -149,15 +149,29 @@ class Forks:
         return self._asks(pid)
 
     def _asks(self, what: object) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        with self._turn:
+            if self._process is None:
+                self._process = self._begins()
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def _begins(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", self._program + SERVES],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
 
     def __enter__(self) -> Self:
         return self

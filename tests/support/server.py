@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import http.client
 import json
 import os
@@ -73,10 +72,8 @@ def gunicorn(app: Path, port: int, workers: int = 1, more: Sequence[str] = ()) -
     return [sys.executable, "-m", "gunicorn", *options, *more, f"{module}:app"]
 
 
-@functools.cache
-def _forks(program: str) -> Forks:
-    """What the servers of all tests of this process are forked from; it ends with the process."""
-    return Forks(program, ROOT, clean_environment())
+FORKS: Final = {program: Forks(program, ROOT, clean_environment()) for program in (FLASK, GUNICORN)}
+"""What the servers of all tests of this process are forked from."""
 
 
 def _top(app: Path) -> Path:
@@ -165,7 +162,7 @@ class Server:
         ):
             program = FLASK
         if program is not None:
-            return _forks(program).start(self._command[2:], self.home, environment, self.log_file)
+            return FORKS[program].start(self._command[2:], self.home, environment, self.log_file)
         with open(self.log_file, "ab") as log:
             return subprocess.Popen(
                 self._command,
