@@ -27,8 +27,12 @@ FLAGS: Final = [
     "--disable-sync",
     "--no-first-run",
 ]
-FRUGAL: Final = ["--renderer-process-limit=1", "--disable-features=SpareRendererForSitePerProcess"]
-"""Flags for a browser whose processes no test stops: its pages share one, and none is started in advance."""
+FRUGAL: Final = [
+    "--renderer-process-limit=1",
+    "--disable-features=SpareRendererForSitePerProcess",
+    "--in-process-gpu",
+]
+"""Flags for a browser whose processes no test stops: its pages share one, none is started in advance or to draw."""
 MILLISECONDS: Final = PATIENCE * 1000
 
 RECORDER: Final = """(() => {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Frame, Page, Route
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Frame, Page, Route, ViewportSize
 
 from tests.support.browser import RECORDER
 
 KEPT: Final = 3
 """How many are kept for the next test; most take one or two."""
+SMALL: Final = ViewportSize(width=1040, height=520)
+"""Wide enough for every column, and half as much to draw as the window that Playwright makes by itself."""
 HERE: Final = "http://127.0.0.1/"
 """Of the site on which all servers under test are."""
 
@@ -33,7 +35,7 @@ class Windows:
 
     def make(self, **options: Any) -> BrowserContext:
         """A new one, which is the caller's to close."""
-        context = self._chromium.new_context(**options)
+        context = self._chromium.new_context(**{"viewport": SMALL} | options)
         context.add_init_script(RECORDER)
         return context
 
