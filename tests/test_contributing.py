@@ -15,7 +15,9 @@ from tests.support.documents import ROOT, block, blocks
 
 
 def run(folder: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TIM_"))}
+    # With PYTHONDONTWRITEBYTECODE each command would compile all the tests again.
+    foreign = ("PYTEST_", "TIM_", "PYTHONDONTWRITEBYTECODE")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return subprocess.run(
         ["bash", "-uc", command],
         cwd=folder,
@@ -30,7 +32,7 @@ def run(folder: Path, command: str, **environment: str) -> subprocess.CompletedP
 @pytest.mark.usefixtures("not_quick")
 def test_its_commands_run(tmp_path: Path) -> None:
     for folder in ("tim", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc.*"))
     for file in ("app.py", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
