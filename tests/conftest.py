@@ -27,6 +27,8 @@ from tim.timing import DEFAULT, Timing
 
 ON_ALL_ENGINES: Final = "test_store.py"
 """The file whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
+FIRST: Final = "tencent"
+"""The folder whose tests take longest: up to half a minute, for which the SDKs of the vendor wait by themselves."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _keep(_is_quick, config, items)
     elif config.getoption("--rounds") == 1:
         _keep(_is_usual, config, items)
+    # Each process begins with its share of the order, and the ends of the shares come last. There a long test would
+    # run while the other processes have nothing left to do.
+    items.sort(key=lambda item: item.path.parent.name != FIRST)
 
 
 def _keep(is_kept: Callable[[pytest.Item], bool], config: pytest.Config, items: list[pytest.Item]) -> None:
