@@ -35,6 +35,7 @@ def server(not_quick: None, tmp_path: Path) -> Iterator[Server]:
     """One that adds its counts to those of the store each second."""
     server = Server(tmp_path / "server", timing=Timing(renewal_period=1), ONLINE_WEB_INSTANCES="2").start()
     yield server
+    server.has_no_traceback()
     server.stop()
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from flask import Flask
-from jinja2 import TemplateSyntaxError
+from jinja2 import DictLoader, TemplateSyntaxError, nodes
 
 from tests.support.server import ROOT
+from tests.support.waiting import PATIENCE
 from tim.web import templating
 from tim.web.console import session
 from tim.web.language import LANGUAGES, catalogue
 from tim.web.templating import Templates
+from tim.web.translator import Translator
 
 SOURCES = sorted((ROOT / "templates").rglob("*.html"))
 
@@ -44,6 +48,31 @@ def test_a_text_of_a_template_is_in_its_language(templates: Templates) -> None:
     there = catalogue("zh").gettext("Sign out")
     assert there != "Sign out"
     assert rendered(templates, "zh", source) == f'<b title="{there}">{there}</b>'
+
+
+def test_threads_that_compile_at_the_same_time_see_translated_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Flask(__name__)
+    templating.install(app)
+    app.jinja_env.loader = DictLoader({"page": '{% include "part" %}', "part": '{{ _("Sign out") }}'})
+    here = app.jinja_env.in_language("en")  # type: ignore[attr-defined]
+    begins, goes_on = Event(), Event()
+
+    class Slow(Translator):
+        def visit(self, node: nodes.Node, *args: object, **options: object) -> object:
+            if isinstance(node, nodes.Template) and not node.find(nodes.Include) and not begins.is_set():
+                begins.set()
+                goes_on.wait(PATIENCE)
+            return super().visit(node, *args, **options)
+
+    monkeypatch.setattr(templating, "Translator", Slow)
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(here.render, "page", {})
+        try:
+            assert begins.wait(PATIENCE)
+            assert here.render("page", {}) == "Sign out"
+        finally:
+            goes_on.set()
+        assert slow.result() == "Sign out"
 
 
 def test_a_value_is_escaped_unless_it_is_markup_and_the_text_is_not(templates: Templates) -> None:

@@ -100,8 +100,9 @@ class Templates(Environment):
         if name not in self._trees:
             assert self.loader is not None
             source, path, _ = self.loader.get_source(self, name)
-            self._trees[name] = self._parse(source, name, path)
-            Translator(language.catalogue(self.language)).visit(self._trees[name])
+            tree = self._parse(source, name, path)
+            Translator(language.catalogue(self.language)).visit(tree)
+            self._trees[name] = tree  # complete, as other threads copy from it at once
         return self._trees[name]
 
 
