@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,13 @@ def test_an_eviction_that_finds_its_socket_blocked_frees_the_seat_at_once_and_cl
         [(port, _)] = connections(client.pid)
         client.send_signal(signal.SIGSTOP)
         # Until no buffer between the two takes any more; what is quoted in HTML is five times as large there.
-        before = -1
-        while (unsent := server.unsent(port)) > before:
-            before = unsent
+        unsent, before = 0, -1
+        while unsent == 0 or unsent > before:
+            before, shown = unsent, len(second.messages)
             for said in [threads.submit(writer.says, stuck.user_id, '"' * 12_000) for _ in range(4)]:
                 said.result()
+            until(partial(lambda shown: len(second.messages) == shown + 4, shown), "the other tab misses messages")
+            unsent = server.unsent(port)
         assert unsent > 100_000, "its socket is not blocked, so nothing is tried"
         asked = time.monotonic()
         third = log_in(server, "stuck")
