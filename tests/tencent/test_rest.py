@@ -6,6 +6,7 @@ import http.client
 import logging
 import socket
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -63,9 +64,9 @@ def test_only_the_administrator_may_call(make_server: MakeServer) -> None:
 
 
 def test_a_page_of_another_site_may_not_call(server: Server) -> None:
-    line = http.client.HTTPConnection("127.0.0.1", server.port)
-    line.request("POST", f"/v4/{KICK}", b"{}", {"Sec-Fetch-Site": "cross-site"})
-    assert line.getresponse().status == 403
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as line:
+        line.request("POST", f"/v4/{KICK}", b"{}", {"Sec-Fetch-Site": "cross-site"})
+        assert line.getresponse().status == 403
 
 
 def test_no_usersig_stands_in_the_log(make_server: MakeServer) -> None:
