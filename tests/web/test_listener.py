@@ -117,6 +117,20 @@ def test_a_form_waits_for_nothing(listen: Listen) -> None:
         assert begun == [b"POST", b"GET "], "what it began with is still there"
 
 
+def test_serving_those_that_it_holds_does_not_put_off_the_look_at_new_ones(listen: Listen) -> None:
+    server = listen(0)
+    with ExitStack() as clients:
+        wait_in_kernel(server, 10, clients)
+        server._let_in(1)
+        wait_in_kernel(server, 1, clients)
+        server._do_read()
+        server._when_idle()
+        assert server._soon.active
+        server._when_late()
+        assert server._soon.active
+        assert len(server._held) == 10 - 1 - listener.AT_ONCE
+
+
 def test_a_worker_without_room_serves_what_it_holds_once_there_is(listen: Listen, accepted: list[Any]) -> None:
     server = listen(NEVER, 1)
     ended = gevent.event.Event()

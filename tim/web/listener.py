@@ -49,7 +49,7 @@ NOT_LISTENING: Final = 2**30
 
 
 class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
-    """Accepts connections when it is idle, unless another worker has clearly fewer.
+    """Serves connections when it is idle, unless another worker has clearly fewer; first those that it holds.
 
     Attributes:
         counter: its first number is 1 and how many connections this worker has open.
@@ -112,13 +112,15 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
             self._soon.again(self._let_in, 1)
 
     def _when_idle(self) -> None:
-        self._accept(self.when_idle - self._serve(self.when_idle))
+        if self._held and not self.full():
+            self._serve(self.when_idle)
+        else:
+            self._accept(self.when_idle)
 
     def _when_late(self) -> None:
         """Serves some of those that it holds, where the first of them has waited for long."""
         if self._held[0][0] + LONGEST < time.monotonic():
             self._serve(max(AT_ONCE, len(self._held) // SHARE))
-            self._accept(0)
 
     def _take_left(self) -> None:
         """Accepts some of those that no other worker has accepted."""
@@ -138,7 +140,7 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     def _waiting(self) -> int:
         """How many connections the kernel holds that no worker has accepted. A guess where it does not say."""
         if sys.platform != "linux" or self.socket.family == socket.AF_UNIX:
-            return SHARE
+            return AT_ONCE
         # Linux tells it of a listening socket in place of the segments that are not acknowledged.
         return int.from_bytes(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 28)[24:], sys.byteorder)
 
@@ -161,14 +163,16 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
             if not self._late.active:
                 self._late.again(self._when_late)
 
-    def _serve(self, most: int) -> int:
-        """Serves up to so many of those that it holds. Returns how many."""
-        served = 0
-        while self._held and served < most and not self.full():
-            _, *accepted = self._held.popleft()
-            super().do_handle(*accepted)
-            served += 1
-        return served
+    def _serve(self, most: int) -> None:
+        """Serves up to so many of those that it holds. When it looks at what comes stays as it is: a form is urgent."""
+        for _ in range(min(most, len(self._held))):
+            if not self.full():
+                _, *accepted = self._held.popleft()
+                super().do_handle(*accepted)
+        if not self._held:
+            self._late.stop()
+            if not self._soon.active:  # no connection has come that is its to take
+                self._idle.stop()
 
 
 def _begins_with_a_form(sock: Any) -> bool:
