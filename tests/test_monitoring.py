@@ -32,7 +32,6 @@ QUERIES: Final = {
 ROWS: Final = dict(re.findall(r"^\| `(tim_\w+)`(?: \*)? \|([^|]*)\|", text(OPERATING), re.MULTILINE))
 """The labels of each metric, as the table of the document has them."""
 SUFFIXES: Final = re.compile(r"_(?:bucket|count|sum)$")
-needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's package prometheus is not installed")
 
 
 def metric_of(series: str) -> str:
@@ -103,7 +102,6 @@ def promtool(*words: str, folder: Path) -> str:
     return run.stdout
 
 
-@needs_promtool
 def test_prometheus_takes_the_configuration_the_rules_and_every_query(tmp_path: Path, not_quick: None) -> None:
     (tmp_path / "prometheus.yml").write_text(block(OPERATING, "yaml", "scrape_configs"))
     shutil.copy(ROOT / "docs" / "alerts.yml", tmp_path)
@@ -118,7 +116,6 @@ def test_prometheus_takes_the_configuration_the_rules_and_every_query(tmp_path: 
     assert f"{len(QUERIES)} rules found" in promtool("check", "rules", "queries.yml", folder=tmp_path)
 
 
-@needs_promtool
 def test_prometheus_finds_no_fault_with_the_metrics(make_backend: Callable[..., Backend], not_quick: None) -> None:
     shown = Metrics(make_backend()).render()
     run = subprocess.run(["promtool", "check", "metrics"], input=shown, capture_output=True, check=False)
@@ -147,7 +144,6 @@ FIRING: Final = {
 """Series that make each alert fire within an hour, a sample a minute."""
 
 
-@needs_promtool
 @pytest.mark.parametrize("alert", FIRING)
 def test_each_alert_fires_for_its_own_series_alone(alert: str, tmp_path: Path, not_quick: None) -> None:
     shutil.copy(ROOT / "docs" / "alerts.yml", tmp_path)

@@ -48,7 +48,6 @@ HALF_A_LOGIN = (
 )
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
 def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "tim.service"
     here = {"/opt/tim/.venv/bin/gunicorn": shutil.which("gunicorn") or "", "/opt/tim": str(ROOT)}
