@@ -1,4 +1,4 @@
-"""Logins that end in every way there is, many times: those of one account one after the other, accounts at a time."""
+"""Logins that end in every way there is, many times: of many accounts at a time, of each one after the other."""
 
 from __future__ import annotations
 

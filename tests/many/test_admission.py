@@ -17,9 +17,9 @@ from tests.support.work import chooses_who_leaves, lives, logs_in
 from tim.store.base import Store
 
 LOGINS = 25
-MORE_ROUNDS = 20
-"""Until what is meant to happen by chance has happened."""
 """Of each process, in one round."""
+MORE_ROUNDS = 20
+"""At most, until what is meant to happen by chance has happened."""
 
 
 @contextmanager
