@@ -100,9 +100,11 @@ class Timing:
     sdk_next: float = 1e-6
     """Pause between two requests of one connection. After a `sleep(0)` those greenlets run that could already run, this
     one again among them; after any longer pause the event loop has looked for what has arrived on other connections."""
-    old_sdk_logout: float = 0.1
-    """Delay of the answer to a logout of SDK version 2: tim-js-sdk 2.27.6 that logs in again at once is often not
-    ready ever after where the answer comes sooner."""
+    sdk_timer: float = 0.002
+    """Least delay of the answer to a logout: the SDK sets a timer of 1 ms when a login or its lists are answered. Where
+    a page logs out and in again before it has run, the new login's notice is lost, and the page is never ready."""
+    sdk_logout: float = 0.1
+    """Longest delay of that answer; between the two, the slower the page has asked for its lists, the longer."""
     hello_interval: int = 10
     """Time between two hellos of an SDK. While the server is away, a failed hello makes the SDK try again; while many
     messages are under way, a hello reports an expired UserSig. Each hello takes the place of a ping."""

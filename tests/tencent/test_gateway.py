@@ -68,7 +68,6 @@ class Visitor:
             client=lambda: CLIENT,
             address=CLIENT.address,
             page_id="",
-            sdk_version="3.6.6",
             follows=lambda *_: False,
         )
         self._serving = gevent.spawn(gateway._run, self.ends.ws, page, commands, str.encode, TIMING)

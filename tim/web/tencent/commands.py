@@ -41,6 +41,8 @@ PACED: Final = frozenset({LOGIN, SYNC})
 """Commands that an account or instance over its rate waits for."""
 STORED: Final = PACED | LASTING
 """Commands that ask the store. Each is answered at once; the answer to another one leaves with the next."""
+REACTIONS: Final = 3
+"""How often a page could have asked for its lists while the answer to its logout waits."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -53,7 +55,6 @@ class Commands:
     Args:
         client: names the browser; called after a UserSig is verified, as it takes time.
         address: of the client.
-        sdk_version: the version that the SDK reports.
         page_id: a random id that the SDK makes when its page is loaded and keeps over reconnects.
         follows: whether one of these commands waits behind the current one, or arrives shortly.
     """
@@ -66,7 +67,6 @@ class Commands:
         client: Callable[[], Client],
         address: str,
         page_id: str,
-        sdk_version: str,
         follows: Callable[..., bool],
     ) -> None:
         self._backend = service.backend
@@ -78,9 +78,10 @@ class Commands:
         self._client = client
         self._address = address
         self._page_id = page_id
-        self._is_old = sdk_version.startswith("2.")
         self._follows = follows
         self._session = "", ("", 0)  # the newest valid A2Key, and its instance and generation: each frame has it
+        self._welcomed: float | None = None  # when a login was answered, until the page has asked for something
+        self._reaction = 0.0  # seconds from that answer to what the page asked next
         self._patient = True  # whether an end is reported only after a look at what follows; once for each login
 
     def delay(self, request: Request) -> float:
@@ -93,6 +94,8 @@ class Commands:
 
     def handle(self, request: Request) -> list[str]:
         """The answer to the request, and the pushes that it causes."""
+        if self._welcomed is not None and request.command != ALIVE:
+            self._reaction, self._welcomed = time.monotonic() - self._welcomed, None
         try:
             return self._handle(request)
         except InstanceGone as error:
@@ -189,6 +192,7 @@ class Commands:
         return [self._welcome(request, self._live(id), request.text("a2"), generation)]
 
     def _welcome(self, request: Request, instance: Instance, token: str, generation: int) -> str:
+        self._welcomed = time.monotonic()
         return answer(
             request,
             A2Key=token,
@@ -203,9 +207,12 @@ class Commands:
         self._page.acknowledge()
         if id:
             self._page.end(id)
-        if self._is_old:
-            time.sleep(self._timing.old_sdk_logout)
+        time.sleep(self._until_timers())
         return [answer(request)]
+
+    def _until_timers(self) -> float:
+        """Seconds in which the timers that its last login has set in the page have run."""
+        return min(self._timing.sdk_timer + REACTIONS * self._reaction, self._timing.sdk_logout)
 
     def _send(self, request: Request, id: str) -> list[str]:
         if not id:

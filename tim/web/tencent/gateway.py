@@ -61,7 +61,6 @@ def _open(ws: Socket, form: Form) -> Rest:
         client=client_of(request),
         address=address,
         page_id=_told("instanceid"),
-        sdk_version=_told("sdkversion"),
         follows=partial(_follows, ws, here.timing),
     )
     return partial(_run, ws, page, commands, form, here.timing)
