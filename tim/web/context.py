@@ -19,7 +19,7 @@ from tim.web.metrics import Metrics
 from tim.web.settings import Settings
 
 QUESTIONS_PER_SECOND: Final = 10
-"""Requests a second, in the long run, of one account's SDK pages for missed messages."""
+"""Requests a second, in the long run, of one account's SDK pages for messages that they have missed."""
 QUESTIONS: Final = 300
 """The same at once. The longest absence takes fewer: each request is answered with one page of messages."""
 RETURNS_PER_SECOND: Final = 1

@@ -85,11 +85,16 @@ class Commands:
         self._patient = True  # whether an end is reported only after a look at what follows; once for each login
 
     def delay(self, request: Request) -> float:
-        """Seconds to wait before a PACED request is handled: more than 0 for an account or instance over its rate."""
+        """Seconds to wait before a PACED request is handled: more than 0 for an account or instance over its rate.
+
+        A question that reads nothing, as the first one after a login, does not count.
+        """
         id, _ = self._session_of(request)
         served = self._page.serves(id) if id else None
         if request.command == SYNC:
-            return 0.0 if served is None else self._questions.take((served.app, served.user))
+            if served is None or not self._page.lacks(_known(request)):
+                return 0.0
+            return self._questions.take((served.app, served.user))
         return self._returns.take(id) if id and served is None else 0.0
 
     def handle(self, request: Request) -> list[str]:
@@ -228,9 +233,8 @@ class Commands:
         return [answer(request, MsgTime=int(message.time), MsgKey=frames.message_key(message))]
 
     def _synchronise(self, request: Request, id: str) -> list[str]:
-        """Pushes what the page has missed. Its cookie is the number of its last message; none at first."""
-        cookie = request.body.get("Cookie")
-        known = int(cookie) if isinstance(cookie, str) and COOKIE.fullmatch(cookie) else None
+        """Pushes what the page has missed."""
+        known = _known(request)
         reached, done, missed = self._page.missed(known) if self._page.serves(id) else (known or 0, True, [])
         # Pushes come before the answer, so its arrival confirms them. Without SYNC_DONE the SDK asks again.
         flag = SYNC_DONE if done else SYNC_GOES_ON
@@ -239,6 +243,12 @@ class Commands:
     def _live(self, id: str) -> Instance:
         """The instance, if it is live or AWAY; raises InstanceGone otherwise."""
         return self._page.serves(id) or self._backend.get(id)
+
+
+def _known(request: Request) -> int | None:
+    """The cookie of a question for missed messages: the number of the page's last message; None where it has none."""
+    cookie = request.body.get("Cookie")
+    return int(cookie) if isinstance(cookie, str) and COOKIE.fullmatch(cookie) else None
 
 
 def _dead(request: Request, gone: Gone) -> str:

@@ -127,6 +127,10 @@ class Page:
         """Whether the instance that is served here has ended, although its page does not know yet."""
         return self._tab is not None and self._tab.over
 
+    def lacks(self, cookie: int | None) -> bool:
+        """Whether the page, which knows messages up to number `cookie`, lacks some; `missed` then reads the log."""
+        return self._held_until is not None or (cookie is not None and cookie < self._from)
+
     def missed(self, cookie: int | None) -> tuple[int, bool, list[str]]:
         """The next pushes of the messages after number `cookie` of the account's log; None for a page that has none.
 
