@@ -185,6 +185,16 @@ def test_the_ticket_that_the_table_alters_is_good_before_it_is_altered() -> None
     assert refusal(ticket(userbuf="aGVsbG8=")) == 0
 
 
+def test_a_ticket_that_was_good_before_is_good_for_nothing_else() -> None:
+    sig = make(KEY, APP, "alice", now=NOW, expire=60)
+    for _ in range(2):
+        assert refusal(sig) == 0
+        assert refusal(sig, now=NOW + 60) == 70001
+        assert refusal(sig, key=KEY[::-1]) == 70009
+        assert refusal(sig, user="bob") == 70013
+        assert refusal(sig, app=APP + 1) == 70014
+
+
 @pytest.mark.parametrize("name", ["TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire", "TLS.userbuf"])
 def test_everything_the_signature_covers_is_covered(name: str) -> None:
     claims = unpack(ticket(userbuf="aGVsbG8="))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 MAGIC: Final = b"SQLite format 3\0"
@@ -27,13 +26,13 @@ class Watch:
     def __init__(self, path: str) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._seen: dict[Path, os.stat_result] = {}
+        self._seen: dict[str, os.stat_result] = {}
         self._changes = 0  # how often the database has changed, as its header counts it
         self._fault = ""
 
     def begin(self) -> None:
         """Take the state of the files now as the one that must not shrink, be replaced or go back."""
-        self._seen = {path: path.stat() for path in map(Path, (self._path, f"{self._path}-wal", f"{self._path}.lock"))}
+        self._seen = {path: _look_at(path) for path in (self._path, f"{self._path}-wal", f"{self._path}.lock")}
         self._changes = self._number(_CHANGES)
 
     def fault(self) -> str:
@@ -53,7 +52,7 @@ class Watch:
     def _what_is_wrong(self) -> str:
         for path, before in self._seen.items():
             try:
-                now = path.stat()
+                now = _look_at(path)
             except FileNotFoundError:
                 return f"{path} was deleted"
             except OSError as error:
@@ -75,3 +74,7 @@ class Watch:
 
     def _number(self, at: slice) -> int:
         return int.from_bytes(self._header()[at])
+
+
+def _look_at(path: str) -> os.stat_result:
+    return os.stat(path)  # noqa: PTH116 - before each verb, and a Path takes twice as long
