@@ -72,7 +72,7 @@ def test_a_stuck_worker_holds_nobody_up_and_takes_the_next_ones_when_it_is_back(
             until(partial(lambda full: has(server, full) == BEFORE, full), "a request stays open")
             opens(server, MORE, held, *workers)
             assert has(server, stuck) >= AT_LEAST
-        until(lambda: not has(server, *workers), "a connection stays open")
+        until(lambda: not has(server, *workers), "a connection stays open")  # else the one stopped next counts it
     server.has_no_traceback()
 
 

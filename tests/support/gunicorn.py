@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.support.server import ROOT, Server, gunicorn
 from tests.support.shims import shim
-from tests.support.tcp import established
+from tests.support.tcp import still_open
 from tests.support.waiting import until
 from tests.support.wire import Socket
 
@@ -45,7 +46,23 @@ class Gunicorn(Server):
         """Start it on its port, and wait until all of its workers are at work."""
         super().start()
         until(lambda: len(self.workers()) == self._workers, lambda: f"not all workers have come up:\n{self.log()}")
+        self._wait_until_all_accept()
         return self
+
+    def _wait_until_all_accept(self) -> None:
+        """Open connections until each worker has one: it has found the store a moment before it listens."""
+
+        def serves(worker: int) -> bool:
+            return any(port == self.port for port, _ in connections(worker))
+
+        with ExitStack() as opened:
+
+            def all_serve() -> bool:
+                opened.enter_context(socket.create_connection(("127.0.0.1", self.port)))
+                return all(map(serves, self.workers()))
+
+            until(all_serve, lambda: f"not all workers accept:\n{self.log()}")
+        until(lambda: not any(map(serves, self.workers())), lambda: f"a connection stays open:\n{self.log()}")
 
     def kill(self) -> None:
         super().kill()
@@ -70,7 +87,7 @@ class Gunicorn(Server):
 
     def unsent(self, port: int) -> int:
         """Bytes that wait on the way to a client's port; 0 where there is no such connection any more."""
-        return sum(one.unsent for one in established() if (one.port, one.peer) == (self.port, port))
+        return sum(one.unsent for one in still_open() if (one.port, one.peer) == (self.port, port))
 
     def reloads(self) -> None:
         """SIGHUP: the master starts new workers and ends the old ones; wait until the new ones are at work alone."""
@@ -78,6 +95,7 @@ class Gunicorn(Server):
         self._require().send_signal(signal.SIGHUP)
         until(lambda: all(map(has_ended, old)), "an old worker does not end")
         until(lambda: len(self.workers()) == self._workers, "not all new workers have come up")
+        self._wait_until_all_accept()
 
     def kills_worker(self, pid: int) -> None:
         """SIGKILL: no goodbye to anybody."""
@@ -95,7 +113,7 @@ def connections(pid: int) -> set[tuple[int, int]]:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 inodes.add(str(descriptor.readlink()))
-    return {(one.port, one.peer) for one in established() if one.inode in inodes}
+    return {(one.port, one.peer) for one in still_open() if one.inode in inodes}
 
 
 def children(pid: int) -> set[int]:

@@ -23,6 +23,8 @@ PORTS: Final = struct.Struct("!4xHH")
 REST: Final = struct.Struct("=60xI4xI")
 """The bytes that the other end has not taken, and the inode."""
 ESTABLISHED: Final = 1
+LEFT: Final = 8
+"""The state of a connection that its other end alone has closed."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,14 @@ class Connection:
     inode: str
 
 
-def established() -> list[Connection]:
-    """Every connection there is, once from each of its ends.
+def still_open() -> list[Connection]:
+    """Every connection there is, once from each of its ends, until this end has closed it.
 
     The kernel leaves the others out. In `/proc/net/tcp` stand thousands of connections that have ended in the last
     minute, and a look took a tenth of a second.
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
-        asked = ASKED.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 1 << ESTABLISHED)
+        asked = ASKED.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 1 << ESTABLISHED | 1 << LEFT)
         kernel.send(HEADER.pack(HEADER.size + len(asked), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + asked)
         return list(_listed(kernel))
 
