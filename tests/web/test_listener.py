@@ -117,6 +117,28 @@ def test_a_form_waits_for_nothing(listen: Listen) -> None:
         assert begun == [b"POST", b"GET "], "what it began with is still there"
 
 
+def test_a_form_is_served_before_all_else_that_a_pass_has_to_do(listen: Listen) -> None:
+    server = listen(NEVER)
+    order: list[str] = []
+    server._handle = lambda *_: order.append("form")
+    here, there = socket.socketpair()
+
+    def serves_a_request() -> None:
+        here.recv(1)
+        order.append("request")
+
+    with here, there, ExitStack() as clients, gevent.Timeout(NEVER):
+        request = gevent.spawn(serves_a_request)
+        gevent.sleep(0)
+        [form] = wait_in_kernel(server, 1, clients)
+        form.send(b"POST /login")
+        there.send(b"x")
+        server._soon.again(server._let_in, 1)
+        time.sleep(2 * listener.SOON)  # without the loop, whose next pass finds both
+        request.join()
+    assert order == ["form", "request"]
+
+
 def test_serving_those_that_it_holds_does_not_put_off_the_look_at_new_ones(listen: Listen) -> None:
     server = listen(0)
     with ExitStack() as clients:

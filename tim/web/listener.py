@@ -23,7 +23,7 @@ from gevent.server import StreamServer
 from tim.web.transport import TCP_INFO
 from tim.web.websocket import WebSocket
 
-SOON: Final = 0.001
+SOON: Final = 0.0002
 """Seconds for which a new connection is left to other workers, of which an idle one takes it at once. Then a busy one
 accepts it, and looks at how it begins."""
 LEFT: Final = 0.01
@@ -76,10 +76,18 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         return accepted
 
     def do_handle(self, sock: Any, address: Any) -> None:
-        if self._holds and not _begins_with_a_form(sock):
-            self._held.append((time.monotonic(), sock, address))
-        else:
+        if not self._holds:
             super().do_handle(sock, address)
+        elif _begins_with_a_form(sock):
+            self.pool.spawn(self._handle_and_close, sock, address).switch()  # now; a greenlet begins after this pass
+        else:
+            self._held.append((time.monotonic(), sock, address))
+
+    def _handle_and_close(self, sock: Any, address: Any) -> None:
+        try:
+            self._handle(sock, address)
+        finally:
+            self.do_close(sock, address)
 
     def do_close(self, *args: Any) -> None:
         self.counter[0] -= 1
