@@ -31,8 +31,8 @@ MAX_SIZE: Final = 4096
 """Largest size of a ticket in bytes, both deflated and inflated. A usual ticket has about 200."""
 MAX_CLOCK_LEAD: Final = 60
 """Seconds by which a ticket may be dated ahead, as clocks of its generator and of the store differ."""
-REMEMBERED: Final = 4096
-"""Genuine UserSigs that are remembered: a page brings the same one each time that it logs in. About 2 MiB."""
+REMEMBERED: Final = 1024
+"""Genuine UserSigs that are remembered: a page brings the same one each time that it logs in. Less than 1 MiB."""
 MAX_NUMBER: Final = 2**53
 """Bound of the integers in a ticket. Some of the vendor's generators run in languages whose numbers are doubles."""
 _TO_BASE64 = bytes.maketrans(b"*-_", b"+/=")
