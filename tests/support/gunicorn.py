@@ -52,17 +52,23 @@ class Gunicorn(Server):
     def _wait_until_all_accept(self) -> None:
         """Open connections until each worker has one: it has found the store a moment before it listens."""
 
-        def serves(worker: int) -> bool:
-            return any(port == self.port for port, _ in connections(worker))
+        own: set[int] = set()  # ports of these connections
+
+        def peers(worker: int) -> set[int]:
+            return {peer for port, peer in connections(worker) if port == self.port}
 
         with ExitStack() as opened:
 
             def all_serve() -> bool:
-                opened.enter_context(socket.create_connection(("127.0.0.1", self.port)))
-                return all(map(serves, self.workers()))
+                line = opened.enter_context(socket.create_connection(("127.0.0.1", self.port)))
+                own.add(line.getsockname()[1])
+                return all(map(peers, self.workers()))
 
             until(all_serve, lambda: f"not all workers accept:\n{self.log()}")
-        until(lambda: not any(map(serves, self.workers())), lambda: f"a connection stays open:\n{self.log()}")
+        until(
+            lambda: not any(own & peers(worker) for worker in self.workers()),
+            lambda: f"a connection stays open:\n{self.log()}",
+        )
 
     def kill(self) -> None:
         super().kill()

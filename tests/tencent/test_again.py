@@ -25,7 +25,7 @@ AGAIN: Final = """async ([userID, userSig, READY, number, waits]) => {
         await ready;
     }
 }"""
-SLOW: Final = {"rate": 20}
+SLOW: Final = {"rate": 8}
 """A page on a processor that is so many times slower than this one, in the browser's own terms."""
 
 
@@ -43,4 +43,4 @@ def test_a_slow_page_that_logs_out_before_it_is_ready_becomes_ready_at_its_next_
 ) -> None:
     page, alice = open_page(sdk), account("alice")
     page.page.context.new_cdp_session(page.page).send("Emulation.setCPUThrottlingRate", SLOW)
-    page.page.evaluate(AGAIN, [alice, page.server.user_sig(alice), READY, 6 * rounds, False])
+    page.page.evaluate(AGAIN, [alice, page.server.user_sig(alice), READY, 8 * rounds, False])
