@@ -51,7 +51,6 @@ class Gunicorn(Server):
 
     def _wait_until_all_accept(self) -> None:
         """Open connections until each worker has one: it has found the store a moment before it listens."""
-
         own: set[int] = set()  # ports of these connections
 
         def peers(worker: int) -> set[int]:
