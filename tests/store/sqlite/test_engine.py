@@ -20,7 +20,7 @@ from tests.support.engines import with_nodes
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
 from tim.model import AppSettings, Limits
-from tim.rules import log_size
+from tim.rules import MINUTES_KEPT, log_size
 from tim.search import Search
 from tim.state_change import LOGIN, EventQueue, event_id
 from tim.store import open_store
@@ -466,8 +466,15 @@ def test_a_file_that_was_cut_short_is_refused_at_a_start(
         assert store.instances(APP, "alice") == []
 
 
-VERSION_9 = "ALTER TABLE settings DROP COLUMN messages;"
-"""Takes back what version 10 has changed."""
+VERSION_10 = """
+CREATE INDEX instances_ending ON instances (ends_at) WHERE reason IS NULL;
+CREATE INDEX audit_written ON audit (written); CREATE INDEX refusals_written ON refusals (written);
+INSERT INTO counters SELECT app, name, sum(number) FROM minutes GROUP BY app, name
+    ON CONFLICT DO UPDATE SET number = number + excluded.number;
+"""
+"""Takes back what version 11 has changed."""
+VERSION_9 = f"{VERSION_10} ALTER TABLE settings DROP COLUMN messages;"
+"""Takes back what version 10 has changed as well."""
 VERSION_8 = f"""{VERSION_9}
 DROP INDEX instances_due; DROP INDEX instances_ending;
 ALTER TABLE instances DROP COLUMN ends_at;
@@ -576,6 +583,19 @@ def test_who_is_logged_in_in_a_file_of_an_older_version_goes_on(
         }
         clock.advance(DAY)
         assert [each.id for each in store.sweep()] == [first.id]
+
+
+def test_what_a_file_of_version_10_has_counted_counts_once(file: Path, clock: Clock) -> None:
+    with opened(file, clock) as store:
+        store.count(APP, {"early": 5, "both": 1})
+        clock.advance(MINUTES_KEPT + 61)
+        store.sweep()
+        store.count(APP, {"late": 3, "both": 1})
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{VERSION_10} PRAGMA user_version = 10")
+    with opened(file, clock) as store:
+        assert store.counters(APP) == {"early": 5, "both": 2, "late": 3}
+        assert list(store.minutes(APP, 0).values()) == [{"late": 3, "both": 1}]
 
 
 def test_a_file_of_an_older_version_gets_what_it_lacks(file: Path, clock: Clock) -> None:

@@ -6,6 +6,7 @@ The functions run inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from dataclasses import replace
 from typing import Final
 
@@ -54,10 +55,9 @@ def write(db: sqlite3.Connection, app: int, entry: Entry, now: float) -> None:
 def delete_old(db: sqlite3.Connection, retention: Retention, now: float) -> None:
     """Delete some of the oldest rows that are older than `retention.age`, or more than it allows."""
     for table, most in zip(TABLES, (retention.entries, retention.refusals), strict=True):
-        first, newest = db.execute(f"SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})").fetchone()
-        if newest is not None:
-            last = max(newest - most, _newest_before(db, table, _us(now - retention.age)))
-            db.execute(f"DELETE FROM {table} WHERE id <= ?", (min(last, first + DELETED - 1),))
+        first, newest = _ends(db, table)
+        last = max(newest - most, _newest_before(db, table, _us(now - retention.age)))
+        db.execute(f"DELETE FROM {table} WHERE id <= ?", (min(last, first + DELETED - 1),))
 
 
 def _search(db: sqlite3.Connection, lane: int, app: int, where: AuditFilter, before: str, *, limit: int) -> Lane:
@@ -86,20 +86,27 @@ def _search(db: sqlite3.Connection, lane: int, app: int, where: AuditFilter, bef
     return Lane(found, "")
 
 
+def _ends(db: sqlite3.Connection, table: str) -> tuple[int, int]:
+    """The ids of the oldest and of the newest row; 1 and 0 where there is none."""
+    oldest, newest = (f"(SELECT {each}(id) FROM {table})" for each in ("min", "max"))
+    first, last = db.execute(f"SELECT coalesce({oldest}, 1), coalesce({newest}, 0)").fetchone()
+    return first, last
+
+
 def _newest_before(db: sqlite3.Connection, table: str, written: int) -> int:
-    """The id of the newest row written before that, in microseconds; 0 where there is none."""
-    newest = f"SELECT id FROM {table} WHERE written < ? ORDER BY written DESC, id DESC LIMIT 1"
-    row = db.execute(newest, (written,)).fetchone()
-    return 0 if row is None else int(row["id"])
+    """The id of the newest row written before that, in microseconds; one below the oldest where there is none."""
+    first, last = _ends(db, table)
+    # Rows are in the order of their times, and none is missing between two: an index would cost each entry more.
+    row = f"SELECT written FROM {table} WHERE id = ?"
+    older = bisect_left(range(first, last + 1), written, key=lambda id: db.execute(row, (id,)).fetchone()[0])
+    return first - 1 + older
 
 
 def _below(db: sqlite3.Connection, lane: int, written: int, number: int) -> int:
-    """The id of the newest row that is older than the entry with this id; 0 where there is none."""
+    """The id of the newest row that is older than the entry with this id; one below the oldest where there is none."""
     table = TABLES[lane]
-    (same,) = db.execute(
-        f"SELECT max(id) FROM {table} WHERE written = ? AND id * {len(TABLES)} + {lane} < ?", (written, number)
-    ).fetchone()
-    return int(same or _newest_before(db, table, written))
+    same = min(_newest_before(db, table, written + 1), (number - lane - 1) // len(TABLES))
+    return max(same, _newest_before(db, table, written))
 
 
 def _entry(row: sqlite3.Row, lane: int) -> Entry:

@@ -1,5 +1,7 @@
 """The tables of counters: how often each thing has happened, in total and in each minute.
 
+It is counted in its minute. What a minute has that is not kept any more is added to the totals.
+
 The functions run inside a transaction of `tim.store.sqlite.engine`.
 """
 
@@ -7,10 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from typing import Final
 
 from tim.audit import Entry, counter
 from tim.rules import MINUTE, MINUTES_KEPT
 from tim.store.sqlite.database import Database
+
+ADD: Final = "ON CONFLICT DO UPDATE SET number = number + excluded.number"
+"""Ends an INSERT that adds to a counter, where there is one already."""
 
 
 class Counters:
@@ -25,8 +31,10 @@ class Counters:
             count(self._db, app, counts, now)
 
     def totals(self, app: int) -> dict[str, int]:
+        every = "SELECT app, name, number FROM counters UNION ALL SELECT app, name, number FROM minutes"
+        total = f"SELECT name, sum(number) FROM ({every}) WHERE app = ? GROUP BY name"
         with self._reading():
-            return dict(self._db.execute("SELECT name, number FROM counters WHERE app = ?", (app,)).fetchall())
+            return dict(self._db.execute(total, (app,)).fetchall())
 
     def minutes(self, app: int, since: float) -> dict[int, dict[str, int]]:
         found: dict[int, dict[str, int]] = {}
@@ -40,11 +48,9 @@ class Counters:
 
 def count(db: sqlite3.Connection, app: int, counts: Mapping[str, int], now: float) -> None:
     """Add to each counter; `now` is in unix seconds."""
-    add = "ON CONFLICT DO UPDATE SET number = number + excluded.number"
     minute = now // MINUTE * MINUTE
     for name, number in counts.items():
-        db.execute(f"INSERT INTO counters VALUES (?, ?, ?) {add}", (app, name, number))
-        db.execute(f"INSERT INTO minutes VALUES (?, ?, ?, ?) {add}", (app, minute, name, number))
+        db.execute(f"INSERT INTO minutes VALUES (?, ?, ?, ?) {ADD}", (app, minute, name, number))
 
 
 def count_entry(db: sqlite3.Connection, app: int, entry: Entry, now: float) -> None:
@@ -53,5 +59,7 @@ def count_entry(db: sqlite3.Connection, app: int, entry: Entry, now: float) -> N
 
 
 def forget(db: sqlite3.Connection, now: float) -> None:
-    """Delete what was counted in minutes that are no longer kept, and those from before a clock was set back."""
-    db.execute("DELETE FROM minutes WHERE minute < ? OR minute > ?", (now - MINUTES_KEPT, now))
+    """Add up what was counted in minutes that are no longer kept, and those from before a clock was set back."""
+    over, values = "FROM minutes WHERE minute < ? OR minute > ?", (now - MINUTES_KEPT, now)
+    db.execute(f"INSERT INTO counters SELECT app, name, sum(number) {over} GROUP BY app, name {ADD}", values)
+    db.execute(f"DELETE {over}", values)

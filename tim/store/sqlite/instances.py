@@ -206,9 +206,9 @@ def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float
 
 def due(db: sqlite3.Connection, now: float, grace: float) -> list[Instance]:
     """The instances whose end is due and not written down."""
-    ending = "SELECT generation FROM instances INDEXED BY instances_ending WHERE reason IS NULL AND ends_at <= ?"
-    away = "SELECT generation FROM instances INDEXED BY instances_due WHERE reason IS NULL AND detached_at <= ?"
-    return select(db, f"generation IN ({ending} UNION {away})", now, now - grace)
+    live = "SELECT generation FROM instances INDEXED BY instances_due WHERE reason IS NULL AND detached_at"
+    online, detached = f"{live} IS NULL AND ends_at <= ?", f"{live} IS NOT NULL AND (ends_at <= ? OR detached_at <= ?)"
+    return select(db, f"generation IN ({online} UNION {detached})", now, now, now - grace)
 
 
 def note_action(db: sqlite3.Connection, instance: Instance, now: float) -> Instance:

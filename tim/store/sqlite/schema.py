@@ -6,7 +6,7 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 10
+VERSION: Final = 11
 """Version of a file made by `schema.sql`. `schema_<n>.sql` turns a file of version n - 1 into one of version n."""
 
 

@@ -31,7 +31,6 @@ CREATE TABLE instances (
 CREATE INDEX instances_live ON instances (app, user, id) WHERE reason IS NULL;
 CREATE INDEX instances_away ON instances (app, user) WHERE reason = 'away';
 CREATE INDEX instances_due ON instances (detached_at, ends_at, app) WHERE reason IS NULL;
-CREATE INDEX instances_ending ON instances (ends_at) WHERE reason IS NULL;
 CREATE INDEX instances_pending ON instances (node) WHERE reason IS NOT NULL AND node <> '';
 CREATE INDEX instances_ended ON instances (app, user, gone_at, node) WHERE reason IS NOT NULL;
 CREATE INDEX instances_forgotten ON instances (gone_at) WHERE reason IS NOT NULL;
@@ -156,7 +155,8 @@ CREATE TABLE blocks (
     PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 
--- What has happened; see audit.Entry. Ids have no gaps, so the newest less the oldest is the number of rows.
+-- What has happened; see audit.Entry. Ids have no gaps, so the newest less the oldest is the number of rows, and one that
+-- was written at some time is found by halves.
 CREATE TABLE audit (
     id          INTEGER PRIMARY KEY,
     app         INTEGER NOT NULL,
@@ -172,7 +172,6 @@ CREATE TABLE audit (
     actor       TEXT    NOT NULL,
     by_instance TEXT    NOT NULL
 );
-CREATE INDEX audit_written ON audit (written);
 CREATE INDEX audit_account ON audit (app, user);
 
 -- The same for refusals, so that a flood of them pushes out nothing else.
@@ -191,10 +190,9 @@ CREATE TABLE refusals (
     actor       TEXT    NOT NULL,
     by_instance TEXT    NOT NULL
 );
-CREATE INDEX refusals_written ON refusals (written);
 CREATE INDEX refusals_account ON refusals (app, user);
 
--- How often each thing has happened, in total and in each minute of the last hours.
+-- How often each thing has happened: in the minutes that are not kept any more, and in each minute of the last hours.
 CREATE TABLE counters (
     app    INTEGER NOT NULL,
     name   TEXT    NOT NULL,
