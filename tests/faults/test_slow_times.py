@@ -6,7 +6,6 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -27,12 +26,14 @@ SLACK = 5.0
 
 
 @pytest.fixture
-def server(tmp_path: Path, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
-    """Two workers that are soon held to be dead, and soon hold a peer to be gone."""
+def server(request: pytest.FixtureRequest, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
+    """So many workers that are soon held to be dead, and soon hold a peer to be gone."""
     timing = Timing(lease=LEASE, renewal_period=1, ping_period=PING_PERIOD)
-    return make_gunicorn(redis.port, timing=timing, DETACH_GRACE=str(GRACE), ONLINE_WEB_INSTANCES="2")
+    more = {"timing": timing, "DETACH_GRACE": str(GRACE), "ONLINE_WEB_INSTANCES": "2"}
+    return make_gunicorn(redis.port, workers=request.param, **more)
 
 
+@pytest.mark.parametrize("server", [2], indirect=True)
 def test_a_tab_that_does_not_come_back_from_a_killed_worker_is_out_after_lease_and_grace(
     server: Gunicorn, opens: Opens
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_tab_that_does_not_come_back_from_a_killed_worker_is_out_after_lease_a
     witness.was_never_cut()
 
 
+@pytest.mark.parametrize("server", [1], indirect=True, ids=["the worker of both"])
 def test_an_eviction_that_finds_its_socket_blocked_frees_the_seat_at_once_and_closes_the_socket_in_time(
     server: Gunicorn, redis: RedisServer, opens: Opens
 ) -> None:
