@@ -290,6 +290,24 @@ def test_the_log_tells_each_attempt_with_status_and_duration(make: MakeBackend, 
     until(lambda: counted() == expected, lambda: f"{counted()}")
 
 
+def test_an_attempt_is_written_down_and_counted_though_the_store_was_away_then(
+    make: MakeBackend, receiver: AReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = make()
+    with monkeypatch.context() as away:
+
+        def unavailable(*_: object) -> None:
+            raise StoreUnavailable("it is away")
+
+        for verb in ("log_deliveries", "count"):
+            away.setattr(store_of(backend), verb, unavailable)
+        with pytest.raises(StoreUnavailable):
+            backend.webhook.test()
+    backend.webhook.test()
+    assert [done.action for done in backend.webhook.deliveries()] == [TEST, TEST]
+    assert backend.status().counts[f"{WEBHOOK}:delivered"] == 2
+
+
 def test_a_test_event_is_sent_at_once_and_beside_the_queue(make: MakeBackend, receiver: AReceiver) -> None:
     backend = make()
     done = backend.webhook.test()

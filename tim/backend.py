@@ -88,7 +88,7 @@ class Backend:
         kept = Retention(age=audit_days * 86400)
         store = open_store(url, grace=detach_grace, clock=clock, timing=timing, retention=kept)
         self._store = timed(store, self.measures)
-        self.webhook = Webhook(self._store, sdk_app_id, webhook, timing, local=webhook_local)
+        self.webhook = Webhook(self._store, sdk_app_id, webhook, self.measures, timing, local=webhook_local)
         self.settings = SavedSettings(self._store, sdk_app_id, default, timing.settings_age, self._settings_changed)
         self._attempts = Attempts(self._store, self.limits)
         try:

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +15,7 @@ from typing import Final
 from tim.backlog import Backlog
 from tim.errors import IMError, StoreUnavailable
 from tim.log import log_event, log_problem
-from tim.measures import WEBHOOK
+from tim.measures import WEBHOOK, Measures
 from tim.model import AppSettings
 from tim.post import Poster, PostFailed
 from tim.receiver import Receiver, failure_of, receiver_at, request_to
@@ -37,23 +37,31 @@ class Webhook:
 
     Args:
         receiver: the one to use while the settings name none.
+        measures: of this node, which count the attempts.
         local: whether a receiver of the settings may be at a loopback or link-local address.
     """
 
     def __init__(
-        self, store: Store, app: int, receiver: Receiver | None, timing: Timing, *, local: bool = False
+        self,
+        store: Store,
+        app: int,
+        receiver: Receiver | None,
+        measures: Measures,
+        timing: Timing,
+        *,
+        local: bool = False,
     ) -> None:
         self._default = receiver
         self._local = local
         self._store = store
         self._app = app
+        self._measures = measures
         self._timing = timing
         self._backlog = Backlog(timing.webhook_pause)
         self._lock = threading.Lock()  # guards all below
         self._poster: tuple[Receiver, Poster] | None = None
         self._threads: list[threading.Thread] = []
-        self._log: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
-        self._counts: Counter[str] = Counter()  # attempts by result, not in the store yet
+        self._log: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)  # attempts that are not in the store's log yet
 
     def follow(self, settings: AppSettings) -> None:
         """Send to the receiver that these settings name; to the default where they name none.
@@ -181,9 +189,9 @@ class Webhook:
             self._note(receiver, began, failure, answered=status == 200)
         took = time.monotonic() - began
         done = Delivery(event.id, event.user, event.action, now, status, took, event.attempts + 1, failure)
+        self._measures.count(WEBHOOK, "failed" if failure else "delivered")
         with self._lock:
             self._log.append(done)
-            self._counts[f"{WEBHOOK}:{'failed' if failure else 'delivered'}"] += 1
         return done
 
     def _note(self, receiver: Receiver, began: float, failure: str, *, answered: bool) -> None:
@@ -219,10 +227,14 @@ class Webhook:
             self.wake(self._store.due_events(self._app, FOUND))
 
     def _write_log(self) -> None:
+        """Write down the attempts. Where the store is away, they wait for the next time. Raises StoreUnavailable."""
         with self._lock:
-            tried, counts = list(self._log), self._counts
+            tried = list(self._log)
             self._log.clear()
-            self._counts = Counter()
-        if tried:
-            self._store.log_deliveries(self._app, tried)
-            self._store.count(self._app, counts)
+        try:
+            if tried:
+                self._store.log_deliveries(self._app, tried)
+        except StoreUnavailable:
+            with self._lock:
+                self._log = deque((*tried, *self._log), DELIVERIES_KEPT)
+            raise
