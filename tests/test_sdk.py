@@ -501,6 +501,23 @@ def test_a_store_that_fails_in_the_midst_makes_nothing_be_told_twice_or_lost(
     there.reads("one", "two", "three")
 
 
+def test_a_login_as_somebody_else_that_cannot_end_the_first_one_is_reported_once(
+    person: Persons, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = person("alice").logs_in("A")
+
+    def unavailable(*_: object) -> None:
+        raise StoreUnavailable("it has gone away")
+
+    with monkeypatch.context() as away:
+        away.setattr(store_of(backend), "remove", unavailable)
+        with pytest.raises(StoreUnavailable):
+            tab.sdk.login("carol", person("carol").user_sig())
+    assert len(tab.heard(EVENT.ERROR)) == 1
+    assert tab.sdk.get_login_user() == "alice"
+    assert tab.sdk.is_ready()
+
+
 def test_a_refused_login_as_somebody_else_leaves_who_is_logged_in(person: Persons) -> None:
     tab = person("alice").logs_in("A")
     with pytest.raises(IMError) as refused:

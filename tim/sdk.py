@@ -86,6 +86,8 @@ class TIM:
 
         Raises:
             IMError: refused, with a code from 70000; the login before stays as it is.
+            StoreUnavailable: the same. Where the store has gone away only when the first one was to be logged out, the
+                other account has an instance that nothing opens, until its grace time is over.
         """
         ok = {"actionStatus": "OK", "errorCode": 0, "errorInfo": ""}
         with self._reporting(), self._lock:
@@ -93,7 +95,7 @@ class TIM:
                 return IMResponse(data={**ok, "repeatLogin": True})
             instance = self._backend.login(self._app, user_id, user_sig, self._client)
             if self._instance is not None:
-                self.logout()
+                self._backend.logout(self._instance.id)
             self._instance = instance
             self._runner = threading.Thread(
                 target=self._run, args=(instance, self._runner), name=f"tim-{user_id}", daemon=True
