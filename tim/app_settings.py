@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -33,10 +34,12 @@ class SavedSettings:
     ) -> None:
         self._store = store
         self._app = app
-        self._default = self._settings = default
+        self._default = default
         self._age = age
         self._changed = changed
-        self._read_at = -math.inf  # by the monotonic clock
+        self._lock = threading.Lock()  # guards the two below
+        self._settings = default
+        self._read_at = -math.inf  # when their reading began, by the monotonic clock
 
     def now(self) -> AppSettings:
         """Return the settings, at most `age` seconds old.
@@ -44,13 +47,7 @@ class SavedSettings:
         Raises:
             StoreUnavailable.
         """
-        if time.monotonic() >= self._read_at + self._age:
-            settings = self._store.settings(self._app) or self._default
-            self._read_at = time.monotonic()
-            if settings != self._settings:
-                self._changed(settings)
-                self._settings = settings
-        return self._settings
+        return self._settings if time.monotonic() < self._read_at + self._age else self.refresh()
 
     @property
     def known(self) -> AppSettings:
@@ -67,8 +64,14 @@ class SavedSettings:
 
     def refresh(self) -> AppSettings:
         """Read the settings again, and return them. Raises StoreUnavailable."""
-        self._read_at = -math.inf
-        return self.now()
+        began = time.monotonic()
+        settings = self._store.settings(self._app) or self._default
+        with self._lock:
+            if began >= self._read_at:  # otherwise others were read meanwhile, which may be newer
+                if settings != self._settings:
+                    self._changed(settings)
+                self._settings, self._read_at = settings, began
+            return self._settings
 
     def save(self, settings: AppSettings, actor: str) -> AppSettings:
         """Save the settings for every node, and return them with their new version.
