@@ -124,7 +124,7 @@ def microseconds() -> dict[str, float]:
         each("admit", lambda n: store.admit(tabs[n], 1))
         each("attach", lambda n: store.attach(tabs[n].id, NODE, 1, NEWEST, HISTORY))
         pages = [_newcomer(f"page-{number}") for number in range(MANY)]
-        each("enter", lambda n: store.enter(pages[n], 1, node=NODE, after=NEWEST, most=HISTORY))
+        each("enter", lambda n: store.enter(pages[n], 1, node=NODE, most=HISTORY))
         each("renewal", lambda n: (store.renew(NODE), store.sweep()), 100)
         each("append", lambda n: _says(store, tabs[n], 32))
         each("deliver", lambda n: store.deliver(APP, "x", users[n], "y" * 32, secrets.token_hex(16), copy=False))

@@ -96,13 +96,11 @@ class Instances(Protocol):
         limit: int,
         made: float = math.inf,
         policy: str = EVICT,
-        choice: Choice | None = None,
         *,
         node: str,
-        after: int = NEWEST,
         most: int = 0,
     ) -> tuple[View, list[Instance]]:
-        """`admit`, and `attach` of the same instance at the node, as one step.
+        """`admit`, and `attach` of the same instance at the node, as one step. Its user is not asked who leaves.
 
         Returns the view of `attach` and the evicted instances. An id that is known is attached again, and evicts
         nothing. Raises what both raise.

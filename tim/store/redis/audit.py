@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Final
 from tim.audit import AuditFilter, AuditPage, Entry, Lane, first_page, merge
 from tim.rules import shard_of
 from tim.store.redis.decode import entry_of, fields_of, us
-from tim.store.redis.scripts import Reply, Scripts
+from tim.store.redis.scripts import Reply, Scripts, call_id
 
 ROUNDS: Final = 8
 """Searches that one call makes, at most: of all shards, or of the one of an account."""
@@ -32,7 +31,7 @@ class Audit:
 
     def note(self, app: int, entry: Entry) -> None:
         fields = (word for name, value in asdict(entry).items() if name not in ("id", "at") for word in (name, value))
-        self._scripts.call(shard_of(app, entry.user), "note", app, _call_id(), *fields)
+        self._scripts.call(shard_of(app, entry.user), "note", app, call_id(), *fields)
 
     def page(self, app: int, where: AuditFilter, before: str = "", limit: int = 50) -> AuditPage:
         upto = before
@@ -49,7 +48,7 @@ class Audit:
         return first_page(Lane(found, upto), limit)
 
     def count(self, app: int, counts: Mapping[str, int]) -> None:
-        self._scripts.call(0, "count", app, _call_id(), *(word for pair in counts.items() for word in pair))
+        self._scripts.call(0, "count", app, call_id(), *(word for pair in counts.items() for word in pair))
 
     def counters(self, app: int) -> dict[str, int]:
         total: Counter[str] = Counter()
@@ -74,11 +73,6 @@ class Audit:
         few = max(8, limit // 32)
         replies = self._scripts.everywhere_or_fail("audit", *which, few, SCANNED)
         return [lane for reply in replies for lane in _lanes(reply)]
-
-
-def _call_id() -> str:
-    """The id of a call; a repetition after a lost reply has the same id."""
-    return secrets.token_hex(8)
 
 
 def _lanes(reply: Reply) -> list[Lane]:

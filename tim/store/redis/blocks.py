@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-
 from tim.model import Account, Instance
 from tim.rules import shard_of
 from tim.store.redis.decode import block_of, fields_of, instances_of, seconds, us
-from tim.store.redis.scripts import Scripts
+from tim.store.redis.scripts import Scripts, call_id
 
 
 class Blocks:
@@ -18,22 +16,17 @@ class Blocks:
 
     def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
         end = "" if until is None else us(until)
-        [ended] = self._scripts.call(shard_of(app, user), "block", app, user, end, words, actor, _call_id())
+        [ended] = self._scripts.call(shard_of(app, user), "block", app, user, end, words, actor, call_id())
         return instances_of(ended)
 
     def unblock(self, app: int, user: str, actor: str) -> bool:
-        [was_blocked] = self._scripts.call(shard_of(app, user), "unblock", app, user, actor, _call_id())
+        [was_blocked] = self._scripts.call(shard_of(app, user), "unblock", app, user, actor, call_id())
         return bool(was_blocked)
 
     def revoke(self, app: int, user: str, actor: str) -> float:
-        [left] = self._scripts.call(shard_of(app, user), "revoke", app, user, actor, _call_id())
+        [left] = self._scripts.call(shard_of(app, user), "revoke", app, user, actor, call_id())
         return seconds(left)
 
     def account(self, app: int, user: str) -> Account:
         exists, revoked_before, block = self._scripts.call(shard_of(app, user), "account", app, user)
         return Account(user, bool(exists), block_of(fields_of(block)) if block else None, int(revoked_before))
-
-
-def _call_id() -> str:
-    """The id of a call; a repetition after a lost reply has the same id."""
-    return secrets.token_hex(8)

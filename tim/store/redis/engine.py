@@ -7,7 +7,6 @@ alone, so the verbs on an account happen one after the other. `tim.store.base` s
 from __future__ import annotations
 
 import math
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import astuple
@@ -15,7 +14,7 @@ from typing import Any
 
 from tim.audit import DEFAULT_RETENTION, Retention
 from tim.ends import Gone
-from tim.model import MESSAGES_A_MINUTE, Choice, Disowned, Instance, Message, View, unknown_instance
+from tim.model import Choice, Disowned, Instance, View, unknown_instance
 from tim.rules import EVICT, NEWEST, SHARDS, shard_of
 from tim.store.hints import Hint
 from tim.store.redis.audit import Audit
@@ -28,7 +27,7 @@ from tim.store.redis.lines import Words
 from tim.store.redis.listener import Listener
 from tim.store.redis.listing import Listing
 from tim.store.redis.messages import Messages
-from tim.store.redis.scripts import EXACT, Scripts
+from tim.store.redis.scripts import EXACT, Scripts, call_id
 from tim.store.redis.settings import Settings
 from tim.store.redis.shards import account_key, key, shard_of_instance
 from tim.timing import DEFAULT, Timing
@@ -49,6 +48,7 @@ class RedisStore:
         self._connection = Connection(url, timing)
         self._scripts = Scripts(self._connection, grace)
         self._messages = Messages(self._connection, self._scripts, timing)
+        self.append, self.deliver, self.history = self._messages.append, self._messages.deliver, self._messages.history
         events = Events(self._connection, self._scripts)
         self.queue_events = events.switch
         self.due_events = events.due
@@ -151,13 +151,11 @@ class RedisStore:
         limit: int,
         made: float = EXACT,
         policy: str = EVICT,
-        choice: Choice | None = None,
         *,
         node: str,
-        after: int = NEWEST,
         most: int = 0,
     ) -> tuple[View, list[Instance]]:
-        words = (*_login(newcomer, limit, made, policy), node, after, most, *_chosen(choice))
+        words = (*_login(newcomer, limit, made, policy), node, most)
         view, returned, evicted = self._scripts.call(shard_of(newcomer.app, newcomer.user), "enter", *words)
         return view_of(view, returned=bool(returned)), instances_of(evicted)
 
@@ -166,7 +164,7 @@ class RedisStore:
         return view_of(view, returned=bool(returned))
 
     def attach_again(self, id: str, node: str, limit: int, after: int) -> Instance | None:
-        [again] = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, 0, 0, after, _call_id())
+        [again] = self._scripts.call(shard_of_instance(id), "attach", id, node, limit, 0, 0, after, call_id())
         return instance_of(again) if again else None
 
     def detach(self, id: str, stream: int) -> bool:
@@ -189,11 +187,11 @@ class RedisStore:
         return instance_of(ended) if ended else None
 
     def sign_out_others(self, id: str) -> list[Instance]:
-        [ended] = self._scripts.call(shard_of_instance(id), "sign_out_others", id, _call_id())
+        [ended] = self._scripts.call(shard_of_instance(id), "sign_out_others", id, call_id())
         return instances_of(ended)
 
     def rename(self, id: str, name: str) -> Instance:
-        [renamed] = self._scripts.call(shard_of_instance(id), "rename", id, name, _call_id())
+        [renamed] = self._scripts.call(shard_of_instance(id), "rename", id, name, call_id())
         return instance_of(renamed)
 
     def vouch(self, id: str, other: str) -> Instance | None:
@@ -201,7 +199,7 @@ class RedisStore:
         return instance_of(vouched) if vouched else None
 
     def disown(self, id: str) -> Disowned:
-        left, ended, again = self._scripts.call(shard_of_instance(id), "disown", id, _call_id())
+        left, ended, again = self._scripts.call(shard_of_instance(id), "disown", id, call_id())
         return Disowned(seconds(left), instances_of(ended), bool(again))
 
     def get(self, id: str) -> Instance:
@@ -218,19 +216,6 @@ class RedisStore:
         [found] = self._scripts.call(shard_of(app, user), "instances", app, user)
         return instances_of(found)
 
-    def append(
-        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
-    ) -> tuple[Message, Message | None]:
-        return self._messages.append(app, id, to, text, message_id, most=most)
-
-    def deliver(
-        self, app: int, sender: str, to: str, text: str, message_id: str, *, copy: bool
-    ) -> tuple[Message | None, Message | None]:
-        return self._messages.deliver(app, sender, to, text, message_id, copy=copy)
-
-    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
-        return self._messages.history(app, user, after, limit, up_to)
-
     def mark_read(self, app: int, user: str, seq: int) -> None:
         self._scripts.call(shard_of(app, user), "mark_read", app, user, seq)
 
@@ -241,19 +226,19 @@ class RedisStore:
         return {user for user in users if self._messages.exists(app, user)}
 
     def kick_account(self, app: int, user: str, actor: str = "") -> tuple[float, list[Instance]]:
-        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor, _call_id())
+        left, ended = self._scripts.call(shard_of(app, user), "kick_account", app, user, actor, call_id())
         return seconds(left), instances_of(ended)
 
     def delete_account(self, app: int, user: str, actor: str = "") -> list[Instance]:
-        [ended] = self._scripts.call(shard_of(app, user), "delete_account", app, user, actor, _call_id())
+        [ended] = self._scripts.call(shard_of(app, user), "delete_account", app, user, actor, call_id())
         return instances_of(ended)
 
     def count_failure(self, name: str, most: int) -> int:
-        [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, _call_id())
+        [left] = self._scripts.call(shard_of(0, name), "count_failure", name, most, call_id())
         return math.ceil(int(left) / 1000)
 
     def open_session(self, app: int, handle: str, role: str, address: str = "") -> None:
-        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role, address, _call_id())
+        self._scripts.call(shard_of(app, handle), "open_session", app, handle, role, address, call_id())
 
     def session(self, app: int, handle: str) -> str | None:
         shard = shard_of(app, handle)
@@ -286,8 +271,3 @@ def _chosen(choice: Choice | None) -> tuple[str, ...]:
         return ()
     # Text of a form that is no id may hold blanks.
     return " ".join(choice.seen), " ".join(id for id in choice.seen if id in choice.ending)
-
-
-def _call_id() -> str:
-    """The id of a call; a repetition after a lost reply has the same id."""
-    return secrets.token_hex(8)

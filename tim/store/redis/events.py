@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -11,7 +10,7 @@ from tim.rules import DELIVERIES_KEPT, SHARDS, shard_of
 from tim.state_change import Delivery, EventQueue, StateChange
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import seconds, us
-from tim.store.redis.scripts import Scripts
+from tim.store.redis.scripts import Scripts, call_id
 from tim.store.redis.shards import key
 
 
@@ -57,7 +56,7 @@ class Events:
     def log(self, app: int, deliveries: Sequence[Delivery]) -> None:
         """The verb `log_deliveries`."""
         newest = (json.dumps(asdict(delivery)) for delivery in deliveries[-DELIVERIES_KEPT:])
-        self._scripts.call(0, "log_deliveries", app, DELIVERIES_KEPT, secrets.token_hex(8), *newest)
+        self._scripts.call(0, "log_deliveries", app, DELIVERIES_KEPT, call_id(), *newest)
 
     def deliveries(self, app: int) -> list[Delivery]:
         """The verb `deliveries`."""

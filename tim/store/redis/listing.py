@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +11,7 @@ from tim.rules import SHARDS, shard_of
 from tim.search import DETACHED, ONLINE, Page, Search, page_of, place
 from tim.store.redis.decode import instances_of, us
 from tim.store.redis.lines import Words
-from tim.store.redis.scripts import Scripts
+from tim.store.redis.scripts import Scripts, call_id
 
 MORE: Final = 4
 """How many times as many instances a shard is asked for when it is asked again."""
@@ -74,8 +73,7 @@ class Listing:
         return Crowded([], "")
 
     def enforce(self, app: int, user: str, limit: int, actor: str) -> list[Instance]:
-        call = secrets.token_hex(8)
-        [ended] = self._scripts.call(shard_of(app, user), "enforce", app, user, limit, actor, call)
+        [ended] = self._scripts.call(shard_of(app, user), "enforce", app, user, limit, actor, call_id())
         return instances_of(ended)
 
 

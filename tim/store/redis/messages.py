@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from tim.errors import NoSuchAccount, StoreUnavailable
-from tim.model import Message
-from tim.rules import shard_of
+from tim.model import MESSAGES_A_MINUTE, Message
+from tim.rules import NEWEST, shard_of
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import fields_of, message_of, messages_of
 from tim.store.redis.scripts import Scripts
@@ -32,7 +32,7 @@ class Messages:
         self._scripts = scripts
 
     def append(
-        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int
+        self, app: int, id: str, to: str, text: str, message_id: str, *, most: int = MESSAGES_A_MINUTE
     ) -> tuple[Message, Message | None]:
         """The verb `append`: one step where one server has both logs."""
         shard, other = shard_of_instance(id), shard_of(app, to)
@@ -75,7 +75,7 @@ class Messages:
                 self._done(shard, entry)
         return sent, received
 
-    def history(self, app: int, user: str, after: int, limit: int, up_to: int) -> list[Message]:
+    def history(self, app: int, user: str, after: int, limit: int, up_to: int = NEWEST) -> list[Message]:
         """The verb `history`."""
         since, entries = self._scripts.call(shard_of(app, user), "history", app, user, after, limit, up_to)
         return messages_of(since, entries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -234,6 +235,11 @@ class Scripts:
         return self._connection.lines(server).exchange(
             [("EVALSHA", sha, 1, PREFIXES[shard], deadline(shard), *its) for shard, its in given.items()]
         )
+
+
+def call_id() -> str:
+    """The id of a call that must not be carried out twice; a repetition after a lost reply has the same id."""
+    return secrets.token_hex(8)
 
 
 def _load() -> dict[str, Script]:

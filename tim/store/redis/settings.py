@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict
 
 from tim.model import AppSettings
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import fields_of, settings_of
-from tim.store.redis.scripts import Scripts
+from tim.store.redis.scripts import Scripts, call_id
 from tim.store.redis.shards import key
 
 
@@ -37,4 +36,4 @@ class Settings:
             "saved_by": actor,
         }
         flat = (word for pair in fields.items() for word in pair)
-        self._scripts.call(0, "save_settings", app, secrets.token_hex(8), settings.version, words, *flat)
+        self._scripts.call(0, "save_settings", app, call_id(), settings.version, words, *flat)

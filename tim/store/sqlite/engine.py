@@ -154,9 +154,7 @@ class SQLiteStore:
     def remove(self, id: str, gone: Gone, stream: int | None = None, actor: str = "") -> Instance | None:
         with self._transaction() as now:
             instance = instances.find(self._db, id)
-            if instance is not None and stream not in (None, instance.stream):
-                return None
-            if instance is None:
+            if instance is None or stream not in (None, instance.stream):
                 return None
             action = None if stream is None else DISCONNECT  # its page was closed
             return instances.end_for_good(self._db, instance, replace(gone, at=now), self._grace, action, actor=actor)

@@ -49,10 +49,8 @@ class Seats:
         limit: int,
         made: float = math.inf,
         policy: str = EVICT,
-        choice: Choice | None = None,
         *,
         node: str,
-        after: int = NEWEST,
         most: int = 0,
     ) -> tuple[View, list[Instance]]:
         evicted: list[Instance] = []
@@ -60,11 +58,11 @@ class Seats:
             found = instances.find(self._db, newcomer.id)
             if found is None:
                 at_once = node if newcomer.expires > now else ""  # a stream of one that is over is not opened
-                found, evicted, live = self._admit(newcomer, limit, made, policy, choice, now=now, node=at_once)
+                found, evicted, live = self._admit(newcomer, limit, made, policy, None, now=now, node=at_once)
                 if found.online:
-                    view = streams.view(self._db, found, after, most, now=now, grace=self._grace, live=live)
+                    view = streams.view(self._db, found, NEWEST, most, now=now, grace=self._grace, live=live)
                     return view, evicted
-            view = self._attach(found, node, limit, after, most, now=now)
+            view = self._attach(found, node, limit, NEWEST, most, now=now)
         return _unless_gone(view), evicted
 
     def attach(self, id: str, node: str, limit: int, after: int = NEWEST, most: int = 0) -> View:

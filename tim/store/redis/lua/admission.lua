@@ -25,9 +25,9 @@ end
 -- Makes room for a newcomer and admits it, or tells why not. `instance` has what its login says: id, app, user, browser,
 -- address, expires and kind; it gets the other fields. `made` is the date of the UserSig in unix seconds, or `exact` if it
 -- is not known. `life` is how long the instance lasts at most, and `idle_life` the same in seconds without an action; 0
--- for any time. With `node`, its first stream is open there at once.
+-- for any time. With `node`, its first stream is open there at once. `seen` and `ending` are for making_room.
 -- Returns the refusal, as a reply; or nil, the evicted instances, the live ones, and what was kept of the account before.
-local function admit(instance, limit, made, life, idle_life, policy, seen, ending, node)
+local function admit(instance, limit, made, life, idle_life, policy, node, seen, ending)
     local id, app, user = instance.id, instance.app, instance.user
     local at, account = key('account', app, user), account_of(app, user)
     local usersig = made .. '/' .. instance.expires

@@ -17,6 +17,6 @@ local newcomer = {
 
 local known = find(newcomer.id)
 if known then return {'ok', reply_of(known), {}} end
-local refusal, evicted = admit(newcomer, limit, made, life, idle_life, policy, seen, ending)
+local refusal, evicted = admit(newcomer, limit, made, life, idle_life, policy, nil, seen, ending)
 if refusal then return refusal end
 return {'ok', reply_of(newcomer), replies_of(evicted)}
