@@ -109,7 +109,7 @@ class Admin:
                 "until",
                 text("until must lie in the future, before the year 9999; leave it out for a block without an end"),
             )
-        ended = self._store.block(self._app, user, until, check_words(words), self._actor)
+        ended = self._store.block(self._app, user, until, check_words(words, "reason"), self._actor)
         self._node.notify(self._app, ended=ended)
         return ended
 
@@ -140,7 +140,7 @@ class Admin:
         Raises:
             BadParameter, StoreUnavailable.
         """
-        gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
+        gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words, "words"))
         wanted = [each.id for each in self.instances(check_user_id(user_id, "UserID")) if id in (None, each.id)]
         return self._node.remove(self._app, wanted, gone, self._actor)
 

@@ -142,9 +142,9 @@ class Backend:
         """
         return self.usersigs.verify(sdk_app_id, user_id, user_sig, address)
 
-    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client, id: str | None = None) -> Instance:
+    def login(self, sdk_app_id: int, user_id: str, user_sig: str, client: Client) -> Instance:
         """Call `verify` and `logins.admit`, which asks nobody; raises what they raise."""
-        return self.logins.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client, id)
+        return self.logins.admit(self.verify(sdk_app_id, user_id, user_sig, client.address), client)
 
     def attach(self, id: str, wake: Callable[[], None], after: int = NEWEST, most: int = 0) -> tuple[View, Stream]:
         """Open a stream of an instance. An older stream of the same instance ends with CLOSE_MOVED.

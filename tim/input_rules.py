@@ -44,7 +44,7 @@ def check_text(typed: str) -> str:
     return typed
 
 
-def check_words(words: str, name: str = "words") -> str:
+def check_words(words: str, name: str) -> str:
     """Return an operator's reason without blanks around it; otherwise raise BadParameter for the parameter `name`."""
     words = words.strip()
     if len(words) > MAX_WORDS or not words.isprintable():

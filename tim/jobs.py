@@ -93,20 +93,19 @@ class Jobs:
 
     def _step(self, job: Job) -> Job:
         """End at most STEP instances. Returns the job as it is then."""
-        match job.kind:
-            case "kick":
-                page = self._store.search(self._app, job.where, job.after, STEP)
-                after, ended = page.next, list(self._kicked(job, page.instances))
-            case "apply-limit":
-                crowded = self._store.crowded(self._app, job.limit, job.after, ACCOUNTS)
-                after = crowded.next
-                ended = [
-                    instance
-                    for user, _ in crowded.accounts
-                    for instance in self._store.enforce(self._app, user, job.limit, job.actor)
-                ]
-            case kind:
-                raise ValueError(f"a job of an unknown kind: {kind!r}")
+        if job.kind == KICK:
+            page = self._store.search(self._app, job.where, job.after, STEP)
+            after, ended = page.next, list(self._kicked(job, page.instances))
+        elif job.kind == APPLY_LIMIT:
+            crowded = self._store.crowded(self._app, job.limit, job.after, ACCOUNTS)
+            after = crowded.next
+            ended = [
+                instance
+                for user, _ in crowded.accounts
+                for instance in self._store.enforce(self._app, user, job.limit, job.actor)
+            ]
+        else:
+            raise ValueError(f"a job of an unknown kind: {job.kind!r}")
         self._node.notify(self._app, ended=ended)
         return replace(job, ended=job.ended + len(ended), after=after, state=RUNNING if after else FINISHED)
 

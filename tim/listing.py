@@ -45,7 +45,7 @@ class Listing:
         Raises:
             BadParameter, StoreUnavailable.
         """
-        gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words))
+        gone = Gone(TYPES.KICKED_OUT_REST_API, 0, words=check_words(words, "words"))
         here = [instance.id for instance in self.find(ids) if instance.app == self._app]
         return self._node.remove(self._app, here, gone, actor)
 

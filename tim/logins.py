@@ -34,17 +34,15 @@ class Logins:
         id: str | None = None,
         choice: Choice | None = None,
         *,
-        kind: str = TAB,
         can_ask: bool = False,
     ) -> Instance:
-        """Admit an instance of the account of a verified UserSig, and end those that have to leave.
+        """Admit a tab, for the account of a verified UserSig, and end the instances that have to leave.
 
-        The instance is detached until it is attached.
+        It is detached until it is attached.
 
         Args:
             id: of the instance; repeating an id repeats the same login. Random by default.
             choice: which instances leave, from the list of an earlier AtLimit.
-            kind: of the instance, TAB or SDK_PAGE.
             can_ask: whether the caller can let its user choose.
 
         Raises:
@@ -56,7 +54,7 @@ class Logins:
         full: AtLimit | None = None
         with self._attempts.counted(app, user, client):
             settings = self._settings.now()
-            newcomer = self._newcomer(ticket, client, id, kind, settings)
+            newcomer = self._newcomer(ticket, client, id, TAB, settings)
             limit = settings.limits.online_web_instances
             policy = _policy(settings.policy, choice, can_ask=can_ask)
             try:

@@ -82,11 +82,12 @@ class Overview:
 
     def _read(self, now: float) -> Snapshot:
         oldest = now - MINUTE * SHOWN
-        known = self._newest is not None and oldest < self._newest.at <= now
-        since = self._newest.at - MINUTE if known and self._newest is not None else oldest
-        read = self._store.minutes(self._app, since)
-        kept = {begin: counts for begin, counts in self._minutes.items() if known and oldest - MINUTE < begin < since}
-        self._minutes = kept | read
+        newest, since = self._newest, oldest
+        kept: dict[int, dict[str, int]] = {}
+        if newest is not None and oldest < newest.at <= now:
+            since = newest.at - MINUTE
+            kept = {begin: counts for begin, counts in self._minutes.items() if oldest - MINUTE < begin < since}
+        self._minutes = kept | self._store.minutes(self._app, since)
         nodes = self._store.online()
         accounts, instances = self._store.live_accounts(self._app), self._store.number(self._app, Search())
         disownings = self._newest_disownings()
@@ -101,10 +102,10 @@ class Overview:
             if len(found) >= NEWEST_SHOWN:
                 break
             before = known.get(begin)
-            same = before is not None and before[0] == counted[begin]
-            kept = before if same and before is not None else (counted[begin], self._read_disownings(begin))
-            self._disownings[begin] = kept
-            found += kept[1]
+            if before is None or before[0] != counted[begin]:
+                before = counted[begin], self._read_disownings(begin)
+            self._disownings[begin] = before
+            found += before[1]
         return found[:NEWEST_SHOWN]
 
     def _read_disownings(self, begin: int) -> list[Entry]:

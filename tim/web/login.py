@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Final
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
@@ -31,13 +29,12 @@ from tim.web.identity import login_number
 from tim.web.notice import Notice
 from tim.web.question import question
 from tim.web.responses import go, retry_after
+from tim.web.templating import FORM_NUMBER, new_number
 
 blueprint = Blueprint("login", __name__)
 
 STATUS = {BAD_PARAMETER: 400, ACCOUNT_BLOCKED: 403, AT_LIMIT: 409, TOO_MANY_FAILURES: 429, STORE_UNAVAILABLE: 503}
 """HTTP status of a refused login by error code; 401 for other codes."""
-FORM: Final = re.compile(r"[0-9a-f]{32}")
-"""The number that identifies one login form."""
 NO_COOKIE: Final = text(
     "the cookie of this form did not come back, so the login could not be kept, and nothing has changed; "
     "allow cookies for this site and press Log in again (a script: GET /login first, and send its cookie back)"
@@ -182,7 +179,7 @@ def _field_of(error: IMError | None) -> str:
 def _form() -> str:
     """The number of the submitted form; a new one where it has none."""
     form = request.form.get("form", "")
-    return form if FORM.fullmatch(form) else secrets.token_hex(16)
+    return form if FORM_NUMBER.fullmatch(form) else new_number()
 
 
 def _is_sent_by_another_site() -> bool:

@@ -29,7 +29,7 @@ from tim.web.guard import check_page_socket
 from tim.web.login import ended_address, leave_tab, redirect_ended
 from tim.web.responses import compress, go, retry_after
 from tim.web.sockets import Rest, Socket, socket_route
-from tim.web.templating import templates
+from tim.web.templating import FORM_NUMBER, templates
 
 blueprint = Blueprint("tabs", __name__, url_prefix="/im/<instance>")
 blueprint.register_blueprint(peers.blueprint)
@@ -43,8 +43,6 @@ STATUS = {
     STORE_UNAVAILABLE: 503,
 }
 """HTTP status of a message that was not sent, by error code."""
-FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
-"""The number in a form that identifies one message."""
 READ: Final = re.compile(r"[0-9]{1,15}")
 """The number of a message in the address of a stream."""
 

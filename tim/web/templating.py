@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, MutableMapping
 from functools import partial
@@ -19,6 +20,8 @@ from tim.web.inliner import Inliner
 from tim.web.time_words import TimeWords, iso
 from tim.web.translator import Translator
 
+FORM_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
+"""What a form has that identifies one login or one message, however often it is sent."""
 SHORT: Final = 40
 """Characters of a message that the log of SDK events shows."""
 
@@ -112,7 +115,7 @@ def install(app: Flask) -> None:
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     for words in (iso, data, data_address):
         app.add_template_filter(words)
-    app.jinja_env.globals.update(root=_root, here=language.here, event_words=EVENT_WORDS, new_number=_new_number)
+    app.jinja_env.globals.update(root=_root, here=language.here, event_words=EVENT_WORDS, new_number=new_number)
 
 
 def templates() -> Templates:
@@ -127,8 +130,8 @@ def _root() -> str:
     return request.script_root
 
 
-def _new_number() -> str:
-    """32 random hex digits that identify one message or login of a form."""
+def new_number() -> str:
+    """A FORM_NUMBER, at random."""
     return secrets.token_hex(16)
 
 

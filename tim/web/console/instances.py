@@ -87,7 +87,7 @@ def kick_all() -> BaseResponse:
     if before is not None and before.state == RUNNING:
         return _review(409)
     try:
-        where, words = _search(), check_words(request.form.get("words", "").strip())
+        where, words = _search(), check_words(request.form.get("words", ""), "words")
     except BadParameter as error:
         return _page(error)
     jobs.kick(where, words, actor(), service().backend.listing.number(where))
@@ -132,7 +132,7 @@ def _page(error: IMError | None = None) -> Response:
 
 def _review(status: int) -> Response:
     try:
-        where, words = _search(), check_words(request.form.get("words", "").strip())
+        where, words = _search(), check_words(request.form.get("words", ""), "words")
     except BadParameter as error:
         return _page(error)
     listing = service().backend.listing

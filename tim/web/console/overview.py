@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import Blueprint, render_template
 
+from tim import codes
 from tim.activity import Activity
 from tim.audit import EVICTED, EXPIRED, KICKED, LOGIN, REFUSED, RETURNED, SIGNED_OUT
 from tim.measures import BOUNDS, KICK, ONLINE, STORE, histogram, histograms
@@ -135,21 +136,21 @@ def _refusals(activity: Activity) -> list[Series]:
 
 def _why(code: str) -> str:
     """A refusal in a few words; none for one that has no words here."""
-    words: dict[str, str] = {
-        "70001": _("expired"),
-        "70002": _("empty"),
-        "70003": _("cannot be read"),
-        "70009": _("made with another key"),
-        "70013": _("made for another UserID"),
-        "70014": _("made for another SDKAppID"),
-        "70020": _("unknown SDKAppID"),
-        "70050": _("failed too often"),
-        "70051": _("account blocked"),
-        "70052": _("revoked"),
-        "70402": _("malformed UserID"),
-        "60008": _("store not available"),
+    words: dict[int, str] = {
+        codes.USERSIG_EXPIRED: _("expired"),
+        codes.USERSIG_EMPTY: _("empty"),
+        codes.USERSIG_MALFORMED: _("cannot be read"),
+        codes.USERSIG_FORGED: _("made with another key"),
+        codes.USERSIG_OTHER_USER: _("made for another UserID"),
+        codes.USERSIG_OTHER_APP: _("made for another SDKAppID"),
+        codes.UNKNOWN_APP: _("unknown SDKAppID"),
+        codes.TOO_MANY_FAILURES: _("failed too often"),
+        codes.ACCOUNT_BLOCKED: _("account blocked"),
+        codes.USERSIG_REVOKED: _("revoked"),
+        codes.AT_LIMIT: _("at the limit"),
+        codes.BAD_PARAMETER: _("malformed UserID"),
     }
-    return words.get(code, "")
+    return words.get(int(code), "") if code.isdecimal() else ""
 
 
 def _counted(words: str, numbers: Sequence[int]) -> Series:
@@ -157,7 +158,7 @@ def _counted(words: str, numbers: Sequence[int]) -> Series:
     return Series(words, numbers, str(sum(numbers)))
 
 
-def _measured(words: str, values: Sequence[float | None], unit: str = "") -> Series:
+def _measured(words: str, values: Sequence[float | None]) -> Series:
     """What is measured: beside its words stands the newest value."""
     newest = next((value for value in reversed(values) if value is not None), None)
-    return Series(words, values, "–" if newest is None else f"{newest:g}{unit}")
+    return Series(words, values, "–" if newest is None else f"{newest:g}")
