@@ -59,10 +59,11 @@ def test_what_was_answered_503_when_redis_stood_still_does_not_happen_when_it_go
     browser, signatures = browser_cookie(server), {user: server.user_sig(user) for user in users}
     writers = [opens(server, f"writer-{n}") for n in range(AT_ONCE)]
     reader = opens(server, "reader")
+    busy: set[str] = set()  # who has logged in or written once, and goes on with it
 
     def logs_in_again_and_again(user: str) -> None:
         while (answer := post_login(server, user, signatures[user], cookie=browser)).status == 303:
-            pass
+            busy.add(user)
         assert answer.status == 503
 
     def writes_again_and_again(writer: LiveTab) -> str:
@@ -72,13 +73,16 @@ def test_what_was_answered_503_when_redis_stood_still_does_not_happen_when_it_go
             if answer is None or answer.status != 200:
                 assert answer is not None and answer.status == 503
                 return text
+            busy.add(writer.user_id)
         raise AssertionError
 
     with ThreadPoolExecutor(2 * AT_ONCE) as threads:
         logins = [threads.submit(logs_in_again_and_again, user) for user in users]
         talks = [threads.submit(writes_again_and_again, writer) for writer in writers]
-        time.sleep(0.5)  # all of them are busy
-        site.redis.pauses()
+        try:
+            until(lambda: len(busy) == 2 * AT_ONCE, lambda: f"only {busy} are busy")
+        finally:
+            site.redis.pauses()  # they end then, which the pool waits for
         stopped = time.time() + A_MOMENT
     refused = {talk.result() for talk in talks}
     for login in logins:
