@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ NEAR = 0.25
 
 def figures(what: str) -> list[str]:
     return row(COSTS, what)
+
+
+def one_line(document: str) -> str:
+    """Its prose without line breaks."""
+    return " ".join(prose(document).split())
+
+
+def two_digits(number: float) -> str:
+    """The number rounded to its first two digits."""
+    return f"{float(f'{number:.1e}'):,.0f}"
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -77,6 +88,29 @@ def test_the_arithmetic_adds_up() -> None:
         f"{round(masters * half / each / 1e6, -1):.0f} million tabs, half busy",
         f"{many * each / masters / 1e6:.0%} of each".replace("%", " %"),
     ]
+
+    took = re.search(r"A node takes (\d+) MiB, and (\d+) KiB for each tab", one_line(COSTS))
+    assert took
+    node = int(took[1]) + MAX_STREAMS * int(took[2]) / 1024
+
+    def nodes(servers: int) -> str:
+        """From the nodes for the tabs with messages to those for the tabs without."""
+        tabs = [min((servers * room - audit) / size, servers * half / each) for size in (busy, idle)]
+        return " to ".join(two_digits(number / MAX_STREAMS) for number in tabs)
+
+    all_nodes = many / MAX_STREAMS
+    assert figures(f"nodes, of {node:.0f} MiB") == [
+        nodes(1),
+        nodes(masters),
+        f"{all_nodes:,.0f}, with {all_nodes * node / 2**20:.1f} TiB",
+    ]
+
+    logins = 3 * many / 86400
+    calls = all_nodes * int(figures("A node with 0, 1000 or 10000 tabs, every 5 s")[0].partition(":")[0]) / 5
+    assert (
+        f"in the busiest hour are {two_digits(logins)} logins, {two_digits(10 * logins)} reloads, "
+        f"{two_digits(10 * logins)} messages and {two_digits(calls)} calls of renewals a second."
+    ) in one_line(COSTS)
 
     parts = [login, lasts("A reload"), lasts("A message, and its receiver at another node")]
     assert "({} + 10 × {} + 10 × {}) µs a day".format(*parts) in prose(COSTS)
