@@ -31,9 +31,9 @@ def test_each_function_that_it_names_exists() -> None:
 
 
 def test_each_thread_that_it_names_is_started() -> None:
-    named = set(re.findall(r"^\| `(tim-\w+)` \|", ARCHITECTURE, re.MULTILINE))
+    named = set(re.findall(r"^\| `(tim-[\w-]+)` \|", ARCHITECTURE, re.MULTILINE))
     sources = [path.read_text(encoding="utf-8") for path in [ROOT / "app.py", *(ROOT / "tim").rglob("*.py")]]
-    started = {name for source in sources for name in re.findall(r'name="(tim-\w+)"', source)}
+    started = {name for source in sources for name in re.findall(r'name="(tim-[\w-]+)"', source)}
     assert named == started
 
 
