@@ -9,7 +9,7 @@ from tim.store.redis.scripts import Scripts, call_id
 
 
 class Blocks:
-    """The verbs of `tim.store.base.Blocks`."""
+    """The verbs of `tim.store.operating.Blocks`."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts

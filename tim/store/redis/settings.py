@@ -12,7 +12,7 @@ from tim.store.redis.shards import key
 
 
 class Settings:
-    """The verbs of `tim.store.base.Settings` that read and save settings."""
+    """The verbs of `tim.store.operating.Settings` that read and save settings."""
 
     def __init__(self, connection: Connection, scripts: Scripts) -> None:
         self._connection = connection

@@ -1,6 +1,6 @@
 """The tables of events for the webhook. Leases and the log of deliveries are in memory: there is one process.
 
-`queue` and `queue_end` run inside a transaction of `tim.store.sqlite.engine`.
+The function `queue` runs inside a transaction of its caller.
 """
 
 from __future__ import annotations

@@ -18,7 +18,10 @@ class Failures:
         self._paused: dict[str, float] = {}  # until when, in unix seconds
 
     def count(self, name: str, most: int) -> int:
-        """Count a failure of `name`. Returns the seconds left of its pause, 0 without one; see `base.Settings`."""
+        """Count a failure of `name`. Returns the seconds left of its pause, 0 without one.
+
+        See `tim.store.operating.Settings`.
+        """
         now = self._clock()
         self._forget(now)
         if name in self._paused:
