@@ -1,7 +1,6 @@
 -- What every script begins with. KEYS[1] is the prefix of one shard, with its hash tag. All keys that a verb touches
--- lie in that shard, so a verb is one step on a single server and on a cluster alike; `append` alone is given another one
--- where one server has both. Times are whole microseconds of
--- unix time, by the clock of the server.
+-- lie in that shard, so a verb is one step on a single server and on a cluster alike; `append` alone is given another
+-- one where one server has both. Times are whole microseconds of unix time, by the clock of the server.
 --
 -- Each script is given these before its own ARGV:
 --   deadline  until when the caller waits for the reply
@@ -207,9 +206,9 @@ local function list_of_ends(instance)
     return key(instance.reason == 'away' and 'away' or 'ended', instance.app, instance.user)
 end
 
--- Where more than `ends_kept` of an account have ended: forget one or two of the oldest, or `instance`, which has just ended or whose
--- notice has just been delivered. Those that can still say "that wasn't me" are not pushed out by later ends, of which a
--- thief can make many. One whose notice is pending stays until then.
+-- Where more than `ends_kept` of an account have ended: forget one or two of the oldest, or `instance`, which has just
+-- ended or whose notice has just been delivered. Those that can still say "that wasn't me" are not pushed out by later
+-- ends, of which a thief can make many. One whose notice is pending stays until then.
 local function forget_surplus(instance)
     local ends = list_of_ends(instance)
     local surplus = redis.call('ZCARD', ends) - ends_kept
