@@ -103,21 +103,24 @@ def test_a_redis_that_has_forgotten_the_scripts_is_told_them_again(site: Site, o
 
 
 @pytest.fixture
-def in_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message is written as in a cluster, on a single Redis too."""
-    monkeypatch.setattr(Connection, "_joins_shards", lambda _: False)
-
-
-@pytest.mark.usefixtures("in_two_steps")
-def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
+def two_nodes(
     make_redis: Callable[..., RedisServer],
     make_redis_line: Callable[[RedisServer], RedisLine],
     make_backend: Callable[..., Backend],
     clock: Clock,
-) -> None:
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[RedisLine, Backend, Backend]:
+    """A line to Redis that can fail, a node on that line and one that is not; each writes a message as in a cluster."""
+    monkeypatch.setattr(Connection, "_joins_shards", lambda _: False)
     server = make_redis(clock=clock)
     line = make_redis_line(server)
-    dying, alive = make_backend(line.url), make_backend(server.url)
+    return line, make_backend(line.url), make_backend(server.url)
+
+
+def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
+    two_nodes: tuple[RedisLine, Backend, Backend], clock: Clock
+) -> None:
+    line, dying, alive = two_nodes
     alice, bob = Person(dying, "alice").logs_in(), Person(alive, "bob").logs_in()
     alice.says("bob", "first")
     line.drops_replies(2, of=SCRIPTS["append"].sha)
@@ -134,16 +137,10 @@ def test_a_message_whose_writer_died_between_the_two_logs_gets_into_both_once(
         assert [message.text for message in store_of(alive).history(APP, user, 0, 10)] == ["first", "last words"]
 
 
-@pytest.mark.usefixtures("in_two_steps")
 def test_a_message_counts_as_sent_as_soon_as_it_is_sure_to_arrive(
-    make_redis: Callable[..., RedisServer],
-    make_redis_line: Callable[[RedisServer], RedisLine],
-    make_backend: Callable[..., Backend],
-    clock: Clock,
+    two_nodes: tuple[RedisLine, Backend, Backend], clock: Clock
 ) -> None:
-    server = make_redis(clock=clock)
-    line = make_redis_line(server)
-    writing, reading = make_backend(line.url), make_backend(server.url)
+    line, writing, reading = two_nodes
     alice, bob = Person(writing, "alice").logs_in(), Person(reading, "bob").logs_in()
     alice.says("bob", "first")
     line.drops_replies(2, of=SCRIPTS["deliver"].sha)
