@@ -44,6 +44,24 @@ def says_many(backend: Backend, to: str, texts: list[str]) -> None:
         backend.admin().send(ADMINISTRATOR, to, text)
 
 
+class BusyWithAMessage:
+    """Keeps the page of `tab` in its handler of the first message until `ends`."""
+
+    def __init__(self, tab: ATab) -> None:
+        self._begun, self._ended = threading.Event(), threading.Event()
+        tab.sdk.on(EVENT.MESSAGE_RECEIVED, self._handle)
+
+    def has_begun(self) -> None:
+        assert self._begun.wait(PATIENCE), "no message arrives"
+
+    def ends(self) -> None:
+        self._ended.set()
+
+    def _handle(self, _: Event) -> None:
+        self._begun.set()
+        self._ended.wait(PATIENCE)
+
+
 def names(tab: ATab) -> list[str]:
     return [event.name for event in tab.heard()]
 
@@ -463,18 +481,12 @@ def test_a_page_that_was_busy_hears_all_that_came_meanwhile_in_order(person: Per
     # More comes than its mailbox holds, so its stream is closed and opened again.
     alice, bob = person("alice"), person("bob")
     here, there = alice.logs_in("A"), bob.logs_in("B")
-    busy, go_on = threading.Event(), threading.Event()
-
-    def slow(_: Event) -> None:
-        busy.set()
-        go_on.wait(PATIENCE)
-
-    there.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    busy = BusyWithAMessage(there)
     texts = [str(n) for n in range(MAILBOX + 500)]
     here.says("bob", texts[0])
-    assert busy.wait(PATIENCE)
+    busy.has_begun()
     says_many(backend, "bob", texts[1:])
-    go_on.set()
+    busy.ends()
     there.reads(*texts)
 
 
@@ -807,19 +819,14 @@ def test_what_a_login_made_it_hear_comes_before_what_the_next_one_does(person: P
     # Bob's login is ready while the page is still busy with a message to alice. What the page hears last of alice,
     # that she is not ready any more, must not come after bob's SDK_READY, or it takes bob for not ready.
     alice, bob, carol = person("alice"), person("bob"), person("carol")
-    tab, busy, go_on = alice.logs_in("A"), threading.Event(), threading.Event()
-
-    def slow(_: Event) -> None:
-        busy.set()
-        go_on.wait(PATIENCE)
-
-    tab.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    tab = alice.logs_in("A")
+    busy = BusyWithAMessage(tab)
     carol.logs_in("C").says("alice", "hello")
-    assert busy.wait(PATIENCE)
+    busy.has_begun()
     switching = threading.Thread(target=lambda: tab.sdk.login("bob", bob.user_sig()))
     switching.start()
     switching.join(0.3)  # it may wait for the page or not
-    go_on.set()
+    busy.ends()
     switching.join(PATIENCE)
     tab.hears(EVENT.SDK_READY, times=2)
     tab.hears(EVENT.SDK_NOT_READY)
@@ -832,17 +839,12 @@ def test_nothing_says_ready_after_a_logout_has_returned(person: Persons, backend
     alice, bob = person("alice"), person("bob")
     bob.logs_in("B").sdk.logout()
     alice.logs_in("A").says("bob", "are you there?")
-    tab, busy, go_on = bob.opens("C"), threading.Event(), threading.Event()
-
-    def slow(_: Event) -> None:
-        busy.set()
-        go_on.wait(PATIENCE)
-
-    tab.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    tab = bob.opens("C")
+    busy = BusyWithAMessage(tab)
     tab.sdk.login("bob", bob.user_sig())
-    assert busy.wait(PATIENCE)
+    busy.has_begun()
     tab.sdk.logout()
-    go_on.set()
+    busy.ends()
     bob.has_running(0)
     assert not tab.sdk.is_ready()
     assert tab.heard(EVENT.SDK_READY) == []
@@ -851,18 +853,13 @@ def test_nothing_says_ready_after_a_logout_has_returned(person: Persons, backend
 def test_nobody_hears_of_a_kick_after_its_logout_has_returned(person: Persons) -> None:
     # Another tab has taken the seat, but this page is still busy with a message and has not heard of it.
     alice, bob = person("alice"), person("bob")
-    tab, busy, go_on = alice.logs_in("A"), threading.Event(), threading.Event()
-
-    def slow(_: Event) -> None:
-        busy.set()
-        go_on.wait(PATIENCE)
-
-    tab.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    tab = alice.logs_in("A")
+    busy = BusyWithAMessage(tab)
     bob.logs_in("B").says("alice", "hello")
-    assert busy.wait(PATIENCE)
+    busy.has_begun()
     alice.logs_in("C")
     tab.sdk.logout()
-    go_on.set()
+    busy.ends()
     tab.hears(EVENT.SDK_NOT_READY)
     assert tab.heard(EVENT.KICKED_OUT) == []
 
@@ -892,17 +889,11 @@ def test_nobody_hears_a_message_after_its_logout_has_returned(person: Persons, b
 def test_a_page_that_does_not_keep_up_is_told_that_it_is_not_ready(person: Persons, backend: Backend) -> None:
     alice, bob = person("alice"), person("bob")
     here, there = alice.logs_in("A"), bob.logs_in("B")
-    busy, go_on = threading.Event(), threading.Event()
-
-    def slow(_: Event) -> None:
-        busy.set()
-        go_on.wait(PATIENCE)
-
-    there.sdk.on(EVENT.MESSAGE_RECEIVED, slow)
+    busy = BusyWithAMessage(there)
     here.says("bob", "hello")
-    assert busy.wait(PATIENCE)
+    busy.has_begun()
     says_many(backend, "bob", ["hello"] * (MAILBOX + 1))
-    go_on.set()
+    busy.ends()
     until(lambda: there.heard(EVENT.SDK_NOT_READY) or len(there.texts()) == MAILBOX + 2, "it was told nothing")
 
 
