@@ -19,7 +19,7 @@ from tests.support.redis_line import RedisLine
 from tests.support.redis_server import RedisCluster, RedisServer
 from tests.support.waiting import until
 from tim import Backend, Instance
-from tim.hub import Stream
+from tim.mailbox import Stream
 from tim.node import Node
 from tim.store.base import Store
 from tim.store.redis.engine import RedisStore

@@ -12,7 +12,7 @@ from tests.support.waiting import until
 from tim import EVENT, TYPES, Backend, Client
 from tim.ends import CLOSE_CUT, KICKS, UNKNOWN
 from tim.errors import BadParameter, InstanceGone, NoSuchAccount
-from tim.hub import End, Stream
+from tim.mailbox import End, Stream
 from tim.model import Instance, Limits
 
 CURL = Client("curl", "203.0.113.1")

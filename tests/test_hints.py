@@ -20,7 +20,7 @@ from tests.support.waiting import until
 from tim import TYPES, Backend, Client
 from tim.ends import AWAY, CLOSE_CODES, CLOSE_MOVED, Gone
 from tim.errors import NodeForgotten, StoreUnavailable
-from tim.hub import End, InstancesChanged, Missed, Stream
+from tim.mailbox import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits
 from tim.rules import SHARDS
 

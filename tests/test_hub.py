@@ -23,7 +23,8 @@ from tim.ends import (
     UNKNOWN,
     Gone,
 )
-from tim.hub import MAILBOX, End, Hub, InstancesChanged, Missed, Stream
+from tim.hub import Hub
+from tim.mailbox import MAILBOX, End, InstancesChanged, Missed, Stream
 from tim.model import Message
 
 GONE = Gone(TYPES.KICKED_OUT_MULT_ACCOUNT, 0)

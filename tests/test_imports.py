@@ -23,7 +23,15 @@ LAYERS: list[set[str]] = [
     {"tim.log", "tim.receiver", "tim.seat_errors"},
     {"tim.search"},
     {"tim.post", "tim.job"},
-    {"tim.rules", "tim.input_rules", "tim.activity", "tim.usersig", "tim.secret_file", "tim.audit_export"},
+    {
+        "tim.rules",
+        "tim.input_rules",
+        "tim.activity",
+        "tim.usersig",
+        "tim.secret_file",
+        "tim.audit_export",
+        "tim.mailbox",
+    },
     {
         "tim.hub",
         "tim.backlog",

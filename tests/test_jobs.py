@@ -16,8 +16,8 @@ from tests.support.inside import store_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim import TYPES, Backend, Client, Instance
-from tim.hub import Stream
 from tim.job import APPLY_LIMIT, FINISHED, KICK, RUNNING, STEP, STOPPED, Job
+from tim.mailbox import Stream
 from tim.rules import instance_id, leaving
 from tim.search import Search
 from tim.store.base import Store

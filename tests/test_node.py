@@ -19,7 +19,7 @@ from tests.support.waiting import until
 from tim import EVENT, TYPES, Backend, Client
 from tim.ends import CLOSE_CODES, CLOSE_MOVED, LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone, StoreUnavailable
-from tim.hub import End, InstancesChanged, Missed, Stream
+from tim.mailbox import End, InstancesChanged, Missed, Stream
 from tim.model import Instance, Limits, Message
 from tim.tab import Tab
 from tim.web.lobby import Lobby

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.documents import ROOT, row
-from tim import backlog, codes, hub, input_rules, model, post, rules, setting_rules, tab, timing, usersig
+from tim import backlog, codes, hub, input_rules, mailbox, model, post, rules, setting_rules, tab, timing, usersig
 from tim.timing import DEFAULT
 from tim.web import guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
@@ -60,7 +60,7 @@ DAY = 86400
         ("A connection of the official SDK without", f"after {DEFAULT.lobby:.0f} s"),
         ("A connection of the official SDK without", f"more than {lobby.MOST_OF_ADDRESS} from one address"),
         ("A connection of the official SDK without", f"or {lobby.MOST} on one node"),
-        ("A slow reader", f"{hub.MAILBOX} items or {hub.MAILBOX_BYTES // 1024} KiB"),
+        ("A slow reader", f"{mailbox.MAILBOX} items or {mailbox.MAILBOX_BYTES // 1024} KiB"),
         ("A slow reader", f"nothing for {DEFAULT.write_stall:.0f} s"),
         ("A slow reader", f"{transport.SLOWEST // 1024} KiB a second"),
         ("A slow reader", f"newest {tab.MISSED} messages"),
@@ -119,7 +119,7 @@ def test_each_bound_of_the_webhook_is_the_one_in_the_code(promise: str, words: s
         ("Too many connections", f"{hub.MAX_STREAMS} streams a node"),
         ("Too many connections", f"{lobby.MOST} without a login, {lobby.MOST_OF_ADDRESS} of them from one address"),
         ("Too many messages", f"{LIMITS.messages_a_minute} a minute from one instance"),
-        ("Slow or silent readers", f"{hub.MAILBOX} items, {hub.MAILBOX_BYTES // 1024} KiB of text"),
+        ("Slow or silent readers", f"{mailbox.MAILBOX} items, {mailbox.MAILBOX_BYTES // 1024} KiB of text"),
         ("A signer's clock ahead", f"up to {usersig.MAX_CLOCK_LEAD} s ahead"),
     ],
 )

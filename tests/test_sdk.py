@@ -19,7 +19,7 @@ from tests.support.waiting import PATIENCE, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse
 from tim.ends import LOGGED_OUT, UNKNOWN, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
-from tim.hub import MAILBOX, End, News
+from tim.mailbox import MAILBOX, End, News
 from tim.model import MESSAGES_A_MINUTE, Message, View
 from tim.rules import ADMINISTRATOR, MINUTE
 from tim.tab import HISTORY, Tab

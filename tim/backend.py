@@ -14,11 +14,12 @@ from tim.audit import AUDIT_DAYS, Retention
 from tim.ends import AWAY, LOGGED_OUT, Client, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable
 from tim.faults import Faults
-from tim.hub import Hub, InstancesChanged, Stream
+from tim.hub import Hub
 from tim.input_rules import check_text, check_user_id
 from tim.jobs import Jobs
 from tim.listing import Listing
 from tim.logins import Logins
+from tim.mailbox import InstancesChanged, Stream
 from tim.measures import OVERFLOWED, Measures, timed
 from tim.model import DEMO_APP, AppSettings, Instance, Limits, Message, View, unknown_instance
 from tim.node import Node

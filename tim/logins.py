@@ -9,7 +9,7 @@ from tim.app_settings import SavedSettings
 from tim.attempts import Attempts
 from tim.ends import Client
 from tim.errors import InstanceGone
-from tim.hub import Stream
+from tim.mailbox import Stream
 from tim.model import SDK_PAGE, TAB, AppSettings, Choice, Instance, View
 from tim.node import Node
 from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives

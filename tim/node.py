@@ -13,8 +13,9 @@ from typing import assert_never
 from tim.app_settings import SavedSettings
 from tim.ends import AWAY, Gone
 from tim.errors import IMError, NodeForgotten, StoreUnavailable
-from tim.hub import Hub, InstancesChanged, Stream
+from tim.hub import Hub
 from tim.log import log_end, log_event, log_instance, log_problem
+from tim.mailbox import InstancesChanged, Stream
 from tim.measures import ONLINE, Measures
 from tim.model import Instance, Message, View
 from tim.reconcile import Reconciler

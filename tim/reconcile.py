@@ -7,7 +7,8 @@ from typing import Final
 
 from tim.ends import CLOSE_MOVED
 from tim.errors import InstanceGone
-from tim.hub import End, Hub, Missed, Stream
+from tim.hub import Hub
+from tim.mailbox import End, Missed, Stream
 from tim.measures import RECONCILED, Measures
 from tim.store.base import Store
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, Client
 from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
 from tim.events import EVENT, Event
-from tim.hub import End
 from tim.input_rules import check_text, check_user_id
+from tim.mailbox import End
 from tim.model import Instance, Message
 from tim.tab import Streams, Tab, events_of
 from tim.timing import Timing

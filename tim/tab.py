@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from tim.ends import KICKS
 from tim.events import EVENT, Event
-from tim.hub import End, InstancesChanged, Missed, News, Stream
+from tim.mailbox import End, InstancesChanged, Missed, News, Stream
 from tim.model import Instance, Message, View
 from tim.rules import NEWEST
 

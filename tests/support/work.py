@@ -18,7 +18,7 @@ from tim import EVENT, Backend, Client, Instance, Message
 from tim.app_settings import SavedSettings
 from tim.ends import LOGGED_OUT, Gone
 from tim.errors import InstanceGone, SettingsChanged, TooManyMessages
-from tim.hub import Stream
+from tim.mailbox import Stream
 from tim.model import AppSettings, Choice, Limits
 from tim.rules import ASK, instance_id
 from tim.seat_errors import AtLimit

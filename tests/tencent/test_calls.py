@@ -15,7 +15,7 @@ from tests.support.actors import APP
 from tests.support.inside import hub_of, node_of, store_of
 from tim import Backend, Client
 from tim.errors import StoreUnavailable
-from tim.hub import End
+from tim.mailbox import End
 from tim.web.lobby import Lobby
 from tim.web.tencent.connection import Page
 

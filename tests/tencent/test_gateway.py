@@ -15,7 +15,7 @@ from tests.support.actors import APP
 from tests.support.ends import LONG, Ends
 from tests.support.frames import frame
 from tim import Backend, Client
-from tim.hub import Stream
+from tim.mailbox import Stream
 from tim.timing import Timing
 from tim.web import framing
 from tim.web.allowance import Allowances

@@ -18,7 +18,7 @@ from tests.support.server import Server
 from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import NewWindow
-from tim.hub import MAILBOX
+from tim.mailbox import MAILBOX
 from tim.tab import PAGE
 from tim.timing import DEFAULT
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from tim.address import counted_as
 from tim.ends import CLOSE_LATER
-from tim.hub import MAX_STREAMS, End, Stream
+from tim.hub import MAX_STREAMS
+from tim.mailbox import End, Stream
 
 MOST: Final = MAX_STREAMS // 4
 """Connections without a login in one process; the other places are kept for those with one."""

@@ -13,7 +13,7 @@ from tim.backend import Backend
 from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, CLOSE_MOVED, KICKS, Gone
 from tim.errors import InstanceGone
 from tim.events import EVENT, Event
-from tim.hub import End, InstancesChanged, News
+from tim.mailbox import End, InstancesChanged, News
 from tim.model import Instance, Message
 from tim.tab import Tab
 from tim.web.sockets import DEAD_CONNECTION, Socket, hang_up

@@ -13,7 +13,7 @@ from typing import assert_never
 from tim.backend import Backend
 from tim.ends import CLOSE_LATER, CLOSE_MOVED, IDLE, KICKS, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import StoreUnavailable
-from tim.hub import End, InstancesChanged, News, Stream
+from tim.mailbox import End, InstancesChanged, News, Stream
 from tim.model import Instance, Message
 from tim.tab import HISTORY, Tab
 from tim.timing import DEFAULT, Timing
