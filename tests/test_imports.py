@@ -79,7 +79,15 @@ LAYERS: list[set[str]] = [
     # Flask from here on.
     {"tim.web", "tim.web.dispatch"},
     {"tim.web.language", "tim.web.translator", "tim.web.inliner", "tim.web.static_files"},
-    {"tim.web.allowance", "tim.web.framing", "tim.web.headers", "tim.web.logs", "tim.web.notice", "tim.web.pending"},
+    {
+        "tim.web.allowance",
+        "tim.web.framing",
+        "tim.web.headers",
+        "tim.web.logs",
+        "tim.web.notice",
+        "tim.web.pending",
+        "tim.web.signer",
+    },
     {"tim.web.responses"},
     {"tim.web.transport", "tim.web.settings", "tim.web.unseen", "tim.web.time_words"},
     {"tim.web.metrics", "tim.web.inbound", "tim.web.client", "tim.web.identity", "tim.web.lobby", "tim.web.lifetime"},

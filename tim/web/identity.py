@@ -10,18 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 from flask import Request, Response
-from itsdangerous import BadSignature, TimestampSigner
-from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
-from itsdangerous.signer import SigningAlgorithm
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from tim.ends import LOGGED_OUT
 from tim.latest import Latest
-from tim.mac import mac
 from tim.model import Instance
 from tim.operators import Role, Session
 from tim.rules import NOT_ME_LIFE, REMEMBERED, SIGN_IN_LIFE
 from tim.web.notice import Notice
 from tim.web.pending import PendingLogin
+from tim.web.signer import Signer
 
 TAB: Final = "tab"
 BROWSER: Final = "browser"
@@ -35,8 +33,6 @@ ON_ITS_WAY: Final = 60
 """Seconds for which the notice may be on its way from the tab to the login page."""
 LONGEST_NOTICE: Final = 2048
 """Characters of a notice in a cookie. A longer one is read from the store: proxies limit the headers of a response."""
-MAX_LEAD: Final = 60
-"""Seconds that the clock of the signing node may be ahead of the clock of this node."""
 
 
 class Identity:
@@ -49,14 +45,14 @@ class Identity:
 
     def __init__(self, keys: list[str], clock: Callable[[], float]) -> None:
         latest = Latest(clock)
-        self._tab = _Signer(keys, "tim.tab", clock, latest)
-        self._browser = _Signer(keys, "tim.browser", clock, latest)
-        self._ticket = _Signer(keys, "tim.notice", clock, latest)
-        self._end = _Signer(keys, "tim.end", clock, latest)
-        self._proof = _Signer(keys, "tim.not-me", clock, latest)
-        self._choice = _Signer(keys, "tim.choice", clock, latest)
-        self._session = _Signer(keys, "tim.session", clock, latest)
-        self._console = _Signer(keys, "tim.console", clock, latest)
+        self._tab = Signer(keys, "tim.tab", clock, latest)
+        self._browser = Signer(keys, "tim.browser", clock, latest)
+        self._ticket = Signer(keys, "tim.notice", clock, latest)
+        self._end = Signer(keys, "tim.end", clock, latest)
+        self._proof = Signer(keys, "tim.not-me", clock, latest)
+        self._choice = Signer(keys, "tim.choice", clock, latest)
+        self._session = Signer(keys, "tim.session", clock, latest)
+        self._console = Signer(keys, "tim.console", clock, latest)
 
     def set_tab(self, request: Request, response: Response, instance: str) -> None:
         """Sets the cookie that makes the browser the tab of `instance`, for the paths of that tab alone.
@@ -229,54 +225,3 @@ def _set(request: Request, response: Response, name: str, value: str, path: str,
         samesite="Strict",
         secure=request.is_secure,
     )
-
-
-class _Prepared(SigningAlgorithm):
-    """HMAC-SHA256 under keys that are prepared once."""
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return mac(key, value)
-
-
-class _DerivedOnce(TimestampSigner):
-    """A signer that derives its keys when it is made, not with each signature, and has a clock of its own."""
-
-    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float]) -> None:
-        super().__init__(keys, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_Prepared())
-        self._clock = clock
-        self._derived = {key: TimestampSigner.derive_key(self, key) for key in self.secret_keys}
-
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        return self._derived[self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)]
-
-    def get_timestamp(self) -> int:
-        return int(self._clock())
-
-
-class _Signer:
-    def __init__(self, keys: list[str], purpose: str, clock: Callable[[], float], latest: Callable[[], float]) -> None:
-        self._clock = clock
-        self._latest = latest
-        self._signer = _DerivedOnce(keys, purpose, clock)
-
-    def sign(self, value: str) -> str:
-        return self._signer.sign(value).decode()
-
-    def signs(self, signed: str | None, value: str, *, life: float) -> bool:
-        """Whether `signed` is an unaltered signature of `value`, at most `life` seconds old."""
-        return self.read(signed, life=life) == value
-
-    def read(self, signed: str | None, *, life: float) -> str | None:
-        """The signed value; None where `signed` is altered in any bit or older than `life` seconds."""
-        if not signed or not signed.isascii():
-            return None
-        try:
-            value, made = self._signer.unsign(signed, return_timestamp=True)
-            signature = signed.rpartition(".")[2].encode()
-            # The last bits of base64 carry no data, and itsdangerous accepts any value there.
-            whole = base64_encode(base64_decode(signature)) == signature
-        except BadSignature:
-            return None
-        signed_at = made.timestamp()
-        in_time = self._clock() - life <= signed_at <= self._latest() + MAX_LEAD
-        return value.decode() if whole and in_time else None
