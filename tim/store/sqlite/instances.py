@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from tim.audit import RETURNED, end_of, start_of
+from tim.audit import end_of
 from tim.ends import AWAY, TYPES, Client, Gone
 from tim.errors import InstanceGone, NotReady
 from tim.model import Instance, unknown_instance
-from tim.rules import ENDS_KEPT, NOT_ME_LIFE, displaced_by, ended
-from tim.state_change import LOGIN, NO_EVENT, action_of
+from tim.rules import ENDS_KEPT, NOT_ME_LIFE, ended
+from tim.state_change import NO_EVENT, action_of
 from tim.store.sqlite import audit, events
 
 COLUMNS: Final = (
@@ -232,35 +232,6 @@ def end_if_due(
         else:
             over.append(end(db, instance, gone, now))
     return over, rest
-
-
-def opened(instance: Instance, node: str, now: float, *, action: bool) -> Instance:
-    """The instance with a new stream at the node. `action` is whether its page opens it, and not the node by itself."""
-    acted_at = now if action and instance.idle_life else instance.active_at
-    return replace(instance, stream=instance.stream + 1, detached_at=None, node=node, active_at=acted_at)
-
-
-def come_back(
-    db: sqlite3.Connection, instance: Instance, node: str, limit: int, now: float, *, grace: float, action: bool
-) -> Instance:
-    """Open a stream at the node of an instance that has ended, if it was AWAY and finds a free seat.
-
-    Returns it, or how it has ended for good. `action` is that of `opened`.
-    """
-    gone = ended(instance, now=now, grace=grace)
-    # Writes down that this one has ended, if it was not yet; the event of that is its last.
-    seats = settle(db, instance.app, instance.user, now, grace)
-    if gone is None or gone.reason != AWAY:
-        return replace(instance, gone=gone)
-    if instance.ends_at <= now:
-        return end(db, instance, Gone(TYPES.KICKED_OUT_USERSIG_EXPIRED, instance.ends_at), now, NO_EVENT)
-    if len(seats) >= limit:
-        return end(db, instance, displaced_by(seats, gone.at), now, NO_EVENT, by=seats[-1].id)
-    db.execute("DELETE FROM instances WHERE id = ?", (instance.id,))
-    returned = insert(db, replace(opened(instance, node, now, action=action), gone=None))
-    audit.write(db, instance.app, start_of(instance, RETURNED, now), now)
-    events.queue(db, returned, LOGIN, at=now, now=now)
-    return returned
 
 
 def end_all(
