@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -15,12 +14,11 @@ from tests.support.actors import APP, DAY, Clock, newcomer
 from tests.support.redis_line import RedisLine
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.verbs import EVERYTHING, world
-from tests.support.waiting import PATIENCE, until
 from tim.codes import STORE_UNAVAILABLE
 from tim.errors import StoreUnavailable
 from tim.model import Instance
-from tim.store.redis.connection import AT_ONCE, Reaching
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.slots import AT_ONCE
 from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
@@ -138,7 +136,7 @@ def test_only_so_many_calls_are_under_way_at_a_time_and_the_others_wait_their_tu
 def test_who_waits_too_long_for_his_turn_is_told_so(
     line: RedisLine, open_redis: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 2)
+    monkeypatch.setattr("tim.store.redis.slots.AT_ONCE", 2)
     store = open_redis(line.url, timing=Timing(redis_queue=0.1))
     line.swallows()
     with ThreadPoolExecutor(3) as pool:
@@ -146,45 +144,6 @@ def test_who_waits_too_long_for_his_turn_is_told_so(
     assert sum(f"2 calls to {HOST}:{line.port} are waiting already" in each for each in said) == 1
     line.passes()
     store.join("node-1")
-
-
-def test_a_slot_goes_to_who_has_waited_and_not_to_who_comes_as_it_is_put_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 1)
-    slots = Reaching("Redis", patience=PATIENCE)
-    waits, goes_on = threading.Event(), threading.Event()
-
-    def call() -> None:
-        waits.set()
-        with slots:
-            goes_on.wait(PATIENCE)
-
-    with ThreadPoolExecutor(1) as pool:
-        with slots:
-            pool.submit(call)
-            waits.wait(PATIENCE)
-            until(lambda: bool(vars(slots)["_waiting"]), "it does not wait")
-            vars(slots)["_patience"] = 0.05
-        with pytest.raises(StoreUnavailable, match="1 calls to Redis are waiting already"), slots:
-            pass
-        goes_on.set()
-    with slots:
-        pass
-
-
-def test_no_slot_is_lost_where_calls_give_up_just_as_it_is_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tim.store.redis.connection.AT_ONCE", 2)
-    slots = Reaching("Redis", patience=0.0002)
-
-    def calls(_: int) -> None:
-        for _ in range(300):
-            with suppress(StoreUnavailable), slots:
-                time.sleep(0.0001)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(calls, range(8)))
-    assert (len(vars(slots)["_free"]), len(vars(slots)["_waiting"])) == (2, 0)
 
 
 # Full

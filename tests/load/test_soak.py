@@ -32,7 +32,7 @@ from tests.support.shims import shim
 from tests.support.waiting import until
 from tests.support.wire import ask, get
 from tim.store import open_store
-from tim.store.redis.connection import AT_ONCE
+from tim.store.redis.slots import AT_ONCE
 from tim.store.sqlite import audit
 from tim.usersig import REMEMBERED
 

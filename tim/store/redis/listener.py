@@ -15,10 +15,11 @@ from redis.exceptions import ConnectionError
 
 from tim.errors import StoreUnavailable
 from tim.store.hints import Hint
-from tim.store.redis.connection import FAILURES, Connection
+from tim.store.redis.connection import Connection
 from tim.store.redis.decode import UnknownReply, hint_of
 from tim.store.redis.lines import Line
 from tim.store.redis.shards import key
+from tim.store.redis.slots import FAILURES
 from tim.timing import Timing
 
 ORDINARY: Final = (*FAILURES, StoreUnavailable)
