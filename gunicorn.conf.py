@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from gunicorn.workers import ggevent
 from gunicorn.workers.base import Worker
@@ -27,7 +28,8 @@ _spec.loader.exec_module(_logs)
 
 # How many connections each worker has open, for `tim.web.listener`; 0 where there is no worker. All workers share this
 # memory. A reload makes a new one: new workers leave nothing to those that are to stop.
-connections = memoryview(mmap(-1, 4 * 128)).cast("i")
+MOST_WORKERS = 128
+connections = memoryview(mmap(-1, 4 * MOST_WORKERS)).cast("i")
 # More than any worker has: the others leave nothing to one that counts so many.
 NOT_LISTENING = 2**30
 
@@ -46,6 +48,10 @@ logger_class = CleanLogger
 
 
 def pre_fork(_: Arbiter, worker: Worker) -> None:
+    if 0 not in connections:
+        raise HaltServer(
+            f"at most {MOST_WORKERS} workers share one address; start several gunicorns behind a balancer", 3
+        )
     free = connections.tolist().index(0)
     worker.counter = connections[free : free + 1]
     worker.counter[0] = NOT_LISTENING

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 import socket as stdlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -13,7 +15,9 @@ import gevent.event
 import pytest
 from gevent import socket
 from gevent.pool import Pool
+from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 
+from tests.support.server import ROOT
 from tim.web import listener, websocket
 
 PASSES = 20
@@ -224,3 +228,12 @@ def test_those_that_have_waited_for_long_are_served_a_share_at_a_time(listen: Li
         server._let_in(1)
         server._when_late()
         assert (len(accepted), len(server._held)) == (0, 40 - 40 // listener.SHARE)
+
+
+def test_more_workers_than_can_be_counted_are_refused_with_the_way_out() -> None:
+    conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    for _ in range(conf["MOST_WORKERS"]):
+        conf["pre_fork"](None, SimpleNamespace())
+    with pytest.raises(HaltServer) as refused:
+        conf["pre_fork"](None, SimpleNamespace())
+    assert "at most 128 workers" in refused.value.reason
