@@ -63,7 +63,7 @@ LAYERS: list[set[str]] = [
     {"tim.store.sqlite.seats"},
     {"tim.store.sqlite.engine"},
     {"tim.store.redis", "tim.store.redis.requirements", "tim.store.redis.decode", "tim.store.redis.shards"},
-    {"tim.store.redis.lines", "tim.store.redis.slots"},
+    {"tim.store.redis.sockets", "tim.store.redis.slots"},
     {"tim.store.redis.connection"},
     {"tim.store.redis.scripts", "tim.store.redis.listener"},
     {"tim.store.redis.blocks", "tim.store.redis.events", "tim.store.redis.listing", "tim.store.redis.jobs"},

@@ -57,7 +57,7 @@ class Node:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Lock()  # owns the one below
-        self._heard: set[str] = set()  # instances whose end has arrived here, for the next renewal
+        self._delivered: set[str] = set()  # instances whose end has arrived here, for the next renewal
         self._reconciler = Reconciler(store, hub, self.name, settings.seats, measures, pause=self._pause)
         store.join(self.name)
         store.listen(self.name, self._receive, self.mark_stale)
@@ -106,7 +106,7 @@ class Node:
         self._hub.enter(stream, instance.app, instance.user)
         self._hub.attach(stream, instance.stream)
         # The stream itself has the list in its view.
-        self._tell(instance.app, ends, login=instance if login else None, changed=instance.user, but=stream)
+        self._notify_others(instance.app, ends, login=instance if login else None, changed=instance.user, but=stream)
         if view.returned:
             log_instance("returned", instance)
 
@@ -117,7 +117,7 @@ class Node:
             return
         if stream.over:
             with self._lock:
-                self._heard.add(stream.instance)
+                self._delivered.add(stream.instance)
             return
         app, user = stream.account
         try:
@@ -134,13 +134,13 @@ class Node:
             StoreUnavailable.
         """
         with self._lock:
-            heard, self._heard = self._heard, set()
+            delivered, self._delivered = self._delivered, set()
         try:
-            ended = self._store.renew(self.name, heard)
+            ended = self._store.renew(self.name, delivered)
         except StoreUnavailable as error:
             self._stale.set()  # before joining, as the reply to that may be lost
             with self._lock:
-                self._heard |= heard
+                self._delivered |= delivered
             if not isinstance(error, NodeForgotten):
                 raise
             self._store.join(self.name)
@@ -148,7 +148,7 @@ class Node:
         for instance in ended:
             if instance.gone is not None and not self._hub.end(instance.id, instance.gone):
                 with self._lock:
-                    self._heard.add(instance.id)  # its stream was closed while the store was away
+                    self._delivered.add(instance.id)  # its stream was closed while the store was away
         if self._stale.is_set():
             self._stale.clear()
             try:
@@ -189,7 +189,7 @@ class Node:
             changed: the account whose list of instances it changed.
             written: each account with the message that it wrote into the account's log; None where it wrote none.
         """
-        self._tell(app, self._end_all(ended), login=login, changed=changed)
+        self._notify_others(app, self._end_all(ended), login=login, changed=changed)
         for user, message in written:
             if message is not None:
                 self._hub.post(app, user, message)
@@ -202,7 +202,7 @@ class Node:
             time.sleep(0)  # with gevent, their pages are sent the kick before this greenlet goes on
         return ends
 
-    def _tell(
+    def _notify_others(
         self,
         app: int,
         ends: Collection[tuple[Instance, Gone]],

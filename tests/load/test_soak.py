@@ -87,7 +87,7 @@ class Soaked:
 
     @staticmethod
     def has_no_notice(redis: RedisServer) -> bool:
-        """Whether the nodes have told the store of all ends that they have heard of."""
+        """Whether the nodes have noted in the store all ends that were delivered at them."""
         return not any(":notices:" in key for key in redis.keys("*"))
 
     def _redis_connections(self, pid: int) -> int:
@@ -138,7 +138,7 @@ def test_logins_that_end_in_every_way_leave_a_server_and_its_store_as_they_were(
 
     until(lambda: not left(), lambda: f"after {rounds * TURNS * len(WAYS)} logins there are more: {left()}", SETTLE)
     if soaked.redis is not None:
-        # A renewal names the ends that its node has heard of. Below, no node is dead: all of the time nobody sweeps.
+        # A renewal names ends that were delivered at its node. Below, no node is dead: all of the time nobody sweeps.
         until(partial(soaked.has_no_notice, soaked.redis), "an end is never named", SETTLE)
     soaked.server.has_no_traceback()
     soaked.server.terminate()

@@ -25,14 +25,14 @@ class Nodes(Protocol):
     def join(self, node: str) -> None:
         """Give the node a lease."""
 
-    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
+    def renew(self, node: str, delivered: Collection[str] = ()) -> list[Instance]:
         """Extend the lease of the node.
 
         Returns its pending notices: the instances with a stream at this node that have ended, until each is detached
-        or `heard`.
+        or `delivered`.
 
         Args:
-            heard: ids of instances whose end for good has arrived at the node; their streams are closed here.
+            delivered: ids of instances whose end for good has arrived at the node; their streams are closed here.
 
         Raises:
             NodeForgotten: the node has no lease; it has to join again, and to attach its streams again.

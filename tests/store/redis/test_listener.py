@@ -274,7 +274,7 @@ def test_it_reconnects_after_redis_has_refused_its_password(
 
 def test_close_ends_its_threads(servers: Servers, open_redis: Open) -> None:
     def listening() -> set[threading.Thread]:
-        return {thread for thread in threading.enumerate() if thread.name in ("tim-hints", "tim-line")}
+        return {thread for thread in threading.enumerate() if thread.name in ("tim-hints", "tim-socket")}
 
     before = listening()
     ears = Ears(open_redis(servers.url, "node-1", timing=IMPATIENT), "node-1")

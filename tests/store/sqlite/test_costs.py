@@ -17,7 +17,7 @@ from tests.support.engines import with_nodes
 from tim.ends import LOGGED_OUT, Gone
 from tim.rules import ENDS_KEPT, NOT_ME_LIFE
 from tim.store.sqlite import disk
-from tim.store.sqlite.engine import HEARD, SQLiteStore
+from tim.store.sqlite.engine import DELIVERED, SQLiteStore
 
 NODE = "node-1"
 
@@ -69,7 +69,7 @@ def test_verbs_cost_what_the_document_says(tmp_path: Path, clock: Clock, monkeyp
         bob = store.enter(newcomer("bob", expires=clock() + DAY), 1, node=NODE)[0].instance
         connection(store).set_trace_callback(statements.append)
         costs("`admit` that evicts one", lambda: store.admit(tab, 1))
-        costs("`renew` with one heard end", lambda: store.renew(NODE, [alice.id]))
+        costs("`renew` with one delivered end", lambda: store.renew(NODE, [alice.id]))
         costs("`renew` without", lambda: store.renew(NODE))
         costs("`view`", lambda: store.view(tab.id, 20))
         costs("`attach`", lambda: store.attach(tab.id, NODE, 1, most=20))
@@ -85,8 +85,8 @@ def test_a_message_writes_to_its_instance_only_where_the_app_has_an_idle_life(st
     assert len(actions_written(store, clock, 100)) == 1
 
 
-def test_a_renewal_lets_logins_run_between_the_many_ends_that_it_has_heard_of(store: SQLiteStore, clock: Clock) -> None:
-    users = [f"user{n}" for n in range(HEARD + 1)]
+def test_a_renewal_lets_logins_run_between_the_many_ends_that_were_delivered(store: SQLiteStore, clock: Clock) -> None:
+    users = [f"user{n}" for n in range(DELIVERED + 1)]
     entered = [store.enter(newcomer(user, expires=clock() + DAY), 1, node=NODE)[0].instance for user in users]
     for each in entered:
         store.remove(each.id, Gone(LOGGED_OUT, 0))

@@ -14,10 +14,10 @@ from redis.retry import Retry
 
 from tim.errors import SettingError, StoreUnavailable
 from tim.rules import SHARDS
-from tim.store.redis.lines import Lines, Words
 from tim.store.redis.requirements import check, mode_of, name_of
 from tim.store.redis.shards import PREFIXES, SLOTS
 from tim.store.redis.slots import FAILURES, Slots
+from tim.store.redis.sockets import Sockets, Words
 from tim.timing import DEFAULT, Timing
 
 REDIRECTIONS: Final = 4
@@ -28,7 +28,7 @@ class Connection:
     """Commands to the servers of a store, and their clocks.
 
     Attributes:
-        reaching: what each `execute`, and each use of `lines`, is to be made within.
+        reaching: what each `execute`, and each use of `sockets`, is to be made within.
         joins_shards: a script may touch two shards, as one server has them all.
 
     Raises:
@@ -40,8 +40,8 @@ class Connection:
         self._timing = timing
         self.reaching = Slots(self.name, timing.redis_queue)
         self._ahead: dict[int, float] = {}  # by shard: microseconds of its clock when our monotonic one was at 0
-        self._lines: WeakKeyDictionary[Redis, Lines] = WeakKeyDictionary()  # by server, as long as it is known
-        self._only: Lines | None = None  # the connections, where one server holds all shards
+        self._sockets: WeakKeyDictionary[Redis, Sockets] = WeakKeyDictionary()  # by server, as long as it is known
+        self._only: Sockets | None = None  # the connections, where one server holds all shards
         options: dict[str, Any] = {
             "protocol": 2,
             "decode_responses": True,
@@ -55,7 +55,7 @@ class Connection:
                 self._client.close()
                 self._client = RedisCluster.from_url(url, retry=once, **options)
             else:
-                self._only = self.lines(self._client)
+                self._only = self.sockets(self._client)
             for server in self.servers():
                 check(server.info(), self.name)
             self.look_at_clocks()
@@ -87,8 +87,8 @@ class Connection:
         """
         for _ in range(REDIRECTIONS):
             try:
-                lines = self._only or self.lines(self._server(shard))
-                return _unless_refused(lines.exchange(commands)[-1])
+                sockets = self._only or self.sockets(self._server(shard))
+                return _unless_refused(sockets.exchange(commands)[-1])
             except MovedError as error:
                 if isinstance(self._client, RedisCluster):
                     self._client.nodes_manager.move_slot(error)
@@ -112,7 +112,7 @@ class Connection:
         """Read the clock of each server. A server that does not answer keeps the clock it had."""
         for server, shards in self.servers().items():
             with suppress(StoreUnavailable), self.reaching:
-                [reply] = self.lines(server).exchange([("TIME",)])
+                [reply] = self.sockets(server).exchange([("TIME",)])
                 seconds, microseconds = _unless_refused(reply)
                 for shard in shards:
                     self.set_clock(shard, int(seconds) * 1_000_000 + int(microseconds))
@@ -138,16 +138,16 @@ class Connection:
             with suppress(*FAILURES):
                 self._client.nodes_manager.initialize()
 
-    def lines(self, server: Redis) -> Lines:
+    def sockets(self, server: Redis) -> Sockets:
         """The connections to a server."""
-        lines = self._lines.get(server)
-        return lines or self._lines.setdefault(server, Lines(server.connection_pool))
+        sockets = self._sockets.get(server)
+        return sockets or self._sockets.setdefault(server, Sockets(server.connection_pool))
 
     def close(self) -> None:
         """Close all connections. Calls that are under way raise StoreUnavailable."""
         self.reaching.close()
-        for lines in list(self._lines.values()):
-            lines.close()
+        for sockets in list(self._sockets.values()):
+            sockets.close()
         self._client.close()
 
     def _joins_shards(self) -> bool:

@@ -23,13 +23,13 @@ from tim.store.redis.connection import Connection
 from tim.store.redis.decode import instance_of, instances_of, seconds, us, view_of
 from tim.store.redis.events import Events
 from tim.store.redis.jobs import Jobs
-from tim.store.redis.lines import Words
 from tim.store.redis.listener import Listener
 from tim.store.redis.listing import Listing
 from tim.store.redis.messages import Messages
 from tim.store.redis.scripts import EXACT, Scripts, call_id
 from tim.store.redis.settings import Settings
 from tim.store.redis.shards import account_key, key, shard_of_instance
+from tim.store.redis.sockets import Words
 from tim.timing import DEFAULT, Timing
 
 
@@ -96,10 +96,10 @@ class RedisStore:
         self._scripts.set_node(node, missed)
         self._listener = Listener(self._connection, node, receive, missed, self._timing)
 
-    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
+    def renew(self, node: str, delivered: Collection[str] = ()) -> list[Instance]:
         self.look_at_clock()
         by_shard: dict[int, list[str]] = defaultdict(list)
-        for id in heard:
+        for id in delivered:
             by_shard[shard_of_instance(id)].append(id)
         # A shard that does not answer must not hold up the others. It has forgotten the node if it is away for long.
         replies = self._scripts.everywhere("renew", node, us(self._timing.lease), 0, more=by_shard)

@@ -17,9 +17,9 @@ from tim.errors import StoreUnavailable
 from tim.store.hints import Hint
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import UnknownReply, hint_of
-from tim.store.redis.lines import Line
 from tim.store.redis.shards import key
 from tim.store.redis.slots import FAILURES
+from tim.store.redis.sockets import Socket
 from tim.timing import Timing
 
 ORDINARY: Final = (*FAILURES, StoreUnavailable)
@@ -70,17 +70,17 @@ class Listener:
                     logged = str(error)
                     self._connection.look_again()
 
-    def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Line:
+    def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Socket:
         """A connection that receives the hints of these shards; `stack` closes it."""
-        line = Line(server.connection_pool)  # not one of those for calls, which are only so many
-        stack.callback(line.close)
+        socket = Socket(server.connection_pool)  # not one of those for calls, which are only so many
+        stack.callback(socket.close)
         # One command for each shard: a cluster takes none that is about several slots.
-        for confirmed in line.exchange([("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]):
+        for confirmed in socket.exchange([("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]):
             if isinstance(confirmed, RedisError):
                 raise confirmed  # a shard is on another server
-        return line
+        return socket
 
-    def _listen(self, lines: list[Line]) -> None:
+    def _listen(self, sockets: list[Socket]) -> None:
         """Receive what these say, until this object is closed.
 
         Raises:
@@ -88,34 +88,34 @@ class Listener:
         """
         self._missed()
         ends: SimpleQueue[Exception | None] = SimpleQueue()
-        for line in lines:
-            threading.Thread(target=self._follow, args=(line, ends), name="tim-line", daemon=True).start()
+        for socket in sockets:
+            threading.Thread(target=self._follow, args=(socket, ends), name="tim-socket", daemon=True).start()
         error = ends.get()
         if error is not None:
             raise error
 
-    def _follow(self, line: Line, ends: SimpleQueue[Exception | None]) -> None:
+    def _follow(self, socket: Socket, ends: SimpleQueue[Exception | None]) -> None:
         """Receive what one of them says, and put into `ends` why it has ended."""
         ping = self._timing.hints_ping
-        heard = pinged = time.monotonic()
+        received = pinged = time.monotonic()
         try:
-            line.wait_at_most(ping / 2)
+            socket.wait_at_most(ping / 2)
             while not self._closed.is_set():
                 with suppress(TimeoutError):
-                    self._hear(line)
-                    heard = time.monotonic()
+                    self._read(socket)
+                    received = time.monotonic()
                 now = time.monotonic()
                 if now > pinged + ping:
                     pinged = now
-                    line.send("PING")
-                if now > heard + 2 * ping:
+                    socket.send("PING")
+                if now > received + 2 * ping:
                     raise ConnectionError("a connection is dead")
             ends.put(None)
         except Exception as error:
             ends.put(error)
 
-    def _hear(self, line: Line) -> None:
-        for said in line.arrived():
+    def _read(self, socket: Socket) -> None:
+        for said in socket.arrived():
             match said:
                 case ["smessage", _, published]:
                     self._receive(hint_of(published))

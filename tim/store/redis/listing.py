@@ -10,8 +10,8 @@ from tim.model import Instance
 from tim.rules import SHARDS, shard_of
 from tim.search import DETACHED, ONLINE, Page, Search, page_of, place
 from tim.store.redis.decode import instances_of, us
-from tim.store.redis.lines import Words
 from tim.store.redis.scripts import Scripts, call_id
+from tim.store.redis.sockets import Words
 
 MORE: Final = 4
 """How many times as many instances a shard is asked for when it is asked again."""

@@ -34,8 +34,8 @@ from tim.rules import (
 )
 from tim.store.redis.connection import Connection
 from tim.store.redis.decode import checked, us
-from tim.store.redis.lines import Words
 from tim.store.redis.shards import PREFIXES
+from tim.store.redis.sockets import Words
 
 EXACT: Final = 2**53 - 1
 """Largest integer that is exact in a Lua double; stands for "no limit"."""
@@ -232,7 +232,7 @@ class Scripts:
 
     def _pipelined(self, server: Redis, verb: str, given: dict[int, Words]) -> list[Any]:
         sha, deadline = SCRIPTS[verb].sha, self._connection.deadline
-        return self._connection.lines(server).exchange(
+        return self._connection.sockets(server).exchange(
             [("EVALSHA", sha, 1, PREFIXES[shard], deadline(shard), *its) for shard, its in given.items()]
         )
 

@@ -39,7 +39,7 @@ from tim.store.sqlite.jobs import Jobs
 from tim.store.sqlite.pace import Pace
 from tim.timing import DEFAULT, Timing
 
-HEARD: Final = 200
+DELIVERED: Final = 200
 """How many instances one step of `renew` takes note of: about 2 ms, in which no other verb runs."""
 
 
@@ -138,12 +138,12 @@ class SQLiteStore:
             counted = "SELECT node, count(*) FROM instances WHERE node <> '' AND reason IS NULL GROUP BY node"
             return dict(self._db.execute(counted).fetchall())
 
-    def renew(self, node: str, heard: Collection[str] = ()) -> list[Instance]:
-        ids = list(heard)
+    def renew(self, node: str, delivered: Collection[str] = ()) -> list[Instance]:
+        ids = list(delivered)
         ended_here = f"UPDATE instances SET node = '' WHERE id = ? AND node = ? AND reason <> '{AWAY}'"
-        for first in range(0, len(ids), HEARD):  # logins run in between: after a storm of them, there are many
+        for first in range(0, len(ids), DELIVERED):  # logins run in between: after a storm of them, there are many
             with self._transaction(durable=False):
-                self._db.executemany(ended_here, [(id, node) for id in ids[first : first + HEARD]])
+                self._db.executemany(ended_here, [(id, node) for id in ids[first : first + DELIVERED]])
         with self._reading():
             return instances.select(self._db, "node = ? AND node <> '' AND reason IS NOT NULL", node)
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Renews the lease of a node, and returns instances whose end it has not been notified of.
 -- KEYS: one shard
--- ARGV: node, lease, joins, heard...
---   `joins` is 1 where the node joins. `heard` are ids of ended instances of which it needs no notice any more.
+-- ARGV: node, lease, joins, delivered...
+--   `joins` is 1 where the node joins. `delivered` are ids of ended instances of which it needs no notice any more.
 -- Replies:
 --   {'ok', ended}  some of those whose notice is pending, 100 at most
 --   {'forgotten'}  it has not joined, or was held to be dead; so until it joins, as this reply may be lost

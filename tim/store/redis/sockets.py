@@ -23,13 +23,13 @@ NOT_YET: Final = object()
 Words = tuple[str | float, ...]
 
 
-class Lines:
+class Sockets:
     """Open connections to the server of `pool`, for any number of threads. Each carries one exchange at a time."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._idle: list[Line] = []
-        self._all: set[Line] = set()
+        self._idle: list[Socket] = []
+        self._all: set[Socket] = set()
         self._closed = False
 
     def exchange(self, commands: Sequence[Words]) -> list[Any]:
@@ -42,34 +42,34 @@ class Lines:
         if self._closed:
             raise ConnectionError("closed")
         try:
-            line = self._idle.pop()
+            socket = self._idle.pop()
         except IndexError:
-            line = Line(self._pool)
-            self._all.add(line)
+            socket = Socket(self._pool)
+            self._all.add(socket)
         try:
-            replies = line.exchange(commands)
+            replies = socket.exchange(commands)
         except BaseException as error:
             # Whoever had it next would read the replies to these commands.
-            self._close(line)
+            self._close(socket)
             if isinstance(error, ConnectionError):  # the server has gone away, and the idle ones are no better
                 while self._idle:
                     self._close(self._idle.pop())
             raise
-        self._idle.append(line)
+        self._idle.append(socket)
         return replies
 
     def close(self) -> None:
         """Close all connections. Exchanges that are under way fail."""
         self._closed = True
-        for line in list(self._all):
-            self._close(line)
+        for socket in list(self._all):
+            self._close(socket)
 
-    def _close(self, line: Line) -> None:
-        self._all.discard(line)
-        line.close()
+    def _close(self, socket: Socket) -> None:
+        self._all.discard(socket)
+        socket.close()
 
 
-class Line:
+class Socket:
     """One connection to the server of `pool`; its first exchange opens it. After an error it can only be closed."""
 
     def __init__(self, pool: ConnectionPool) -> None:
@@ -84,7 +84,7 @@ class Line:
         )
 
     def exchange(self, commands: Sequence[Words]) -> list[Any]:
-        """As `Lines.exchange`."""
+        """As `Sockets.exchange`."""
         if self._socket is None:
             self._open()
         try:

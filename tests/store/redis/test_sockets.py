@@ -14,7 +14,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim.errors import StoreUnavailable
 from tim.store.redis.engine import RedisStore
-from tim.store.redis.lines import Line
+from tim.store.redis.sockets import Socket
 from tim.timing import Timing
 
 Open = Callable[..., RedisStore]
@@ -69,15 +69,15 @@ def test_a_call_that_is_broken_off_leaves_no_reply_to_another(
 ) -> None:
     store = open_redis(make_redis().url)
     store.import_account(APP, "alice")
-    does = getattr(Line, where)
+    does = getattr(Socket, where)
 
-    def is_broken_off(self: Line, *commands: object) -> None:
+    def is_broken_off(self: Socket, *commands: object) -> None:
         if where == "exchange":
             does(self, *commands)
         raise BrokenOff
 
     with monkeypatch.context() as once:
-        once.setattr(Line, where, is_broken_off)
+        once.setattr(Socket, where, is_broken_off)
         with pytest.raises(BrokenOff):
             exists(store, "alice")
     assert not exists(store, "bob")
