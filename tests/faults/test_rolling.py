@@ -12,6 +12,7 @@ from tests.support.livetab import LiveTab
 from tests.support.redis_server import RedisServer
 from tests.support.site import STOPPED, texts
 from tests.support.waiting import until
+from tests.support.wire import ask
 
 
 class Talk:
@@ -88,3 +89,30 @@ def test_a_rolling_restart_kicks_nobody_and_loses_nothing_that_was_acknowledged(
     for server in servers:
         server.has_no_traceback()
     door.close()
+
+
+def test_a_reload_answers_everybody_whose_connection_it_has_accepted(
+    redis: RedisServer, make_gunicorn: MakeGunicorn
+) -> None:
+    server, enough = make_gunicorn(redis.port), threading.Event()
+    answers: Counter[str] = Counter()
+
+    def visit() -> None:
+        while not enough.is_set():
+            try:
+                answers[str(ask(server, "GET", "/login", headers={"Connection": "close"}).status)] += 1
+            except OSError as error:
+                answers[repr(error)] += 1
+
+    visitors = [threading.Thread(target=visit, daemon=True) for _ in range(60)]
+    for each in visitors:
+        each.start()
+    for _ in range(2):
+        before = answers.total()
+        server.reloads()
+        until(lambda before=before: answers.total() > before + 100, "nobody is answered")  # type: ignore[misc]
+    enough.set()
+    for each in visitors:
+        each.join()
+    assert set(answers) == {"200"}, answers
+    server.has_no_traceback()

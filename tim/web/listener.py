@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import MutableSequence
 from typing import Any, Final
 
+from gevent import get_hub, getcurrent, sleep
 from gevent.server import StreamServer
 
 from tim.web.transport import TCP_INFO
@@ -94,9 +95,13 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         super().do_close(*args)
 
     def close(self) -> None:
+        """Accepts no more, and serves those that it has accepted."""
+        self.stop_accepting()
         self._serve(len(self._held))
         self.counter[0] = NOT_LISTENING
         count_by([0])
+        if getcurrent() is not get_hub():
+            sleep(0)  # they begin, for which gunicorn needs the listening socket
         super().close()
 
     def start_accepting(self) -> None:
