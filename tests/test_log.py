@@ -7,17 +7,19 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from tests.support.actors import APP, KEY, Clock, Person
 from tests.support.documents import ROOT, prose
+from tests.support.inside import store_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim import Backend
 from tim.audit import NOT_ME, UNSEATED
-from tim.errors import IMError
+from tim.errors import IMError, StoreUnavailable
 from tim.log import FORGOTTEN, log_event, log_problem
 from tim.timing import DEFAULT
 from tim.web.logs import FORM, TIME, CleanLine, JSONForm, hide
@@ -156,7 +158,7 @@ def test_each_login_refusal_and_end_is_one_line(
 
 
 def test_a_store_that_goes_away_and_comes_back_is_two_lines(
-    make_redis: Callable[..., RedisServer], written: Write
+    make_redis: Callable[..., RedisServer], written: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = written(JSONForm())
     redis = make_redis()
@@ -172,6 +174,17 @@ def test_a_store_that_goes_away_and_comes_back_is_two_lines(
         until(lambda: seen() == ["store-away"], "nothing is said about the store")
         redis.start()
         until(lambda: seen() == ["store-away", "store-back"], lambda: f"{seen()}")
+        lines.clear()
+        with monkeypatch.context() as away:
+            reasons = count()
+
+            def unavailable(*_: object) -> None:
+                raise StoreUnavailable(f"reason {next(reasons)}")
+
+            away.setattr(store_of(backend), "renew", unavailable)
+            until(lambda: next(reasons) > 10, "it is not tried again")
+        until(lambda: "store-back" in seen(), lambda: f"{seen()}")
+        assert seen() == ["store-away", "store-back"], "its reason has changed, and it is the same outage"
     finally:
         backend.close()
 

@@ -273,7 +273,7 @@ class Node:
         return sum(stream.number is not None for stream in self._hub.streams())
 
     def _run(self) -> None:
-        logged = ""  # why the store is away, as the log has it: one line for each outage
+        away = False  # as the log has it: one line for each outage, also where its reason changes
         while not self._stopped.is_set():
             self._wake.wait(self._timing.renewal_period / 2)
             self._wake.clear()
@@ -283,13 +283,13 @@ class Node:
                 self.renew()
                 self._measures.sample(ONLINE, self._online, self._store.now())
                 self._measures.flush(self._store)
-                if logged:
+                if away:
                     log_event("store-back", node=self.name)
-                logged = ""
+                away = False
             except IMError as error:
-                if str(error) != logged:
+                if not away:
                     log_problem("store-away", node=self.name, why=str(error))
-                logged = str(error)
+                away = True
             except Exception:
                 if not self._stopped.is_set():
                     log.exception("renewal failed")

@@ -272,6 +272,23 @@ def test_it_reconnects_after_redis_has_refused_its_password(
     hears_of_a_logout(ears, store)
 
 
+def test_what_redis_refuses_on_its_connection_is_a_line_for_each_outage(
+    make_redis: Callable[..., RedisServer], open_redis: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As PING is refused while Redis loads its file."""
+    server = make_redis()
+    ears = Ears(open_redis(server.url, "node-1", timing=IMPATIENT), "node-1")
+    admin = server.client()
+    for outage in (1, 2):
+        admin.acl_setuser("default", commands=["-ping"], enabled=True, nopass=True)
+        times = ears.times
+        until(lambda times=times: ears.times > times + 1, "it should try again")  # type: ignore[misc]
+        admin.acl_setuser("default", commands=["+ping"], enabled=True, nopass=True)
+        refused = [record for record in caplog.records if record.getMessage().startswith("hints: ")]
+        assert [record.exc_info for record in refused if record.exc_info] == []
+        assert len(refused) >= outage
+
+
 def test_close_ends_its_threads(servers: Servers, open_redis: Open) -> None:
     def listening() -> set[threading.Thread]:
         return {thread for thread in threading.enumerate() if thread.name in ("tim-hints", "tim-socket")}

@@ -57,12 +57,14 @@ class Listener:
         self._closed.set()
 
     def _run(self) -> None:
-        logged = ""  # one line for each outage
+        logged = ""  # one line for each outage and reason
         while not self._closed.is_set():
             try:
                 with ExitStack() as stack:
                     servers = self._connection.servers().items()
-                    self._listen([self._subscribed(server, shards, stack) for server, shards in servers])
+                    sockets = [self._subscribed(server, shards, stack) for server, shards in servers]
+                    logged = ""
+                    self._listen(sockets)
             except Exception as error:
                 if not self._closed.wait(self._timing.hints_retry):
                     if str(error) != logged:
@@ -123,5 +125,7 @@ class Listener:
                     raise ConnectionError("a shard has moved to another server")
                 case ["pong", _] | "PONG":
                     pass
+                case RedisError():  # as while it loads its file
+                    raise said
                 case other:
                     raise UnknownReply(f"an unknown reply on a connection for hints: {other!r}")
