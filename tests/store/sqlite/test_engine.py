@@ -25,7 +25,7 @@ from tim.search import Search
 from tim.state_change import LOGIN, EventQueue, event_id
 from tim.store import open_store
 from tim.store.base import Store
-from tim.store.sqlite.schema import VERSION
+from tim.store.sqlite.schema import UNUSED, VERSION
 
 ROOT = Path(__file__).parents[3]
 NODE = "node-1"
@@ -277,14 +277,15 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(file: Path) -> 
         pass
 
 
-def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path, clock: Clock) -> None:
+@pytest.mark.parametrize("version", [UNUSED, 99])
+def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path, clock: Clock, version: int) -> None:
     with opened(file, clock):
         pass
     with sqlite3.connect(file) as db:
-        db.execute("PRAGMA user_version = 99")
-    assert "99" in refusal(f"sqlite:///{file}")
+        db.execute(f"PRAGMA user_version = {version}")
+    assert f"schema {version}" in refusal(f"sqlite:///{file}")
     with sqlite3.connect(file) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (99,)
+        assert db.execute("PRAGMA user_version").fetchone() == (version,)
 
 
 def test_a_folder_in_place_of_the_file_is_refused(file: Path) -> None:
@@ -472,7 +473,7 @@ CREATE INDEX audit_written ON audit (written); CREATE INDEX refusals_written ON 
 INSERT INTO counters SELECT app, name, sum(number) FROM minutes GROUP BY app, name
     ON CONFLICT DO UPDATE SET number = number + excluded.number;
 """
-"""Takes back what version 11 has changed."""
+"""Takes back what version 12 has changed."""
 VERSION_9 = f"{VERSION_10} ALTER TABLE settings DROP COLUMN messages;"
 """Takes back what version 10 has changed as well."""
 VERSION_8 = f"""{VERSION_9}

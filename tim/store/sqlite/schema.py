@@ -6,8 +6,10 @@ import sqlite3
 from importlib import resources
 from typing import Final
 
-VERSION: Final = 11
-"""Version of a file made by `schema.sql`. `schema_<n>.sql` turns a file of version n - 1 into one of version n."""
+VERSION: Final = 12
+"""Version of a file made by `schema.sql`. `schema_<n>.sql` makes a file of version n from one of the version before."""
+UNUSED: Final = 11
+"""The number of an attempt that was taken back."""
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -19,10 +21,11 @@ def prepare(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == VERSION:
         return
-    if not 0 <= version < VERSION:
+    if not 0 <= version < VERSION or version == UNUSED:
         raise sqlite3.DatabaseError(f"it was made by another version of this server (schema {version})")
     folder = resources.files("tim.store.sqlite")
-    scripts = [f"schema_{n}.sql" for n in range(version + 1, VERSION + 1)] if version else ["schema.sql"]
+    steps = [n for n in range(version + 1, VERSION + 1) if n != UNUSED]
+    scripts = [f"schema_{n}.sql" for n in steps] if version else ["schema.sql"]
     statements = "".join(folder.joinpath(script).read_text() for script in scripts)
     db.executescript(f"BEGIN; {statements} PRAGMA user_version = {VERSION}; COMMIT")
 
