@@ -17,7 +17,7 @@ from tests.support.engines import with_nodes
 from tim.ends import LOGGED_OUT, Gone
 from tim.rules import ENDS_KEPT, NOT_ME_LIFE
 from tim.store.sqlite import disk
-from tim.store.sqlite.engine import DELIVERED, SQLiteStore
+from tim.store.sqlite.engine import DELIVERED, SWEPT, SQLiteStore
 
 NODE = "node-1"
 
@@ -98,6 +98,17 @@ def test_a_renewal_lets_logins_run_between_the_many_ends_that_were_delivered(sto
     assert store.renew(NODE) == []
     connection(store).set_trace_callback(None)
     assert len(statements) == 1, "one that has heard of none writes nothing"
+
+
+def test_a_sweep_lets_logins_run_between_the_many_ends_that_are_due(store: SQLiteStore, clock: Clock) -> None:
+    for n in range(2 * SWEPT + 1):
+        store.admit(newcomer(f"user{n}", expires=clock() + 1), 1)
+    clock.advance(1)
+    statements: list[str] = []
+    connection(store).set_trace_callback(statements.append)
+    assert len(store.sweep()) == 2 * SWEPT + 1
+    connection(store).set_trace_callback(None)
+    assert statements.count("COMMIT") == 4, "one for what is deleted"
 
 
 def test_a_login_and_a_message_read_only_rows_of_their_accounts(store: SQLiteStore, clock: Clock) -> None:

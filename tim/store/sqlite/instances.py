@@ -204,11 +204,11 @@ def settle(db: sqlite3.Connection, app: int, user: str, now: float, grace: float
     return end_if_due(db, _not_ended(db, app, user), now, grace)[1]
 
 
-def due(db: sqlite3.Connection, now: float, grace: float) -> list[Instance]:
-    """The instances whose end is due and not written down."""
+def due(db: sqlite3.Connection, now: float, grace: float, most: int) -> list[Instance]:
+    """The instances whose end is due and not written down; at most so many."""
     live = "SELECT generation FROM instances INDEXED BY instances_due WHERE reason IS NULL AND detached_at"
     online, detached = f"{live} IS NULL AND ends_at <= ?", f"{live} IS NOT NULL AND (ends_at <= ? OR detached_at <= ?)"
-    return select(db, f"generation IN ({online} UNION {detached})", now, now, now - grace)
+    return select(db, f"generation IN ({online} UNION {detached}) LIMIT ?", now, now, now - grace, most)
 
 
 def note_action(db: sqlite3.Connection, instance: Instance, now: float) -> Instance:
