@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -21,6 +23,7 @@ from tim.timing import Timing
 LEASE = 2.0
 GRACE = 2.0
 PING_PERIOD = 5.0
+BODY = 1.0
 SLACK = 5.0
 """Seconds more, as the machine may be busy with other tests."""
 
@@ -28,7 +31,7 @@ SLACK = 5.0
 @pytest.fixture
 def server(request: pytest.FixtureRequest, redis: RedisServer, make_gunicorn: MakeGunicorn) -> Gunicorn:
     """So many workers that are soon held to be dead, and soon hold a peer to be gone."""
-    timing = Timing(lease=LEASE, renewal_period=1, ping_period=PING_PERIOD)
+    timing = Timing(lease=LEASE, renewal_period=1, ping_period=PING_PERIOD, body=BODY)
     more = {"timing": timing, "DETACH_GRACE": str(GRACE), "ONLINE_WEB_INSTANCES": "2"}
     return make_gunicorn(redis.port, workers=request.param, **more)
 
@@ -79,3 +82,21 @@ def test_an_eviction_that_finds_its_socket_blocked_frees_the_seat_at_once_and_cl
     for tab in (writer, second):
         tab.was_never_cut()
     server.has_no_traceback()
+
+
+@pytest.mark.parametrize("server", [1], indirect=True, ids=["one worker"])
+@pytest.mark.parametrize("piece", [b"", b"u"], ids=["that stops", "that drips"])
+def test_a_form_that_does_not_arrive_in_time_is_refused(server: Gunicorn, piece: bytes) -> None:
+    head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 1000\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded\r\n\r\nuserID="
+    with socket.create_connection(("127.0.0.1", server.port), BODY + SLACK) as peer:
+        peer.sendall((head + form).encode())
+        began, answer = time.monotonic(), b""
+        peer.setblocking(False)
+        while not answer and time.monotonic() < began + BODY + SLACK:
+            peer.sendall(piece)
+            with suppress(BlockingIOError):
+                answer = peer.recv(65536)
+            time.sleep(0.05)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert time.monotonic() > began + BODY

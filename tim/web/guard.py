@@ -7,10 +7,13 @@ response.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+import time
+from contextlib import nullcontext, suppress
 from typing import BinaryIO, Final
 
 from flask import Flask, Request, Response, abort
+from gevent import Timeout
+from gevent.monkey import is_module_patched
 from werkzeug.exceptions import ClientDisconnected
 
 from tim.text import text
@@ -53,14 +56,20 @@ class Body:
     """The stream of a request's body. Any failure to read it is a bad request.
 
     Each WSGI server raises errors of its own for malformed chunks and for a cut connection.
+
+    Args:
+        seconds: in which it has to arrive, where greenlets serve. A thread waits for it as its server does.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, seconds: float) -> None:
         self._stream = stream
+        self._until = time.monotonic() + seconds
 
     def read(self, size: int = -1) -> bytes:
+        left = Timeout(self._until - time.monotonic(), TimeoutError()) if is_module_patched("socket") else nullcontext()
         try:
-            return self._stream.read(size)
+            with left:
+                return self._stream.read(size)
         except Exception as error:
             raise ClientDisconnected("the body of this request cannot be read; send the request again") from error
 
@@ -76,7 +85,7 @@ def check_request() -> None:
 
 def take_any_body(request: Request) -> None:
     """Wraps the body, so that all routes read it through `Body`."""
-    request.environ["wsgi.input"] = Body(request.environ["wsgi.input"])
+    request.environ["wsgi.input"] = Body(request.environ["wsgi.input"], service().timing.body)
 
 
 def check_address(request: Request) -> None:
