@@ -46,7 +46,10 @@ def parser() -> argparse.ArgumentParser:
         kind = float if field.name == "seconds" else int
         made.add_argument(f"--{field.name}", type=kind, default=field.default, help=field.metadata["help"])
     made.add_argument(
-        "--pids", type=pids, default=[], help="processes of the server on this machine, to measure what they take"
+        "--pids",
+        type=pids,
+        default=[],
+        help="processes of the server on this machine, separated by commas, to measure what they take",
     )
     made.add_argument("--picture", type=Path, help="an SVG to write")
     made.add_argument("--yes-this-is-mine", action="store_true", help="put load on a server that is not this machine")

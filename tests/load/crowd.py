@@ -120,7 +120,7 @@ async def kicks(pairs: list[tuple[Session, Session]], result: Result) -> None:
             async with asyncio.timeout(max(0.0, deadline - perf_counter())):
                 kicked = await asyncio.shield(evicted.kicked)
         except TimeoutError:
-            result.count("kicks that did not come")
+            result.fail(TimeoutError("a kick that did not come"))
         else:
             result.count("kicks")
             result.time("login request to kick", kicked - newcomer.asked)

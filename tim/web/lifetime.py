@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import signal
 import sys
@@ -24,7 +25,8 @@ from tim.errors import SettingError
 from tim.log import log_event, log_problem
 from tim.operators import Role
 from tim.timing import Timing
-from tim.web.settings import Settings
+from tim.web.logs import JSONForm
+from tim.web.settings import Settings, log_form
 
 REFUSED: Final = 4
 """Exit status of a start that is refused. gunicorn does not start a worker again that ends with it."""
@@ -61,8 +63,11 @@ def serves() -> bool:
 def announce_console(settings: Settings) -> None:
     """Prints the address that signs in to the console of the demo app; logs that the console is off where it is."""
     if settings.prints_token:
-        address = f"/console?token={quote(settings.tokens[Role.ADMIN], safe='')}"
-        click.echo(f"tim: the console is at {_own_address()}{address}", err=True)
+        address = f"{_own_address()}/console?token={quote(settings.tokens[Role.ADMIN], safe='')}"
+        words = f"the console is at {address}"
+        # Not by a logger: each hides tokens.
+        line = logging.makeLogRecord({"name": "tim", "levelno": logging.INFO, "levelname": "INFO", "msg": words})
+        click.echo(JSONForm().format(line) if log_form(os.environ) == "json" else f"tim: {words}", err=True)
     elif not settings.tokens:
         log_event("console-off", hint="set TIM_ADMIN_TOKEN to have it at /console")
 

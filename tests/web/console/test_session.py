@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
@@ -336,6 +337,14 @@ def test_the_demo_app_prints_the_address_that_signs_in_and_keeps_its_token(
     (cookie,) = answer.cookies().items()
     assert is_in(get(server, "/console", cookie="=".join(cookie)))
     assert server.log().count(token) == 1, "in the line of the start, and in none of a request"
+
+
+def test_that_address_is_a_line_of_json_where_the_log_is(tmp_path: Path, make_server: MakeServer) -> None:
+    server = make_server(app=copy_of_the_tree(tmp_path / "tree"), demo=True, LOG="json")
+    # `flask run` itself prints on stdout.
+    lines = [json.loads(line) for line in server.log().splitlines() if not line.startswith(" * ")]
+    [said] = [line["message"] for line in lines if "the console is at" in line.get("message", "")]
+    assert re.fullmatch(r"the console is at http://127\.0\.0\.1:\d+/console\?token=[0-9a-f]{64}", said)
 
 
 def test_no_token_stands_in_a_log_or_an_address(make_server: MakeServer, new_window: NewWindow) -> None:
