@@ -23,6 +23,7 @@ AT_ONCE: Final = 32
 """How many sessions begin or end at the same time, where that is not what is measured."""
 PATIENCE: Final = 20.0
 """Seconds to wait for what must come, such as a kick."""
+NO_KICK: Final = "a kick did not come; does the app allow more instances than --seats?"
 
 
 class Crowd:
@@ -120,7 +121,7 @@ async def kicks(pairs: list[tuple[Session, Session]], result: Result) -> None:
             async with asyncio.timeout(max(0.0, deadline - perf_counter())):
                 kicked = await asyncio.shield(evicted.kicked)
         except TimeoutError:
-            result.fail(TimeoutError("a kick that did not come"))
+            result.fail(TimeoutError(NO_KICK))
         else:
             result.count("kicks")
             result.time("login request to kick", kicked - newcomer.asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.load.amounts import Amounts
-from tests.load.crowd import Crowd, kicks, leave
+from tests.load.crowd import NO_KICK, Crowd, kicks, leave
 from tests.load.processes import Processes
 from tests.load.result import Result, Timed
 
@@ -39,6 +39,8 @@ async def evict(crowd: Crowd, amounts: Amounts, servers: Processes) -> Result:
                 row.append(session)
                 result.time("login to ready", session.ready - session.began)
                 await kicks([(session, row.popleft())], result)
+                if NO_KICK in result.failures:
+                    break
                 crowd.progress.says(f"evict: {n + 1} of {amounts.number}")
         result.count("kicks of a wrong session", sum(session.kicked.done() for session in row))
         per_login(result, servers, used)

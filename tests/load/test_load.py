@@ -56,6 +56,13 @@ def amounts() -> list[str]:
     return [f"--{name}={amount}" for name, amount in SMALL.items()]
 
 
+def test_a_kick_that_does_not_come_fails_the_load_and_ends_it(server: Server) -> None:
+    """The server has room for two instances of an account."""
+    done = load(server.address, "evict", "--number", "1000", "--seats", "1")
+    assert done.returncode == 1
+    assert "does the app allow more instances than --seats?" in done.stdout
+
+
 def counted(report: str) -> dict[str, dict[str, int]]:
     """The counts of each kind of load, in a report."""
     found: dict[str, dict[str, int]] = {}
