@@ -44,6 +44,17 @@ def time_passes(store: RedisStore, clock: Clock, seconds: float) -> None:
     store.sweep()
 
 
+def test_one_call_ends_few_of_the_many_instances_that_are_due_and_a_sweep_all(store: RedisStore, clock: Clock) -> None:
+    """As calls for all shards come at once, and nobody else is served meanwhile."""
+    users = [user for user in (f"user-{n}" for n in range(2000)) if shard_of(APP, user) == 0][:25]
+    for user in users:
+        store.admit(newcomer(user, expires=store.now() + 1), 1)
+    clock.advance(2)
+    more, ended, _ = vars(store)["_scripts"].call(0, "sweep", 30_000_000, 10_000_000, 10**15, 1000, 1000)
+    assert (more, len(ended)) == (1, 10)
+    assert len(store.sweep()) == 15
+
+
 def a_busy_day(store: RedisStore, clock: Clock, things: int) -> None:
     """So many random acts: logins and evictions, reloads, messages, kicks, expiries, wrong UserSigs."""
     chance = random.Random(things)
