@@ -79,6 +79,15 @@ def test_a_machine_gets_what_it_can_read(how: str, client: FlaskClient) -> None:
         assert answer.mimetype == "text/plain"
 
 
+def test_a_page_asks_again_by_itself_for_as_long_as_the_store_is_away(client: FlaskClient) -> None:
+    answer = client.get("/fails/store", headers=BROWSER)
+    assert answer.headers["Refresh"] == answer.headers["Retry-After"] == "5"
+    assert "This page tries again by itself." in answer.text
+    for other in (client.get("/fails/store"), client.get("/fails/500", headers=BROWSER)):
+        assert "Refresh" not in other.headers
+        assert "by itself" not in other.text
+
+
 def test_an_answer_of_its_own_stays_as_it_is(client: FlaskClient) -> None:
     assert client.get("/fails/own", headers=BROWSER).text == "its own answer\n"
 

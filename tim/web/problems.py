@@ -26,25 +26,30 @@ def show(error: HTTPException) -> BaseResponse | HTTPException:
 
 
 def show_store_unavailable(error: StoreUnavailable) -> BaseResponse:
-    """The answer to a request that the store did not answer."""
+    """The answer to a request that the store did not answer. A page that was asked for asks again by itself."""
     response = responses.store_unavailable(error)
     if response.mimetype != "text/plain":
         return response
-    return _in_page(response, 503, error.message) or response
+    page = not by_htmx(request.environ) and request.method == "GET"
+    shown = _in_page(response, 503, error.message, again=page)
+    if shown is not None and page:
+        shown.headers["Refresh"] = shown.headers["Retry-After"]
+    return shown or response
 
 
-def _in_page(response: BaseResponse, status: int, words: str | None) -> BaseResponse | None:
+def _in_page(response: BaseResponse, status: int, words: str | None, *, again: bool = False) -> BaseResponse | None:
     """Gives `response` a body that a page or a person can read; None where a machine reads it.
 
     Args:
         words: what to show in place of the usual words of this status.
+        again: whether the page will ask again by itself.
     """
     if by_htmx(request.environ):
         if "tabs" not in request.blueprints:
             return None
         response.set_data(render_template("_no_answer.html", words=words))
     elif "text/html" in request.headers.get("Accept", ""):
-        response.set_data(render_template("error.html", status=status, words=words, console=_in_console()))
+        response.set_data(render_template("error.html", status=status, words=words, again=again, console=_in_console()))
     else:
         return None
     response.mimetype = "text/html"
