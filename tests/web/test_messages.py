@@ -368,6 +368,8 @@ def test_nothing_can_be_typed_that_the_answer_to_a_message_would_wipe_out(person
     expect(tab.page.locator("#send")).to_be_disabled()
     for field in ("#to", "#text"):
         expect(tab.page.locator(field)).to_be_disabled()
+    while not held:
+        tab.page.wait_for_timeout(10)  # the fields are disabled a moment before the request is on its way
     held[0].continue_()
     tab.page.unroute("**/messages")
     expect(tab.page.locator("#text")).to_be_focused()
