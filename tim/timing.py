@@ -105,7 +105,7 @@ class Timing:
     sdk_timer: float = 0.002
     """Least delay of the answer to a logout: the SDK sets a timer of 1 ms when a login or its lists are answered. Where
     a page logs out and in again before it has run, the new login's notice is lost, and the page is never ready."""
-    sdk_logout: float = 0.25
+    sdk_logout: float = 1.0
     """Longest delay of that answer; between the two, the slower the page has asked for its lists, the longer."""
     hello_interval: int = 10
     """Time between two hellos of an SDK. While the server is away, a failed hello makes the SDK try again; while many

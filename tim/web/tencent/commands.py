@@ -41,7 +41,7 @@ PACED: Final = frozenset({LOGIN, SYNC})
 """Commands that an account or instance over its rate waits for."""
 STORED: Final = PACED | LASTING
 """Commands that ask the store. Each is answered at once; the answer to another one leaves with the next."""
-REACTIONS: Final = 3
+REACTIONS: Final = 6
 """How often a page could have asked for its lists while the answer to its logout waits."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
