@@ -117,7 +117,7 @@ def grown(before: Counter[str], after: Counter[str]) -> dict[str, int]:
     allowed = {
         "objects": MORE_OBJECTS + REMEMBERED,
         "kib": MORE_MEMORY + REMEMBERED,
-        "Line": AT_ONCE,
+        "Socket": AT_ONCE,
         "Allowance": ACCOUNTS,
         "Ticket": REMEMBERED,
     }
