@@ -10,7 +10,7 @@
 --                                    {entry, app, user, message}: the account `user` lacks a copy of `message`, or
 --                                    {entry} where nothing is to be done any more
 local lease, patience, many = tonumber(ARGV[4]), tonumber(ARGV[5]), 100
--- Instances that one call ends or forgets: about a millisecond. The calls for all shards come at once.
+-- Instances that one call ends or forgets: the calls for all shards come together, and nobody else is served meanwhile.
 local few = 10
 local age, entries, refusals = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 -- The caller needs the hints as well: the reply names the ended instances, not the detached ones.
