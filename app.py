@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tim import Backend
 from tim.timing import DEFAULT, Timing
@@ -91,9 +90,7 @@ def _open(app: Flask, timing: Timing) -> None:
     identity, operators = Identity(settings.secret_keys, backend.clock), backend.operators(settings.tokens)
     app.extensions["tim"] = Service(settings, backend, identity, timing, operators, Metrics(backend))
     lifetime.announce_console(settings)
-    if settings.trusted_proxies:
-        n = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n)  # type: ignore[method-assign]
+    app.wsgi_app = dispatch.behind_proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[assignment, method-assign]
 
 
 def __getattr__(name: str) -> Flask:

@@ -63,10 +63,12 @@ def child_exit(_: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Puts the settings where Python finds them at once, and `tim.web.listener` in place.
+    """Puts the settings where Python finds them at once, and `tim.web.listener` and the SDK's short way in place.
 
     gunicorn looks each setting up in a table of objects, dozens of them for a request, which took 3 % of a login.
     """
     vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
-    make = import_module("tim.web.listener").make
-    ggevent.StreamServer = make(worker.counter, connections, alone=worker.cfg.workers == 1)
+    make, direct = import_module("tim.web.listener").make, import_module("tim.web.tencent.direct").direct
+    ggevent.StreamServer = make(
+        worker.counter, connections, alone=worker.cfg.workers == 1, shortcut=direct(worker.wsgi, worker.cfg)
+    )

@@ -84,6 +84,8 @@ class Timing:
     """Time for which a closing connection reads what its peer sent before it knew."""
     socket_silence: float = 0.2
     """Time after which a peer that sends nothing has nothing more under way."""
+    first_bytes: float = 0.02
+    """Time within which who opens a socket sends its handshake behind the connection; else gunicorn waits for it."""
     body: float = 30.0
     """Time in which the body of a request has to arrive."""
     server_stop: float = 3.0

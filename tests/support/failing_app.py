@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
 
-from flask import request
-
 from app import create_app
 from tim.errors import StoreUnavailable
+from tim.timing import Timing
 from tim.web import guard, sockets
 from tim.web.sockets import Rest, Socket, prepare
 from tim.web.stock import Reader, StockSocket
-from tim.web.transport import SERVER_SOCKETS
+from tim.web.transport import SERVER_SOCKETS, WholeSocket
 from tim.web.websocket import WebSocket
 
 LEAVES = "a peer that leaves during its upgrade"
 NO_THREAD = "a thread that cannot be started"
 NO_CLOSE = "a close that fails"
+asking = threading.local()
 failing_to_begin: set[WebSocket] = set()
 failing_to_close: set[Socket] = set()
 
 
 def how() -> str:
-    """The failure that this request asks for."""
-    return unquote(request.query_string.decode())
+    """The failure that the request of this thread or greenlet asks for."""
+    return getattr(asking, "how", "")
 
 
 def failing(guarded: Callable[..., Rest | None]) -> Callable[..., Rest | None]:
@@ -101,18 +102,25 @@ def failing_close(hang_up: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def leaving(environ: dict[str, Any]) -> None:
-    """The connection of a handshake whose peer has left, where one asks for that."""
+def leaving(environ: dict[str, Any], timing: Timing) -> None:
+    """The connection of a handshake, which says how it is to fail. Its peer has left, where it asks for that."""
+    asking.how = unquote(environ["QUERY_STRING"])
     if how() == LEAVES:
         for name in SERVER_SOCKETS:
             if name in environ:
                 environ[name].shutdown(socket.SHUT_RDWR)
-    prepare(environ)
+    prepare(environ, timing)
 
 
-def say_that_it_is_over(_: BaseException | None) -> None:
-    if how() == LEAVES:
-        print("it has left", flush=True)  # noqa: T201
+def saying_that_it_is_over(end: Callable[[WholeSocket], None]) -> Callable[[WholeSocket], None]:
+    """The end of a request."""
+
+    def run(connection: WholeSocket) -> None:
+        end(connection)
+        if how() == LEAVES:
+            print("it has left", flush=True)  # noqa: T201
+
+    return run
 
 
 patch.object(sockets, "_guarded", failing(vars(sockets)["_guarded"])).start()
@@ -121,6 +129,7 @@ for kind in (WebSocket, StockSocket):
 patch.object(WebSocket, "__init__", noting_who_fails(vars(WebSocket)["__init__"])).start()
 patch.object(WebSocket, "_write", failing_after(vars(WebSocket)["_write"])).start()
 patch.object(Reader, "__init__", without_thread(vars(Reader)["__init__"])).start()
-patch.object(guard, "prepare", leaving).start()
+patch.object(WholeSocket, "end_request", saying_that_it_is_over(vars(WholeSocket)["end_request"])).start()
+for module in (guard, sockets):
+    patch.object(module, "prepare", leaving).start()
 app = create_app()
-app.teardown_request(say_that_it_is_over)

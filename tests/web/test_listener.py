@@ -7,6 +7,7 @@ import socket as stdlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -196,6 +197,44 @@ def test_what_it_holds_is_served_before_it_stops(listen: Listen, accepted: list[
         server._handle = as_gunicorn_does
         server.close()
         assert (len(accepted), len(names)) == (1, 1)
+
+
+class TakesNone:
+    """A shortcut that waits for what a connection says, and then leaves it."""
+
+    patience = 0.05
+
+    def take(self, *_: Any) -> bool:
+        gevent.sleep(self.patience)
+        return False
+
+
+def test_what_is_waited_for_while_it_stops_is_served_as_well(
+    listen: Listen, accepted: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "make", partial(listener.make, shortcut=TakesNone()))
+    server = listen(NEVER)
+    with busy(), connects(server), gevent.Timeout(NEVER):
+        while not server._held:
+            gevent.sleep(0.001)
+        server.close()
+        assert len(accepted) == 1
+
+
+def test_gunicorn_serves_what_the_shortcut_does_not_take(
+    listen: Listen, accepted: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = [True, False]
+    shortcut = SimpleNamespace(patience=0, take=lambda *_: takes.pop())
+    monkeypatch.setattr(listener, "make", partial(listener.make, shortcut=shortcut))
+    server = listen(NEVER)
+    with connects(server), gevent.Timeout(NEVER):
+        while not accepted:
+            gevent.sleep(0.001)
+    with connects(server), gevent.Timeout(NEVER):
+        while takes:
+            gevent.sleep(0.001)
+    assert len(accepted) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def choose() -> BaseResponse:
             raise UserSigRefused(USERSIG_EXPIRED, EXPIRED)
         choice = Choice(pending.seen, frozenset(request.form.getlist("leave")))
         try:
-            instance = here.backend.logins.admit(ticket, client_of(request)(), pending.id, choice, can_ask=True)
+            instance = here.backend.logins.admit(ticket, client_of(request.environ)(), pending.id, choice, can_ask=True)
         except MustChoose as full:
             if tuple(each.id for each in full.instances) != choice.seen:
                 return question(full, pending.id, ticket, problem=CHANGED)

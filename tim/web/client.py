@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flask import Request
 from ua_parser import parse_os, parse_user_agent
 
 from tim.address import canonical
 from tim.ends import Client
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 LONGEST: Final = 300
 """Characters of a User-Agent that are parsed. A real one has about 120; parsing time grows with the length."""
@@ -23,17 +25,17 @@ def load_names() -> None:
     browser_name("")
 
 
-def address_of(request: Request) -> str:
+def address_of(environ: WSGIEnvironment) -> str:
     """The client's address, in canonical spelling."""
-    return canonical(request.remote_addr or "")
+    return canonical(environ.get("REMOTE_ADDR") or "")
 
 
-def client_of(request: Request) -> Callable[[], Client]:
+def client_of(environ: WSGIEnvironment) -> Callable[[], Client]:
     """Returns a function that names the client: its browser, such as "Chrome 156 on Windows", and its address.
 
     A crafted User-Agent takes milliseconds to parse, so this is done after the UserSig is verified.
     """
-    return partial(_client, request.headers.get("User-Agent", ""), address_of(request))
+    return partial(_client, environ.get("HTTP_USER_AGENT", ""), address_of(environ))
 
 
 def _client(user_agent: str, address: str) -> Client:

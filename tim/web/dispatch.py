@@ -14,13 +14,14 @@ import flask
 from flask import Flask
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import get_host
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -46,6 +47,16 @@ class NoSession(SessionInterface):
 
     def open_session(self, app: Flask, request: flask.Request) -> NullSession:
         return NullSession()
+
+
+def behind_proxies(app: WSGIApplication, count: int) -> WSGIApplication:
+    """`app`, which sees what so many trusted proxies have put into X-Forwarded-… as the request's own."""
+    return ProxyFix(app, x_for=count, x_proto=count, x_host=count, x_prefix=count) if count else app
+
+
+def is_upgrade(environ: WSGIEnvironment) -> bool:
+    """Whether the connection is to change its protocol, as a handshake says beside the protocol's name."""
+    return "upgrade" in [word.strip() for word in environ.get("HTTP_CONNECTION", "").lower().split(",")]
 
 
 def is_socket(environ: WSGIEnvironment) -> bool:
@@ -74,8 +85,7 @@ def _adapter(rules: Map, request: flask.Request | None) -> MapAdapter | None:
     environ = request.environ
     host = request.host = get_host(environ)
     scheme = environ["wsgi.url_scheme"]
-    connection = [word.strip() for word in environ.get("HTTP_CONNECTION", "").lower().split(",")]
-    if "upgrade" in connection and is_socket(environ):
+    if is_upgrade(environ) and is_socket(environ):
         scheme = "wss" if scheme == "https" else "ws"
     root, path, query = (_text(environ.get(name, "")) for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"))
     return MapAdapter(rules, host.lower(), root, "", scheme, path or "/", environ["REQUEST_METHOD"], query)

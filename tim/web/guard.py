@@ -38,6 +38,8 @@ OTHER_ORIGIN: Final = text(
     "the Origin of this request is another site; open the page of this server and send it from there "
     "(if it was sent from there, a proxy must pass the Host on with its port)"
 )
+VERSION: Final = "13"
+"""The Sec-WebSocket-Version."""
 KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """A valid Sec-WebSocket-Key."""
 
@@ -93,13 +95,17 @@ def check_address(request: Request) -> None:
 
     A malicious site can let its own name resolve to this machine, and has then the same origin as this server.
     """
-    name = PORT.sub("", request.host).lower().removesuffix(".")
-    hosts = service().settings.hosts
-    if hosts is not None and name not in hosts and not LOOPBACK.fullmatch(name):
+    if not is_our_name(request.host, service().settings.hosts):
         words = "this server does not answer under this host; set TIM_HOSTS to the names that it is reached by\n"
         abort(Response(words, 421, mimetype="text/plain"))
     if not PREFIX.fullmatch(request.script_root):
         abort(400, text("X-Forwarded-Prefix must be a path such as /chat"))
+
+
+def is_our_name(host: str, hosts: frozenset[str] | None) -> bool:
+    """Whether the host of a request, which may have a port, is one of these or of this machine; None for all names."""
+    name = PORT.sub("", host).lower().removesuffix(".")
+    return hosts is None or name in hosts or LOOPBACK.fullmatch(name) is not None
 
 
 def check_method(request: Request) -> None:
@@ -120,11 +126,11 @@ def check_socket(request: Request) -> None:
     environ = request.environ
     if not is_socket(environ):
         return
-    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
-        abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": "13"}))
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != VERSION:
+        abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": VERSION}))
     if request.method != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
-    prepare(environ)
+    prepare(environ, service().timing)
     if service().backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 

@@ -15,8 +15,8 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import MutableSequence
-from typing import Any, Final
+from collections.abc import Callable, MutableSequence
+from typing import Any, Final, Protocol
 
 from gevent import get_hub, getcurrent, sleep
 from gevent.server import StreamServer
@@ -49,6 +49,14 @@ NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
 
+class Shortcut(Protocol):
+    """Serves some connections without gunicorn, as `tim.web.tencent.direct.Direct`."""
+
+    patience: float
+
+    def take(self, sock: Any, address: Any) -> bool: ...
+
+
 class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     """Serves connections when it is idle, unless another worker has clearly fewer; first those that it holds.
 
@@ -56,11 +64,22 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         counter: its first number is 1 and how many connections this worker has open.
         workers: these numbers of all workers; 0 where there is no worker.
         when_idle: connections that are accepted together by an idle worker.
+        shortcut: is asked first who serves a connection.
     """
 
     counter: MutableSequence[int]
     workers: memoryview[int]
     when_idle = 1
+    shortcut: Shortcut | None = None
+
+    def set_handle(self, handle: Callable[[Any, Any], object]) -> None:
+        shortcut = self.shortcut
+
+        def serve(sock: Any, address: Any) -> None:
+            if shortcut is None or not shortcut.take(sock, address):
+                handle(sock, address)
+
+        super().set_handle(serve)
 
     def start(self) -> None:
         self._held: deque[tuple[float, Any, Any]] = deque()  # since when, and what `do_read` has returned
@@ -101,7 +120,8 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         self.counter[0] = NOT_LISTENING
         count_by([0])
         if getcurrent() is not get_hub():
-            sleep(0)  # they begin, for which gunicorn needs the listening socket
+            sleep(0)  # they begin, and wait for what they say; then gunicorn needs the listening socket
+            sleep(self.shortcut.patience if self.shortcut is not None else 0)
         super().close()
 
     def start_accepting(self) -> None:
@@ -195,8 +215,11 @@ def _begins_with_a_form(sock: Any) -> bool:
         return False
 
 
-def make(counter: MutableSequence[int], workers: memoryview[int], *, alone: bool) -> type[Listener]:
+def make(
+    counter: MutableSequence[int], workers: memoryview[int], *, alone: bool, shortcut: Shortcut | None = None
+) -> type[Listener]:
     """What a worker listens with whose connections `counter[0]` counts, beside those of all `workers`."""
+    Listener.shortcut = shortcut
     Listener.when_idle = ALONE if alone else 1
     counter[0] = 1
     count_by(counter)

@@ -83,13 +83,13 @@ def log_in() -> BaseResponse:
     here = service()
     browser = here.identity.browser(request)
     try:
-        ticket = here.backend.verify(here.settings.sdk_app_id, user_id, user_sig, address_of(request))
+        ticket = here.backend.verify(here.settings.sdk_app_id, user_id, user_sig, address_of(request.environ))
         if browser is None:
             # Without the cookie, this login would evict another one and be lost.
             raise BadParameter("cookie", NO_COOKIE)
         id = instance_id(ticket.sdk_app_id, user_id, login_number(browser, form, user_id))
         try:
-            instance = here.backend.logins.admit(ticket, client_of(request)(), id, can_ask=True)
+            instance = here.backend.logins.admit(ticket, client_of(request.environ)(), id, can_ask=True)
         except MustChoose as full:
             return question(full, id, ticket)
         if instance.gone is not None:

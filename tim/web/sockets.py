@@ -17,6 +17,7 @@ from flask import Blueprint
 
 from tim.ends import CLOSE_FAILED, CLOSE_LATER
 from tim.errors import StoreUnavailable
+from tim.timing import Timing
 from tim.web import websocket
 from tim.web.context import service
 from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT
@@ -27,7 +28,7 @@ from tim.web.websocket import LeftRequest, WebSocket
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["DEAD_CONNECTION", "Rest", "Socket", "end_upgraded", "hang_up", "prepare", "socket_route"]
+__all__ = ["DEAD_CONNECTION", "Rest", "Socket", "begin", "end_upgraded", "hang_up", "prepare", "socket_route"]
 
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
 """The text of the close frame that asks a peer to connect again later."""
@@ -41,11 +42,11 @@ Handler = Callable[[Socket], Rest]
 log = logging.getLogger("tim")
 
 
-def prepare(environ: WSGIEnvironment) -> None:
+def prepare(environ: WSGIEnvironment, timing: Timing) -> None:
     """Replaces the connection in the environ of a valid handshake by one that makes whole writes."""
     for name in SERVER_SOCKETS:
         if name in environ:
-            environ[name] = environ[CONNECTION] = WholeSocket(environ[name], service().timing)
+            environ[name] = environ[CONNECTION] = WholeSocket(environ[name], timing)
 
 
 class ForFlaskSock:
@@ -75,12 +76,16 @@ def accept(environ: WSGIEnvironment) -> ForFlaskSock:
 
     There is no subprotocol, and no compression, which would cost 90 KiB a socket.
     """
-    here, connection = service(), environ[CONNECTION]
-    if here.settings.stock_sockets or not websocket.can_serve(connection.raw):
+    here = service()
+    if here.settings.stock_sockets or not websocket.can_serve(environ[CONNECTION].raw):
         stock = StockSocket(environ, here.timing)
         return ForFlaskSock(stock, stock.mode)
+    return ForFlaskSock(_socket(environ, here.timing), "gunicorn")
+
+
+def _socket(environ: WSGIEnvironment, timing: Timing) -> WebSocket:
     key, largest = environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(LARGEST, LARGEST_BY_DEFAULT)
-    return ForFlaskSock(WebSocket(connection, key, largest, here.timing), "gunicorn")
+    return WebSocket(environ[CONNECTION], key, largest, timing)
 
 
 flask_sock.Server = accept  # by this name flask-sock makes the socket of a request
@@ -111,14 +116,29 @@ def socket_route(blueprint: Blueprint, path: str) -> Callable[[Handler], None]:
     def decorate(serve: Handler) -> None:
         @wraps(serve)
         def run(held: ForFlaskSock) -> None:
-            ws = held.take()
-            rest = _guarded(ws, lambda: serve(ws))
-            if rest is not None:
-                ws.go_on(lambda: _guarded(ws, rest))
+            _begin(held.take(), serve)
 
         flask_sock.Sock().route(path, bp=blueprint)(run)
 
     return decorate
+
+
+def begin(environ: WSGIEnvironment, timing: Timing, serve: Handler) -> None:
+    """Serves the WebSocket of a valid handshake in a greenlet, without Flask. A failure ends it with a close frame."""
+    prepare(environ, timing)
+    connection: WholeSocket = environ[CONNECTION]
+    try:
+        _begin(_socket(environ, timing), serve)
+    except LeftRequest:
+        pass
+    finally:
+        connection.end_request()
+
+
+def _begin(ws: Socket, serve: Handler) -> None:
+    rest = _guarded(ws, lambda: serve(ws))
+    if rest is not None:
+        ws.go_on(lambda: _guarded(ws, rest))
 
 
 def _guarded(ws: Socket, serve: Callable[[], Rest | None]) -> Rest | None:

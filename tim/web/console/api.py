@@ -83,7 +83,7 @@ def _with_limit(settings: AppSettings, body: dict[str, Any]) -> AppSettings:
 def kick() -> Response:
     """`{"userID": "alice", "type": "multipleDevice"}`: kicks each instance, or the one with `instanceID`."""
     body = _body("userID", "type", "instanceID")
-    faults, by = service().backend.faults(), client_of(request)()
+    faults, by = service().backend.faults(), client_of(request.environ)()
     return jsonify(kicked=faults.kick(_text(body, "userID"), _text(body, "type"), by, _instance(body)))
 
 

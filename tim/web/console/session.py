@@ -131,7 +131,7 @@ def _session() -> Session | None:
 def _signed_in(token: str) -> BaseResponse:
     """Opens a session in place of the one that the browser has. Raises what `Operators.sign_in` raises."""
     here = service()
-    session = here.operators.sign_in(token, address_of(request))
+    session = here.operators.sign_in(token, address_of(request.environ))
     before = here.identity.console(request)
     if before is not None:
         here.operators.sign_out(before)
@@ -172,7 +172,7 @@ def _check_header() -> BaseResponse | None:
     if bearer is None:
         return _refused({"error": "send the header Authorization: Bearer with the value of TIM_ADMIN_TOKEN"}, 401)
     try:
-        g.role = service().operators.check(bearer[1], address_of(request))
+        g.role = service().operators.check(bearer[1], address_of(request.environ))
     except TokenRefused as error:
         return _refused({"error": error.message}, 401)
     except TooManyFailures as error:

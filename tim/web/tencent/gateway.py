@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
@@ -19,12 +19,15 @@ from tim.ends import CLOSE_LATER, CLOSE_NOT_A_REQUEST, CLOSE_PAGE
 from tim.errors import BadFrame, StoreUnavailable
 from tim.timing import Timing
 from tim.web.client import address_of, client_of
-from tim.web.context import service
+from tim.web.context import Service, service
 from tim.web.inbound import limit_frames
 from tim.web.sockets import DEAD_CONNECTION, Rest, Socket, hang_up, socket_route
 from tim.web.tencent import frames
 from tim.web.tencent.commands import LASTING, PACED, STORED, Commands
 from tim.web.tencent.connection import Page
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 blueprint = Blueprint("sdk", __name__)
 
@@ -33,6 +36,10 @@ TURN: Final = 4
 at once when it connects."""
 Form = Callable[[str], bytes | str]
 """Encodes a frame: to bytes for a binary one, to a string for a text one."""
+BINARY: Final = "/binfo"
+TEXT: Final = "/info"
+FORMS: Final[dict[str, Form]] = {BINARY: str.encode, TEXT: str}
+"""By path."""
 
 
 @blueprint.before_request
@@ -40,35 +47,34 @@ def take_large_frames() -> None:
     limit_frames(request.environ, frames.MAX_FRAME)
 
 
-@socket_route(blueprint, "/binfo")
+@socket_route(blueprint, BINARY)
 def binary(ws: Socket) -> Rest:
-    return _open(ws, str.encode)
+    return open_page(service(), request.environ, FORMS[BINARY], ws)
 
 
-@socket_route(blueprint, "/info")
+@socket_route(blueprint, TEXT)
 def text(ws: Socket) -> Rest:
-    return _open(ws, str)
+    return open_page(service(), request.environ, FORMS[TEXT], ws)
 
 
-def _open(ws: Socket, form: Form) -> Rest:
+def open_page(here: Service, environ: WSGIEnvironment, form: Form, ws: Socket) -> Rest:
     """Returns what serves one connection of the SDK until either side ends it, without its request."""
-    here = service()
-    address = address_of(request)
+    address = address_of(environ)
     page = Page(here.backend, here.lobby, address, ws.wake, here.timing)
     commands = Commands(
         here,
         page,
-        client=client_of(request),
+        client=client_of(environ),
         address=address,
-        page_id=_told("instanceid"),
+        page_id=_told("instanceid", environ["QUERY_STRING"]),
         follows=partial(_follows, ws, here.timing),
     )
     return partial(_run, ws, page, commands, form, here.timing)
 
 
-def _told(name: str) -> str:
+def _told(name: str, query: str) -> str:
     """A word that the address of the socket tells; empty where it is none. Reading all of them takes far longer."""
-    found = re.search(rf"(?:^|&){name}=([0-9a-zA-Z.]*)(?:&|$)", request.environ["QUERY_STRING"])
+    found = re.search(rf"(?:^|&){name}=([0-9a-zA-Z.]*)(?:&|$)", query)
     return found[1] if found else ""
 
 

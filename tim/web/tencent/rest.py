@@ -35,7 +35,7 @@ def call(service_name: str, command: str) -> Response:
         # Authorise before parsing the command, so that callers cannot probe which commands exist.
         admin = service().backend.admin()
         identifier, user_sig = request.args.get("identifier", ""), request.args.get("usersig", "")
-        admin.check(_app(), identifier, user_sig, address_of(request))
+        admin.check(_app(), identifier, user_sig, address_of(request.environ))
         perform = COMMANDS.get(f"{service_name}/{command}")
         if perform is None:
             raise IMError(NO_SUCH_COMMAND, f"there is no {service_name}/{command} here; check the address")
