@@ -80,6 +80,8 @@ def with_line(line: str) -> str:
     return CHROME.replace("\n\n", f"\n{line}\n\n")
 
 
+MANY_LINES = "".join(f"name-{n}: value\n" for n in range(direct.MOST))
+
 OTHERS: dict[str, tuple[bytes, int]] = {
     "a header twice": (head(with_line("Origin: null")), 101),
     "the key twice": (head(with_line("sec-websocket-key: c2FtcGxlIG5vbmNlLi4uLg==")), 400),
@@ -95,6 +97,8 @@ OTHERS: dict[str, tuple[bytes, int]] = {
     "a body in chunks": (head(with_line("Transfer-Encoding: chunked")) + b"0\r\n\r\n", 101),
     "a frame behind it": (head(CHROME) + HELLO, 101),
     "a longer one than is looked at": (head(with_line("X-Name: " + "a" * direct.LONGEST)), 101),
+    "more headers than gunicorn allows": (head(CHROME.replace("\n\n", "\n" + MANY_LINES + "\n")), 431),
+    "schemes that contradict": (head(with_line("X-Forwarded-Proto: http\nX-Forwarded-Ssl: on")), 400),
     "the whole address": (head(CHROME.replace("/binfo", "http://127.0.0.1/binfo")), 101),
     "a path in percent": (head(CHROME.replace("/binfo", "/%62info")), 101),
     "a path that is none": (head(CHROME.replace("/binfo", "/binfo/")), 404),
@@ -144,7 +148,10 @@ def status(answered: bytes) -> int:
     return int(answered.split(b" ", 2)[1])
 
 
-UNPARSED = {"two hosts", "a folded line", "a blank before the colon", "no colon", "HTTP/2", "lines of Unix"}
+UNPARSED = {
+    *("two hosts", "a folded line", "a blank before the colon", "no colon", "HTTP/2", "lines of Unix"),
+    *("more headers than gunicorn allows", "schemes that contradict"),
+}
 """Of these, what the parser of gunicorn refuses."""
 
 
@@ -299,16 +306,38 @@ def test_a_connection_that_is_not_gevents_own_is_left_unread() -> None:
         assert ours.recv(4096) == head(CHROME)
 
 
-@pytest.mark.parametrize("setting", direct.NOTED)
-def test_there_is_no_short_way_where_gunicorn_is_to_note_each_request(setting: str) -> None:
-    app = SimpleNamespace(extensions={"tim": short_way()._here})
-    app.extensions["tim"].settings.stock_sockets = False
-    asked = dict.fromkeys(direct.NOTED)
-    assert direct.direct(app, SimpleNamespace(**asked)) is not None
-    assert direct.direct(app, SimpleNamespace(**asked | {setting: "x"})) is None
-    app.extensions["tim"].settings.stock_sockets = True
-    assert direct.direct(app, SimpleNamespace(**asked)) is None
+def is_offered(**settings: Any) -> bool:
+    """Whether the short way is there with these settings of gunicorn."""
+    cfg = Config()
+    for name, value in settings.items():
+        cfg.set(name, value)
+    here = short_way(stock_sockets=False)._here
+    return direct.direct(SimpleNamespace(extensions={"tim": here}), cfg) is not None
 
 
-def test_those_settings_are_gunicorns() -> None:
-    assert set(direct.NOTED) <= set(Config().settings)
+def test_there_is_a_short_way_by_default() -> None:
+    assert is_offered()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_requests": 1000},
+        {"limit_request_line": 1000},
+        {"limit_request_fields": 50},
+        {"limit_request_field_size": 1000},
+    ],
+    ids=str,
+)
+def test_there_is_none_where_gunicorn_is_to_count_or_limit_requests(settings: dict[str, Any]) -> None:
+    assert not is_offered(**settings)
+
+
+def test_limits_that_are_wider_or_none_leave_it() -> None:
+    assert is_offered(limit_request_line=0, limit_request_field_size=0, limit_request_fields=1000)
+
+
+def test_there_is_none_where_sockets_are_not_our_own() -> None:
+    here = short_way(stock_sockets=True)._here
+    assert direct.direct(SimpleNamespace(extensions={"tim": here}), Config()) is None
+    assert direct.direct(SimpleNamespace(), Config()) is None

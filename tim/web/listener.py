@@ -15,10 +15,12 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, MutableSequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, MutableSequence
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Final
 
-from gevent import get_hub, getcurrent, sleep
+from gevent import spawn
 from gevent.server import StreamServer
 
 from tim.web.transport import TCP_INFO
@@ -49,12 +51,8 @@ NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
 
-class Shortcut(Protocol):
-    """Serves some connections without gunicorn, as `tim.web.tencent.direct.Direct`."""
-
-    patience: float
-
-    def take(self, sock: Any, address: Any) -> bool: ...
+Shortcut = Callable[[Any, Any], bool]
+"""Serves a connection without gunicorn, with its socket and its peer's address; False where that is gunicorn's."""
 
 
 class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
@@ -70,13 +68,17 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
     counter: MutableSequence[int]
     workers: memoryview[int]
     when_idle = 1
-    shortcut: Shortcut | None = None
+    shortcut: Any = None  # a Shortcut, as a static method
 
     def set_handle(self, handle: Callable[[Any, Any], object]) -> None:
+        """Puts the shortcut in front of gunicorn's function, which asks the listening socket for its name each time."""
+        if isinstance(handle, partial):
+            name = handle.args[0].getsockname()
+            handle = partial(handle.func, SimpleNamespace(getsockname=lambda: name))  # also after it is closed
         shortcut = self.shortcut
 
         def serve(sock: Any, address: Any) -> None:
-            if shortcut is None or not shortcut.take(sock, address):
+            if shortcut is None or not shortcut(sock, address):
                 handle(sock, address)
 
         super().set_handle(serve)
@@ -99,15 +101,10 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         if not self._holds:
             super().do_handle(sock, address)
         elif _begins_with_a_form(sock):
-            self.pool.spawn(self._handle_and_close, sock, address).switch()  # now; a greenlet begins after this pass
+            serve = (_serve_and_close, self._handle, self.do_close, (sock, address))
+            self.pool.spawn(*serve).switch()  # now; a greenlet begins after this pass
         else:
             self._held.append((time.monotonic(), sock, address))
-
-    def _handle_and_close(self, sock: Any, address: Any) -> None:
-        try:
-            self._handle(sock, address)
-        finally:
-            self.do_close(sock, address)
 
     def do_close(self, *args: Any) -> None:
         self.counter[0] -= 1
@@ -115,14 +112,14 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     def close(self) -> None:
         """Accepts no more, and serves those that it has accepted."""
-        self.stop_accepting()
-        self._serve(len(self._held))
+        for _, *accepted in self._held:
+            # Now, as gunicorn looks next whether the pool is empty. A full one is waited for in a greenlet.
+            begin = partial(spawn, self.pool.spawn) if self.full() else self.pool.spawn
+            begin(_serve_and_close, self._handle, self.do_close, accepted)
+        self._held.clear()
+        super().close()
         self.counter[0] = NOT_LISTENING
         count_by([0])
-        if getcurrent() is not get_hub():
-            sleep(0)  # they begin, and wait for what they say; then gunicorn needs the listening socket
-            sleep(self.shortcut.patience if self.shortcut is not None else 0)
-        super().close()
 
     def start_accepting(self) -> None:
         super().start_accepting()
@@ -208,6 +205,13 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
                 self._idle.stop()
 
 
+def _serve_and_close(handle: Callable[..., object], close: Callable[..., object], accepted: Iterable[Any]) -> None:
+    try:
+        handle(*accepted)
+    finally:
+        close(*accepted)
+
+
 def _begins_with_a_form(sock: Any) -> bool:
     try:
         return bool(sock._sock.recv(len(FORM), socket.MSG_PEEK) == FORM)
@@ -219,7 +223,7 @@ def make(
     counter: MutableSequence[int], workers: memoryview[int], *, alone: bool, shortcut: Shortcut | None = None
 ) -> type[Listener]:
     """What a worker listens with whose connections `counter[0]` counts, beside those of all `workers`."""
-    Listener.shortcut = shortcut
+    Listener.shortcut = shortcut and staticmethod(shortcut)
     Listener.when_idle = ALONE if alone else 1
     counter[0] = 1
     count_by(counter)

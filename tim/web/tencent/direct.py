@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,14 +29,21 @@ from tim.web.websocket import can_serve
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-LONGEST: Final = 4096
+LONGEST: Final = 4000
 """Bytes that are looked at. A browser's handshake has about 500."""
+MOST: Final = 100
+"""Headers that it may have. Both are within the limits that gunicorn has by default."""
 HEAD: Final = r"GET %s(/b?info)\?([!\x22$-~]*) HTTP/1\.1\r\n((?:[0-9A-Za-z-]+:[ -~]*\r\n)+)\r\n"
 """A request without a body, by RFC 9112; the prefix is put in. A name with `_` in it is gunicorn's to judge."""
-NOT_PLAIN: Final = frozenset({"HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT"})
-"""Headers of a request with a body."""
-NOTED: Final = ("accesslog", "logconfig", "logconfig_dict", "logconfig_json", "syslog", "max_requests")
-"""Settings of gunicorn that want each request noted or counted, which gunicorn then has to see."""
+NOT_PLAIN: Final = frozenset(
+    {
+        *("HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_EXPECT"),
+        *("HTTP_X_FORWARDED_PROTOCOL", "HTTP_X_FORWARDED_SSL"),
+    }
+)
+"""Headers of a request with a body, and those that may contradict X-Forwarded-Proto, which gunicorn refuses."""
+LIMITS: Final = {"limit_request_line": LONGEST, "limit_request_field_size": LONGEST, "limit_request_fields": MOST}
+"""Limits of gunicorn, and what each has to allow for the short way; 0 is no limit."""
 
 
 class Direct:
@@ -44,13 +51,9 @@ class Direct:
 
     Args:
         prefix: of all paths, as gunicorn takes it from SCRIPT_NAME.
-
-    Attributes:
-        patience: seconds for which a new connection may say nothing.
     """
 
     def __init__(self, here: Service, prefix: str = "") -> None:
-        self.patience = here.timing.first_bytes
         self._here = here
         self._prefix = prefix
         self._see_forwarded = behind_proxies(_no_answer, here.settings.trusted_proxies)
@@ -59,7 +62,7 @@ class Direct:
         """Serves a new connection, if it begins with a plain handshake of the SDK. Otherwise nothing of it is read."""
         if not can_serve(sock):
             return False
-        sock.settimeout(self.patience)
+        sock.settimeout(self._here.timing.first_bytes)
         try:
             head = sock.recv(LONGEST, socket.MSG_PEEK)
         except OSError:  # it says nothing, or is broken, as gunicorn finds out
@@ -103,7 +106,7 @@ def read(head: bytes, prefix: str = "") -> WSGIEnvironment | None:
     path, query, lines = (part.decode("ascii") for part in found.groups())
     headers = [line.partition(":") for line in lines.splitlines()]
     environ = {"HTTP_" + name.upper().replace("-", "_"): value.strip() for name, _, value in headers}
-    if len(environ) < len(headers) or not environ.keys().isdisjoint(NOT_PLAIN):
+    if len(environ) < len(headers) or len(headers) > MOST or not environ.keys().isdisjoint(NOT_PLAIN):
         return None
     return environ | {
         "REQUEST_METHOD": "GET",
@@ -114,13 +117,14 @@ def read(head: bytes, prefix: str = "") -> WSGIEnvironment | None:
     }
 
 
-def direct(app: Any, cfg: Any) -> Direct | None:
-    """The short way into `app`, this product's or another one; None where gunicorn, by `cfg`, has to see each request,
-    and where no socket is to be our own."""
+def direct(app: Any, cfg: Any) -> Callable[[Any, Any], bool] | None:
+    """The short way into `app`, this product's or another one. None where gunicorn, by `cfg`, is to count or to limit
+    requests, and where no socket is to be our own."""
     here: Service | None = getattr(app, "extensions", {}).get("tim")
-    if here is None or here.settings.stock_sockets or any(getattr(cfg, name) for name in NOTED):
+    is_limited = any(0 < getattr(cfg, name) < least for name, least in LIMITS.items())
+    if here is None or here.settings.stock_sockets or is_limited or cfg.max_requests:
         return None
-    return Direct(here, os.environ.get("SCRIPT_NAME", ""))
+    return Direct(here, os.environ.get("SCRIPT_NAME", "")).take
 
 
 def _no_answer(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
