@@ -6,6 +6,8 @@ Its own lines have the form that TIM_LOG names. Its workers accept when they are
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from mmap import mmap
@@ -32,6 +34,8 @@ MOST_WORKERS = 128
 connections = memoryview(mmap(-1, 4 * MOST_WORKERS)).cast("i")
 # More than any worker has: the others leave nothing to one that counts so many.
 NOT_LISTENING = 2**30
+# Seconds between two looks whether another process has ended.
+LOOK = 0.05
 
 
 class CleanLogger(Logger):
@@ -55,6 +59,23 @@ def pre_fork(_: Arbiter, worker: Worker) -> None:
     free = connections.tolist().index(0)
     worker.counter = connections[free : free + 1]
     worker.counter[0] = NOT_LISTENING
+
+
+def post_fork(arbiter: Arbiter, worker: Worker) -> None:
+    """A SQLite file serves one process: on a reload, a worker waits until the ones that it replaces have ended."""
+    if os.environ.get("TIM_STORE", "").startswith("redis"):
+        return
+    before = list(arbiter.WORKERS)[: len(arbiter.WORKERS) + 1 - arbiter.num_workers]
+    while any(map(_is_running, before)):
+        worker.notify()
+        time.sleep(LOOK)
+
+
+def _is_running(process: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
 
 
 def child_exit(_: Arbiter, worker: Worker) -> None:
