@@ -6,6 +6,7 @@ Its own lines have the form that TIM_LOG names. Its workers accept when they are
 from __future__ import annotations
 
 import os
+import signal
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -34,7 +35,7 @@ MOST_WORKERS = 128
 connections = memoryview(mmap(-1, 4 * MOST_WORKERS)).cast("i")
 # More than any worker has: the others leave nothing to one that counts so many.
 NOT_LISTENING = 2**30
-# Seconds between two looks whether another process has ended.
+# Seconds between two checks whether a replaced worker has ended.
 LOOK = 0.05
 
 
@@ -65,8 +66,11 @@ def post_fork(arbiter: Arbiter, worker: Worker) -> None:
     """A SQLite file serves one process: on a reload, a worker waits until the ones that it replaces have ended."""
     if os.environ.get("TIM_STORE", "").startswith("redis"):
         return
-    before = list(arbiter.WORKERS)[: len(arbiter.WORKERS) + 1 - arbiter.num_workers]
-    while any(map(_is_running, before)):
+    # gunicorn installs the worker's handlers later; those of the master, which are inherited, would ignore a stop.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    replaced = [pid for pid, other in arbiter.WORKERS.items() if other.age <= worker.age - arbiter.num_workers]
+    while any(map(_is_running, replaced)):
         worker.notify()
         time.sleep(LOOK)
 
@@ -84,12 +88,11 @@ def child_exit(_: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Puts the settings where Python finds them at once, and `tim.web.listener` and the SDK's short way in place.
+    """Caches gunicorn's settings as attributes, and installs `tim.web.listener` and the SDK's fast path.
 
     gunicorn looks each setting up in a table of objects, dozens of them for a request, which took 3 % of a login.
     """
     vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
-    make, direct = import_module("tim.web.listener").make, import_module("tim.web.tencent.direct").direct
-    ggevent.StreamServer = make(
-        worker.counter, connections, alone=worker.cfg.workers == 1, shortcut=direct(worker.wsgi, worker.cfg)
-    )
+    make = import_module("tim.web.listener").make
+    fast_path = import_module("tim.web.tencent.fast_path").make_fast_path(worker.wsgi, worker.cfg)
+    ggevent.StreamServer = make(worker.counter, connections, alone=worker.cfg.workers == 1, fast_path=fast_path)

@@ -114,7 +114,7 @@ LAYERS: list[set[str]] = [
     {"tim.web.tencent.stubs", "tim.web.tencent.connection", "tim.web.tencent.rest_commands"},
     {"tim.web.tencent.commands", "tim.web.tencent.rest"},
     {"tim.web.tencent.gateway"},
-    {"tim.web.tencent.direct"},
+    {"tim.web.tencent.fast_path"},
 ]
 """All modules, lowest layer first. The modules of one layer do not import each other."""
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer}

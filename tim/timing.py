@@ -85,7 +85,7 @@ class Timing:
     socket_silence: float = 0.2
     """Time after which a peer that sends nothing has nothing more under way."""
     first_bytes: float = 0.02
-    """Time within which who opens a socket sends its handshake behind the connection; else gunicorn waits for it."""
+    """Time that a worker waits for the first bytes of a new connection; after it, gunicorn waits for them."""
     body: float = 30.0
     """Time in which the body of a request has to arrive."""
     server_stop: float = 3.0

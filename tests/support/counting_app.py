@@ -1,4 +1,7 @@
-"""The product, which says at /seen how many handshakes gunicorn and Flask have handled."""
+"""The product; /seen tells how many requests gunicorn and Flask have handled.
+
+The fast path waits for first bytes as long as tests wait for anything.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from app import create_app
+from tests.support.waiting import PATIENCE
+from tim.timing import Timing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-app = create_app()
-further = app.wsgi_app
+app = create_app(Timing(first_bytes=PATIENCE))
+next_app = app.wsgi_app
 seen: list[str] = []
 
 
@@ -21,7 +26,7 @@ def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
         return [str(len(seen)).encode()]
     if environ["PATH_INFO"] != "/healthz":
         seen.append(environ["PATH_INFO"])
-    return further(environ, start_response)
+    return next_app(environ, start_response)
 
 
 app.wsgi_app = counted  # type: ignore[method-assign]

@@ -113,7 +113,7 @@ def leaving(environ: dict[str, Any], timing: Timing) -> None:
 
 
 def saying_that_it_is_over(end: Callable[[WholeSocket], None]) -> Callable[[WholeSocket], None]:
-    """The end of a request."""
+    """Ends a request, and prints it where its peer was to leave."""
 
     def run(connection: WholeSocket) -> None:
         end(connection)

@@ -223,11 +223,11 @@ def test_what_is_served_later_finds_the_name_of_the_closed_socket(listen: Listen
     assert named == [name]
 
 
-def test_gunicorn_serves_what_the_shortcut_does_not_take(
+def test_gunicorn_serves_what_the_fast_path_does_not_take(
     listen: Listen, accepted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     takes = [True, False]
-    monkeypatch.setattr(listener, "make", partial(listener.make, shortcut=lambda *_: takes.pop()))
+    monkeypatch.setattr(listener, "make", partial(listener.make, fast_path=lambda *_: takes.pop()))
     server = listen(NEVER)
     with connects(server), gevent.Timeout(NEVER):
         while not accepted:

@@ -50,12 +50,12 @@ class NoSession(SessionInterface):
 
 
 def behind_proxies(app: WSGIApplication, count: int) -> WSGIApplication:
-    """`app`, which sees what so many trusted proxies have put into X-Forwarded-… as the request's own."""
+    """Wraps `app`, so that it sees the X-Forwarded-… of `count` trusted proxies as the request's own."""
     return ProxyFix(app, x_for=count, x_proto=count, x_host=count, x_prefix=count) if count else app
 
 
 def is_upgrade(environ: WSGIEnvironment) -> bool:
-    """Whether the connection is to change its protocol, as a handshake says beside the protocol's name."""
+    """Whether `Connection` has the token `upgrade`."""
     return "upgrade" in [word.strip() for word in environ.get("HTTP_CONNECTION", "").lower().split(",")]
 
 

@@ -1,7 +1,7 @@
 """Checks of every request before its route: host, origin, method and WebSocket handshake.
 
 flask-sock upgrades a connection before its handler runs. A socket is therefore refused here, with a plain HTTP
-response.
+response. Handshakes on the SDK's fast path, which have no request, are checked by `admits`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 import re
 import time
 from contextlib import nullcontext, suppress
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from flask import Flask, Request, Response, abort
 from gevent import Timeout
 from gevent.monkey import is_module_patched
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_host
 
 from tim.text import text
 from tim.web import headers
-from tim.web.context import asked, service
+from tim.web.context import Service, asked, service
 from tim.web.dispatch import is_socket
 from tim.web.sockets import end_upgraded, prepare
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MAX_REQUEST: Final = 64 * 1024
 """Largest body of a request, in bytes. A message of 12 KiB, percent-encoded, is the largest valid one."""
@@ -39,7 +43,7 @@ OTHER_ORIGIN: Final = text(
     "(if it was sent from there, a proxy must pass the Host on with its port)"
 )
 VERSION: Final = "13"
-"""The Sec-WebSocket-Version."""
+"""The only Sec-WebSocket-Version that is supported."""
 KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """A valid Sec-WebSocket-Key."""
 
@@ -103,7 +107,7 @@ def check_address(request: Request) -> None:
 
 
 def is_our_name(host: str, hosts: frozenset[str] | None) -> bool:
-    """Whether the host of a request, which may have a port, is one of these or of this machine; None for all names."""
+    """Whether `host`, with or without a port, is in `hosts` or a loopback name. With `hosts` None, every name is."""
     name = PORT.sub("", host).lower().removesuffix(".")
     return hosts is None or name in hosts or LOOPBACK.fullmatch(name) is not None
 
@@ -127,12 +131,25 @@ def check_socket(request: Request) -> None:
     if not is_socket(environ):
         return
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != VERSION:
-        abort(Response("this server speaks version 13 of WebSocket\n", 426, {"Sec-WebSocket-Version": VERSION}))
+        abort(Response(f"this server speaks version {VERSION} of WebSocket\n", 426, {"Sec-WebSocket-Version": VERSION}))
     if request.method != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
     prepare(environ, service().timing)
     if service().backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
+
+
+def admits(environ: WSGIEnvironment, here: Service) -> bool:
+    """Whether `check_address` and `check_socket` let this GET handshake pass. The three belong together:
+    `tim.web.tencent.fast_path` calls this one in place of the others."""
+    return (
+        is_socket(environ)
+        and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == VERSION
+        and KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
+        and is_our_name(get_host(environ), here.settings.hosts)
+        and PREFIX.fullmatch(environ["SCRIPT_NAME"]) is not None
+        and not here.backend.full
+    )
 
 
 def check_page_socket(request: Request) -> None:

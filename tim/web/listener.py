@@ -51,8 +51,8 @@ NOT_LISTENING: Final = 2**30
 """What a worker counts that has stopped listening, as in gunicorn.conf.py: the others leave nothing to it."""
 
 
-Shortcut = Callable[[Any, Any], bool]
-"""Serves a connection without gunicorn, with its socket and its peer's address; False where that is gunicorn's."""
+FastPath = Callable[[Any, Any], bool]
+"""Serves a connection (socket, peer's address) without gunicorn; returns False to leave it to gunicorn."""
 
 
 class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
@@ -62,23 +62,27 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         counter: its first number is 1 and how many connections this worker has open.
         workers: these numbers of all workers; 0 where there is no worker.
         when_idle: connections that are accepted together by an idle worker.
-        shortcut: is asked first who serves a connection.
+        fast_path: called first with each connection; None if there is none.
     """
 
     counter: MutableSequence[int]
     workers: memoryview[int]
     when_idle = 1
-    shortcut: Any = None  # a Shortcut, as a static method
+    fast_path: Any = None  # a FastPath, as a static method
 
     def set_handle(self, handle: Callable[[Any, Any], object]) -> None:
-        """Puts the shortcut in front of gunicorn's function, which asks the listening socket for its name each time."""
+        """Puts the fast path in front of gunicorn's function.
+
+        That asks the listening socket for its name on each connection, also on one that was accepted before that socket
+        was closed. It gets a stand-in, which still answers.
+        """
         if isinstance(handle, partial):
             name = handle.args[0].getsockname()
-            handle = partial(handle.func, SimpleNamespace(getsockname=lambda: name))  # also after it is closed
-        shortcut = self.shortcut
+            handle = partial(handle.func, SimpleNamespace(getsockname=lambda: name))
+        fast_path = self.fast_path
 
         def serve(sock: Any, address: Any) -> None:
-            if shortcut is None or not shortcut(sock, address):
+            if fast_path is None or not fast_path(sock, address):
                 handle(sock, address)
 
         super().set_handle(serve)
@@ -112,12 +116,15 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     def close(self) -> None:
         """Accepts no more, and serves those that it has accepted."""
+        handle = vars(self).get("handle")
         for _, *accepted in self._held:
-            # Now, as gunicorn looks next whether the pool is empty. A full one is waited for in a greenlet.
+            # At once: gunicorn ends the worker when its pool is empty. A full pool blocks, so a greenlet waits.
             begin = partial(spawn, self.pool.spawn) if self.full() else self.pool.spawn
             begin(_serve_and_close, self._handle, self.do_close, accepted)
         self._held.clear()
         super().close()
+        if handle is not None:
+            self.handle = handle  # a connection with TLS looks for it after its handshake
         self.counter[0] = NOT_LISTENING
         count_by([0])
 
@@ -206,6 +213,7 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
 
 
 def _serve_and_close(handle: Callable[..., object], close: Callable[..., object], accepted: Iterable[Any]) -> None:
+    """Not a method: gevent's `close` removes `_handle` from the server before such a greenlet runs."""
     try:
         handle(*accepted)
     finally:
@@ -220,10 +228,10 @@ def _begins_with_a_form(sock: Any) -> bool:
 
 
 def make(
-    counter: MutableSequence[int], workers: memoryview[int], *, alone: bool, shortcut: Shortcut | None = None
+    counter: MutableSequence[int], workers: memoryview[int], *, alone: bool, fast_path: FastPath | None = None
 ) -> type[Listener]:
     """What a worker listens with whose connections `counter[0]` counts, beside those of all `workers`."""
-    Listener.shortcut = shortcut and staticmethod(shortcut)
+    Listener.fast_path = fast_path and staticmethod(fast_path)
     Listener.when_idle = ALONE if alone else 1
     counter[0] = 1
     count_by(counter)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ from tim.web.websocket import LeftRequest, WebSocket
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["DEAD_CONNECTION", "Rest", "Socket", "begin", "end_upgraded", "hang_up", "prepare", "socket_route"]
+__all__ = ["DEAD_CONNECTION", "Rest", "Socket", "end_upgraded", "hang_up", "prepare", "socket_route", "upgrade"]
 
 TRY_AGAIN: Final = f"try again in {StoreUnavailable.retry_after} seconds"
 """The text of the close frame that asks a peer to connect again later."""
@@ -116,27 +117,28 @@ def socket_route(blueprint: Blueprint, path: str) -> Callable[[Handler], None]:
     def decorate(serve: Handler) -> None:
         @wraps(serve)
         def run(held: ForFlaskSock) -> None:
-            _begin(held.take(), serve)
+            _serve(held.take(), serve)
 
         flask_sock.Sock().route(path, bp=blueprint)(run)
 
     return decorate
 
 
-def begin(environ: WSGIEnvironment, timing: Timing, serve: Handler) -> None:
-    """Serves the WebSocket of a valid handshake in a greenlet, without Flask. A failure ends it with a close frame."""
+def upgrade(environ: WSGIEnvironment, timing: Timing, handler: Handler) -> None:
+    """Upgrades a valid handshake without Flask, in a greenlet; returns once the socket is served by its own greenlet.
+
+    A failure ends the socket with a close frame.
+    """
     prepare(environ, timing)
-    connection: WholeSocket = environ[CONNECTION]
     try:
-        _begin(_socket(environ, timing), serve)
-    except LeftRequest:
-        pass
+        with suppress(LeftRequest, SystemExit):
+            _serve(_socket(environ, timing), handler)
     finally:
-        connection.end_request()
+        environ[CONNECTION].end_request()
 
 
-def _begin(ws: Socket, serve: Handler) -> None:
-    rest = _guarded(ws, lambda: serve(ws))
+def _serve(ws: Socket, handler: Handler) -> None:
+    rest = _guarded(ws, lambda: handler(ws))
     if rest is not None:
         ws.go_on(lambda: _guarded(ws, rest))
 

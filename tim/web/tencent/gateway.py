@@ -39,7 +39,7 @@ Form = Callable[[str], bytes | str]
 BINARY: Final = "/binfo"
 TEXT: Final = "/info"
 FORMS: Final[dict[str, Form]] = {BINARY: str.encode, TEXT: str}
-"""By path."""
+"""How frames are encoded, by path."""
 
 
 @blueprint.before_request
@@ -66,14 +66,14 @@ def open_page(here: Service, environ: WSGIEnvironment, form: Form, ws: Socket) -
         page,
         client=client_of(environ),
         address=address,
-        page_id=_told("instanceid", environ["QUERY_STRING"]),
+        page_id=_query_value("instanceid", environ["QUERY_STRING"]),
         follows=partial(_follows, ws, here.timing),
     )
     return partial(_run, ws, page, commands, form, here.timing)
 
 
-def _told(name: str, query: str) -> str:
-    """A word that the address of the socket tells; empty where it is none. Reading all of them takes far longer."""
+def _query_value(name: str, query: str) -> str:
+    """The value of `name` in the query; empty if it is missing or malformed. Parsing the whole query takes longer."""
     found = re.search(rf"(?:^|&){name}=([0-9a-zA-Z.]*)(?:&|$)", query)
     return found[1] if found else ""
 

@@ -1,4 +1,4 @@
-"""The short way of the SDK's handshakes: what takes it, what does not, and that both read the same."""
+"""The fast path of the SDK's handshakes: what takes it, what does not, and that gunicorn reads the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket as stdlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import reduce
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.support.waiting import PATIENCE
 from tests.support.wire import get
 from tim.timing import Timing
 from tim.web.client import address_of
-from tim.web.tencent import direct
+from tim.web.tencent import fast_path
 from tim.web.websocket import can_serve
 
 CHROME = """GET /binfo?sdkappid=1400000000&instanceid=17&random=0.5&platform=10 HTTP/1.1
@@ -72,6 +73,7 @@ def head(text: str) -> bytes:
 
 
 PLAIN = {"Chrome": CHROME, "Firefox": FIREFOX, "nginx": NGINX.replace("\t", "")}
+COUNTING_APP = ROOT / "tests" / "support" / "counting_app.py"
 HELLO = b"\x82\x80\0\0\0\0"
 """A frame."""
 
@@ -80,7 +82,7 @@ def with_line(line: str) -> str:
     return CHROME.replace("\n\n", f"\n{line}\n\n")
 
 
-MANY_LINES = "".join(f"name-{n}: value\n" for n in range(direct.MOST))
+MANY_LINES = "".join(f"name-{n}: value\n" for n in range(fast_path.MOST))
 
 OTHERS: dict[str, tuple[bytes, int]] = {
     "a header twice": (head(with_line("Origin: null")), 101),
@@ -96,7 +98,7 @@ OTHERS: dict[str, tuple[bytes, int]] = {
     "a body of nothing": (head(with_line("Content-Length: 0")), 101),
     "a body in chunks": (head(with_line("Transfer-Encoding: chunked")) + b"0\r\n\r\n", 101),
     "a frame behind it": (head(CHROME) + HELLO, 101),
-    "a longer one than is looked at": (head(with_line("X-Name: " + "a" * direct.LONGEST)), 101),
+    "a longer one than is looked at": (head(with_line("X-Name: " + "a" * fast_path.LONGEST)), 101),
     "more headers than gunicorn allows": (head(CHROME.replace("\n\n", "\n" + MANY_LINES + "\n")), 431),
     "schemes that contradict": (head(with_line("X-Forwarded-Proto: http\nX-Forwarded-Ssl: on")), 400),
     "the whole address": (head(CHROME.replace("/binfo", "http://127.0.0.1/binfo")), 101),
@@ -124,24 +126,23 @@ OTHERS: dict[str, tuple[bytes, int]] = {
 @pytest.fixture(scope="module")
 def counting(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that says which handshakes gunicorn and Flask have handled."""
-    app = ROOT / "tests" / "support" / "counting_app.py"
-    server = Server(tmp_path_factory.mktemp("counting"), app=app, gevent=True, HOSTS="im.example.com").start()
+    server = Server(tmp_path_factory.mktemp("counting"), app=COUNTING_APP, gevent=True, HOSTS="im.example.com").start()
     yield server
     server.stop()
 
 
 def answer(server: Server, request: bytes) -> bytes:
     """What comes back up to the close frame with which a socket ends that is sent no frame."""
-    with stdlib.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
+    everything = b""
+    with stdlib.create_connection(("127.0.0.1", server.port), PATIENCE) as line, suppress(OSError):
         line.sendall(request)
         everything = line.recv(65536)
         if everything.startswith(b"HTTP/1.1 101 "):
             line.sendall(b"\x88\x80\0\0\0\0")
         line.shutdown(stdlib.SHUT_WR)  # gunicorn would wait for another request
-        with suppress(ConnectionResetError):
-            while data := line.recv(65536):
-                everything += data
-        return everything
+        while data := line.recv(65536):
+            everything += data
+    return everything
 
 
 def status(answered: bytes) -> int:
@@ -160,13 +161,24 @@ def seen(server: Server) -> int:
 
 
 @pytest.mark.parametrize("browser", PLAIN)
-def test_a_browsers_handshake_takes_the_short_way(browser: str, counting: Server) -> None:
+def test_a_browsers_handshake_takes_the_fast_path(browser: str, counting: Server) -> None:
     before = seen(counting)
     answered = answer(counting, head(PLAIN[browser]))
     assert answered.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
     assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answered
     assert answered.endswith(b"\r\n\r\n\x88\x00"), "nothing but the answer to the close frame"
     assert seen(counting) == before
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_under_a_path_it_is_taken_as_well(tmp_path: Path) -> None:
+    server = Server(tmp_path, app=COUNTING_APP, gevent=True, prefix="/chat")
+    try:
+        server.start()
+        assert status(answer(server, head(CHROME.replace("/binfo", "/chat/binfo")))) == 101
+        assert int(get(server, "/chat/seen").body) == 0
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("what", OTHERS)
@@ -177,16 +189,16 @@ def test_anything_else_is_for_gunicorn_and_flask(what: str, counting: Server) ->
     assert seen(counting) == before + (what not in UNPARSED)
 
 
-def told(request: bytes, prefix: str = "") -> tuple[Any, ...] | None:
-    """What the short way reads in a request; None where that is not plain."""
-    environ = direct.read(request, prefix)
+def parsed(request: bytes, prefix: str = "") -> tuple[Any, ...] | None:
+    """What the fast path reads in a request; None where that is not plain."""
+    environ = fast_path.read(request, prefix)
     if environ is None:
         return None
     headers = {name: value for name, value in environ.items() if name.startswith("HTTP_")}
     return environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], headers
 
 
-def told_by_gunicorn(request: bytes) -> tuple[Any, ...]:
+def parsed_by_gunicorn(request: bytes) -> tuple[Any, ...]:
     """What its parser reads in a whole request without a body."""
     unread = iter([request])
     asked = next(RequestParser(Config(), unread, ("127.0.0.1", 1)))
@@ -214,30 +226,30 @@ CHANGES = st.lists(st.tuples(st.integers(0, 4096), st.integers(0, 3), BYTES), mi
 @pytest.mark.parametrize("browser", PLAIN)
 def test_a_browsers_handshake_is_read_as_gunicorn_reads_it(browser: str) -> None:
     request = head(PLAIN[browser])
-    assert told(request) == told_by_gunicorn(request)
+    assert parsed(request) == parsed_by_gunicorn(request)
 
 
 @given(st.sampled_from(sorted(PLAIN)), CHANGES)
 def test_whatever_is_read_is_read_as_gunicorn_reads_it(browser: str, changes: list[tuple[int, int, bytes]]) -> None:
     request = reduce(changed, changes, head(PLAIN[browser]))
-    read = told(request)
+    read = parsed(request)
     if read is not None:
-        assert read == told_by_gunicorn(request)
+        assert read == parsed_by_gunicorn(request)
 
 
 def test_some_of_what_is_changed_is_still_read() -> None:
-    assert told(changed(head(CHROME), (20, 1, b"7"))) is not None
+    assert parsed(changed(head(CHROME), (20, 1, b"7"))) is not None
 
 
 def test_under_a_path_the_path_is_part_of_each_address() -> None:
-    assert told(head(CHROME), "/chat") is None
+    assert parsed(head(CHROME), "/chat") is None
     under = head(CHROME.replace("/binfo", "/chat/binfo"))
-    assert told(under, "/chat") == told(head(CHROME))
-    assert told(under, "/c.at") is None
+    assert parsed(under, "/chat") == parsed(head(CHROME))
+    assert parsed(under, "/c.at") is None
 
 
 @pytest.fixture
-def line() -> Iterator[tuple[Any, Any]]:
+def connection() -> Iterator[tuple[Any, Any]]:
     """A connection that has just been accepted, with its address, and its other end."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -249,52 +261,56 @@ def line() -> Iterator[tuple[Any, Any]]:
             yield (sock, address), peer
 
 
-def short_way(**settings: Any) -> direct.Direct:
+def a_fast_path(**settings: Any) -> fast_path.FastPath:
     """As it is in a server of which nothing is asked; only handshakes that it refuses can be given to it."""
     allows = {"trusted_proxies": 0, "hosts": frozenset(), **settings}
     timing = Timing(first_bytes=0.01)
     here = SimpleNamespace(settings=SimpleNamespace(**allows), backend=SimpleNamespace(full=False), timing=timing)
-    return direct.Direct(here)  # type: ignore[arg-type]
+    return fast_path.FastPath(here)  # type: ignore[arg-type]
 
 
-def leaves(way: direct.Direct, line: tuple[Any, Any], said: bytes) -> None:
-    """It does not take a connection that has said this, and has read nothing of it."""
-    (sock, address), peer = line
-    peer.sendall(said)
-    assert not gevent.spawn(way.take, sock, address).get(timeout=LONG)
+def leaves_unread(path: fast_path.FastPath, connection: tuple[Any, Any], data: bytes) -> None:
+    """It does not take a connection that has sent `data`, and has read nothing of it."""
+    (sock, address), peer = connection
+    peer.sendall(data)
+    assert not gevent.spawn(path.take, sock, address).get(timeout=LONG)
     peer.shutdown(socket.SHUT_WR)
     sock.settimeout(LONG)
-    assert b"".join(iter(lambda: sock.recv(4096), b"")) == said
+    assert b"".join(iter(lambda: sock.recv(4096), b"")) == data
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, len(head(CHROME)) - 1])
-def test_what_has_not_come_whole_is_left_unread(length: int, line: tuple[Any, Any]) -> None:
-    leaves(short_way(), line, head(CHROME)[:length])
+def test_what_has_not_come_whole_is_left_unread(length: int, connection: tuple[Any, Any]) -> None:
+    leaves_unread(a_fast_path(), connection, head(CHROME)[:length])
 
 
-def test_on_a_full_server_it_is_left_unread(line: tuple[Any, Any]) -> None:
-    way = short_way()
-    way._here.backend.full = True  # type: ignore[misc]
-    leaves(way, line, head(CHROME))
+def test_on_a_full_server_it_is_left_unread(connection: tuple[Any, Any]) -> None:
+    path = a_fast_path()
+    path._here.backend.full = True  # type: ignore[misc]
+    leaves_unread(path, connection, head(CHROME))
 
 
-def test_a_host_that_a_proxy_tells_counts_where_proxies_are_trusted(line: tuple[Any, Any]) -> None:
-    leaves(short_way(trusted_proxies=1), line, head(with_line("X-Forwarded-Host: evil.example")))
+def test_a_host_that_a_proxy_tells_counts_where_proxies_are_trusted(connection: tuple[Any, Any]) -> None:
+    leaves_unread(a_fast_path(trusted_proxies=1), connection, head(with_line("X-Forwarded-Host: evil.example")))
 
 
-def test_a_path_that_a_proxy_tells_is_left_to_the_guard(line: tuple[Any, Any]) -> None:
-    leaves(short_way(trusted_proxies=1), line, head(with_line("X-Forwarded-Prefix: /a;b")))
+def test_a_path_that_a_proxy_tells_is_left_to_the_guard(connection: tuple[Any, Any]) -> None:
+    leaves_unread(a_fast_path(trusted_proxies=1), connection, head(with_line("X-Forwarded-Prefix: /a;b")))
 
 
-@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.7")])
-def test_the_address_is_the_one_that_a_trusted_proxy_tells(
-    proxies: int, address: str, line: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("proxies", "came_from", "address"),
+    [(0, ("127.0.0.1", 1), "127.0.0.1"), (1, ("127.0.0.1", 1), "203.0.113.7"), (0, "", "unknown")],
+    ids=["no proxy", "a proxy", "a Unix socket"],
+)
+def test_the_address_is_the_one_that_a_trusted_proxy_sets(
+    proxies: int, came_from: Any, address: str, connection: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(direct, "begin", lambda environ, *_: begun.append(address_of(environ)))
-    (sock, came_from), peer = line
+    monkeypatch.setattr(fast_path, "upgrade", lambda environ, *_: begun.append(address_of(environ)))
+    (sock, _), peer = connection
     peer.sendall(head(with_line("X-Forwarded-For: 203.0.113.7")))
-    assert gevent.spawn(short_way(trusted_proxies=proxies).take, sock, came_from).get(timeout=LONG)
+    assert gevent.spawn(a_fast_path(trusted_proxies=proxies).take, sock, came_from).get(timeout=LONG)
     assert begun == [address]
 
 
@@ -302,20 +318,20 @@ def test_a_connection_that_is_not_gevents_own_is_left_unread() -> None:
     ours, theirs = stdlib.socketpair()
     with ours, theirs:
         theirs.sendall(head(CHROME))
-        assert not short_way().take(ours, ("127.0.0.1", 1))
+        assert not a_fast_path().take(ours, ("127.0.0.1", 1))
         assert ours.recv(4096) == head(CHROME)
 
 
 def is_offered(**settings: Any) -> bool:
-    """Whether the short way is there with these settings of gunicorn."""
+    """Whether the fast path is there with these settings of gunicorn."""
     cfg = Config()
     for name, value in settings.items():
         cfg.set(name, value)
-    here = short_way(stock_sockets=False)._here
-    return direct.direct(SimpleNamespace(extensions={"tim": here}), cfg) is not None
+    here = a_fast_path(stock_sockets=False)._here
+    return fast_path.make_fast_path(SimpleNamespace(extensions={"tim": here}), cfg) is not None
 
 
-def test_there_is_a_short_way_by_default() -> None:
+def test_there_is_a_a_fast_path_by_default() -> None:
     assert is_offered()
 
 
@@ -338,6 +354,6 @@ def test_limits_that_are_wider_or_none_leave_it() -> None:
 
 
 def test_there_is_none_where_sockets_are_not_our_own() -> None:
-    here = short_way(stock_sockets=True)._here
-    assert direct.direct(SimpleNamespace(extensions={"tim": here}), Config()) is None
-    assert direct.direct(SimpleNamespace(), Config()) is None
+    here = a_fast_path(stock_sockets=True)._here
+    assert fast_path.make_fast_path(SimpleNamespace(extensions={"tim": here}), Config()) is None
+    assert fast_path.make_fast_path(SimpleNamespace(), Config()) is None
