@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -296,3 +297,25 @@ def server(make_redis: Callable[..., RedisServer], clock: Clock) -> RedisServer:
 def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine]) -> RedisLine:
     """A line to `server` that can be made to fail."""
     return make_redis_line(server)
+
+
+@pytest.fixture(scope="session")
+def certificate(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key, and a certificate for localhost that is its own authority."""
+    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-days",
+        "2",
+    ]
+    subprocess.run([*made, *curve, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    with open(file, "a") as both:
+        both.write(Path(f"{file}.crt").read_text())
+    return file

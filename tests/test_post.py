@@ -165,28 +165,6 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failure("http://no.example/") == "there is no host no.example"
 
 
-@pytest.fixture(scope="module")
-def certificate(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key, and a certificate for localhost that is its own authority."""
-    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-days",
-        "2",
-    ]
-    subprocess.run([*made, *curve, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
-    with open(file, "a") as both:
-        both.write(Path(f"{file}.crt").read_text())
-    return file
-
-
 @pytest.fixture
 def secure(certificate: Path) -> Iterator[AReceiver]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import gevent.event
 import pytest
-from gevent import socket
+from gevent import socket, ssl
 from gevent.pool import Pool
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 
@@ -37,14 +38,14 @@ def listen(accepted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lis
     monkeypatch.setattr(websocket.WebSocket, "counter", [0])
     servers: list[Any] = []
 
-    def make(longest: float, room: int = 100) -> Any:
+    def make(longest: float, room: int = 100, **tls: Any) -> Any:
         monkeypatch.setattr(listener, "LONGEST", longest)
         made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"), alone=False)
         made.workers = counter  # type: ignore[assignment]
         own = socket.socket()
         own.bind(("127.0.0.1", 0))
         own.listen()
-        servers.append(made(own, handle=lambda sock, _: accepted.append(sock), spawn=Pool(room)))
+        servers.append(made(own, handle=lambda sock, _: accepted.append(sock), spawn=Pool(room), **tls))
         servers[-1].start()
         return servers[-1]
 
@@ -191,6 +192,21 @@ def test_what_it_holds_is_served_when_it_stops(listen: Listen, accepted: list[An
         assert server.pool.free_count() < server.pool.size, "or gunicorn would not wait for it"
         while not accepted:
             gevent.sleep(0.001)
+
+
+def test_what_it_holds_with_tls_is_served_when_it_stops(listen: Listen, accepted: list[Any], certificate: Path) -> None:
+    serving, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    serving.load_cert_chain(certificate)
+    trusting.load_verify_locations(certificate)
+    server = listen(NEVER, ssl_context=serving)
+    with busy(), connects(server) as line, gevent.Timeout(NEVER):
+        while not server._held:
+            gevent.sleep(0.001)
+        server.close()
+        with trusting.wrap_socket(line, server_hostname="localhost"):
+            while not accepted:
+                gevent.sleep(0.001)
+        accepted[0].close()
 
 
 def test_what_waits_for_room_while_it_stops_is_served_once_there_is(listen: Listen, accepted: list[Any]) -> None:
