@@ -303,19 +303,9 @@ def line(server: RedisServer, make_redis_line: Callable[[RedisServer], RedisLine
 def certificate(not_quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key, and a certificate for localhost that is its own authority."""
     file = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-days",
-        "2",
-    ]
-    subprocess.run([*made, *curve, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
     with open(file, "a") as both:
         both.write(Path(f"{file}.crt").read_text())
     return file

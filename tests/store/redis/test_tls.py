@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,27 +23,9 @@ LONG = "long " * 2400
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-days",
-        "2",
-    ]
-    files = ["-newkey", "rsa:2048", "-noenc", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
-    subprocess.run([*made, *files], check=True, capture_output=True)
-    return tmp_path / "certificate"
-
-
-@pytest.fixture
 def address(make_redis: Callable[..., RedisServer], certificate: Path) -> str:
-    port, key = str(free_port()), str(certificate.parent / "key")
-    make_redis(tls_port=port, tls_cert_file=str(certificate), tls_key_file=key, tls_auth_clients="no")
+    port, file = str(free_port()), str(certificate)
+    make_redis(tls_port=port, tls_cert_file=file, tls_key_file=file, tls_auth_clients="no")
     return f"rediss://localhost:{port}/0"
 
 
