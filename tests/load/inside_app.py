@@ -31,6 +31,7 @@ def inside() -> Response:
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "objects": len(every),
         "ours": ours,
-        "kib": int(Path("/proc/self/smaps_rollup").read_text().partition("Pss:")[2].split()[0]),
+        # Not the proportional share: that grows when another process ends which has mapped the same files.
+        "kib": int(Path("/proc/self/smaps_rollup").read_text().partition("Anonymous:")[2].split()[0]),
     }
     return jsonify(found)
