@@ -34,6 +34,12 @@ def reloads(server: Server) -> tuple[int, int]:
     return old, new
 
 
+def handles(process: int, number: signal.Signals) -> bool:
+    """Whether it has a handler of this signal, by proc(5)."""
+    caught = Path(f"/proc/{process}/status").read_text().partition("SigCgt:")[2].split()[0]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_a_new_worker_waits_until_the_old_one_has_left_the_file(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)):  # gunicorn waits for its first request
         _, new = reloads(server)
@@ -46,6 +52,7 @@ def test_a_new_worker_waits_until_the_old_one_has_left_the_file(server: Server) 
 def test_a_worker_that_waits_for_the_file_can_be_stopped(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)):
         old, new = reloads(server)
+        until(lambda: not handles(new, signal.SIGTERM), "it keeps the handlers of the master")
         os.kill(new, signal.SIGTERM)
         until(lambda: new not in children(server.pid()), "it goes on waiting")
         assert old in children(server.pid()), "and ends before the one that it waits for"
