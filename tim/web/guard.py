@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from flask import Flask, Request, Response, abort
 from gevent import Timeout
 from gevent.monkey import is_module_patched
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wsgi import get_host
 
 from tim.text import text
@@ -84,9 +84,11 @@ def check_request() -> None:
     """All checks, in their order."""
     request = asked()
     take_any_body(request)
-    check_address(request)
+    check_address(request.host, request.environ, service())
     check_method(request)
-    check_socket(request)
+    check_socket(request.environ, service())
+    if is_socket(request.environ):
+        prepare(request.environ, service().timing)
 
 
 def take_any_body(request: Request) -> None:
@@ -94,22 +96,17 @@ def take_any_body(request: Request) -> None:
     request.environ["wsgi.input"] = Body(request.environ["wsgi.input"], service().timing.body)
 
 
-def check_address(request: Request) -> None:
+def check_address(host: str, environ: WSGIEnvironment, here: Service) -> None:
     """Checks that the host is one of TIM_HOSTS and the prefix is a path.
 
     A malicious site can let its own name resolve to this machine, and has then the same origin as this server.
     """
-    if not is_our_name(request.host, service().settings.hosts):
+    name, hosts = PORT.sub("", host).lower().removesuffix("."), here.settings.hosts
+    if hosts is not None and name not in hosts and not LOOPBACK.fullmatch(name):
         words = "this server does not answer under this host; set TIM_HOSTS to the names that it is reached by\n"
         abort(Response(words, 421, mimetype="text/plain"))
-    if not PREFIX.fullmatch(request.script_root):
+    if not PREFIX.fullmatch(environ.get("SCRIPT_NAME", "").rstrip("/")):
         abort(400, text("X-Forwarded-Prefix must be a path such as /chat"))
-
-
-def is_our_name(host: str, hosts: frozenset[str] | None) -> bool:
-    """Whether `host`, with or without a port, is in `hosts` or a loopback name. With `hosts` None, every name is."""
-    name = PORT.sub("", host).lower().removesuffix(".")
-    return hosts is None or name in hosts or LOOPBACK.fullmatch(name) is not None
 
 
 def check_method(request: Request) -> None:
@@ -125,31 +122,26 @@ def check_method(request: Request) -> None:
         abort(403, OTHER_ORIGIN)
 
 
-def check_socket(request: Request) -> None:
+def check_socket(environ: WSGIEnvironment, here: Service) -> None:
     """Checks a WebSocket handshake by RFC 6455, section 4.2.1, and that this node has room for one more stream."""
-    environ = request.environ
     if not is_socket(environ):
         return
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != VERSION:
         abort(Response(f"this server speaks version {VERSION} of WebSocket\n", 426, {"Sec-WebSocket-Version": VERSION}))
-    if request.method != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
+    if environ["REQUEST_METHOD"] != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
-    prepare(environ, service().timing)
-    if service().backend.full:
+    if here.backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 
 
 def admits(environ: WSGIEnvironment, here: Service) -> bool:
-    """Whether `check_address` and `check_socket` let this GET handshake pass. The three belong together:
-    `tim.web.tencent.fast_path` calls this one in place of the others."""
-    return (
-        is_socket(environ)
-        and environ.get("HTTP_SEC_WEBSOCKET_VERSION") == VERSION
-        and KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is not None
-        and is_our_name(get_host(environ), here.settings.hosts)
-        and PREFIX.fullmatch(environ["SCRIPT_NAME"]) is not None
-        and not here.backend.full
-    )
+    """Whether this is a handshake that the checks let pass."""
+    try:
+        check_address(get_host(environ), environ, here)
+        check_socket(environ, here)
+    except HTTPException:
+        return False
+    return is_socket(environ)
 
 
 def check_page_socket(request: Request) -> None:
