@@ -38,9 +38,9 @@ def listen(accepted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lis
     monkeypatch.setattr(websocket.WebSocket, "counter", [0])
     servers: list[Any] = []
 
-    def make(longest: float, room: int = 100, **tls: Any) -> Any:
+    def make(longest: float, room: int = 100, fast_path: listener.FastPath | None = None, **tls: Any) -> Any:
         monkeypatch.setattr(listener, "LONGEST", longest)
-        made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"), alone=False)
+        made = listener.make(counter := [0], memoryview(bytearray(4)).cast("i"), alone=False, fast_path=fast_path)
         made.workers = counter  # type: ignore[assignment]
         own = socket.socket()
         own.bind(("127.0.0.1", 0))
@@ -239,12 +239,9 @@ def test_what_is_served_later_finds_the_name_of_the_closed_socket(listen: Listen
     assert named == [name]
 
 
-def test_gunicorn_serves_what_the_fast_path_does_not_take(
-    listen: Listen, accepted: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gunicorn_serves_what_the_fast_path_does_not_take(listen: Listen, accepted: list[Any]) -> None:
     takes = [True, False]
-    monkeypatch.setattr(listener, "make", partial(listener.make, fast_path=lambda *_: takes.pop()))
-    server = listen(NEVER)
+    server = listen(NEVER, fast_path=lambda *_: takes.pop())
     with connects(server), gevent.Timeout(NEVER):
         while not accepted:
             gevent.sleep(0.001)
