@@ -867,6 +867,31 @@ def test_an_end_that_its_stream_has_not_been_told_is_kept(store: Store, log_in: 
     assert [each.id for each in store.renew(NODE)] == [untold.id]
 
 
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
+def test_ends_that_streams_are_told_make_room_as_well(store: Store, log_in: LogIn, clock: Clock) -> None:
+    gone = []
+    for _ in range(ENDS_KEPT + 30):
+        clock.advance(2)
+        gone.append(log_in(limit=1))
+    log_in(limit=1)
+    assert UNKNOWN not in {reason(store, tab) for tab in gone}, "none has been told"
+    store.renew(NODE, [tab.id for tab in gone[:-1]])
+    store.detach(gone[-1].id, gone[-1].stream)
+    assert [reason(store, tab) for tab in gone] == [UNKNOWN] * 30 + [MULT_ACCOUNT] * ENDS_KEPT
+
+
+def test_an_end_that_only_its_own_detach_has_told_makes_room(store: Store, log_in: LogIn, clock: Clock) -> None:
+    clock.advance(2)
+    untold = log_in(limit=1)
+    for _ in range(ENDS_KEPT):
+        clock.advance(2)
+        log_in(limit=1, attached=False)
+    log_in(limit=1, attached=False)
+    assert reason(store, untold) == MULT_ACCOUNT
+    store.detach(untold.id, untold.stream)
+    assert reason(store, untold) == UNKNOWN
+
+
 # messages
 
 

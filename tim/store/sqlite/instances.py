@@ -6,6 +6,7 @@ Runs inside a transaction of `tim.store.sqlite.engine`.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -117,28 +118,41 @@ def end(
         "UPDATE instances SET reason = ?, gone_at = ?, by_browser = ?, by_address = ?, words = ? WHERE id = ?",
         (gone.reason, gone.at, *client, gone.words, instance.id),
     )
-    _forget_ends(db, instance.app, instance.user, now, away=gone.reason == AWAY)
+    if not instance.node:
+        _forget_ends(db, instance.app, instance.user, now, 2, away=gone.reason == AWAY)
     gone_now = replace(instance, gone=gone)
     audit.write(db, instance.app, end_of(gone_now, by=by, actor=actor), now)
     return gone_now
 
 
-def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, *, away: bool) -> None:
+def deliver(db: sqlite3.Connection, which: str, values: Iterable[tuple[str, str | int]], now: float) -> None:
+    """Note that the notices of these ended instances were delivered, one for each of `values`; make room for them."""
+    delivered: Counter[tuple[int, str]] = Counter()
+    for its in values:
+        rows = db.execute(f"UPDATE instances SET node = '' WHERE {which} RETURNING app, user", its).fetchall()
+        delivered.update((row["app"], row["user"]) for row in rows)
+    for (app, user), number in delivered.items():
+        _forget_ends(db, app, user, now, 2 * number, away=False)
+
+
+def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, most: int, *, away: bool) -> None:
     """Delete the ends of the account that are more than ENDS_KEPT; `away` is whether those of instances that are AWAY.
 
-    A row with a pending notice stays. Instances that are AWAY may come back, so they are counted apart from ends for
-    good, which would push them out. Those that can still say "that wasn't me" are not pushed out by later ends, of
-    which a thief can make many.
+    A row with a pending notice stays; its account is looked at when that is delivered. Instances that are AWAY may come
+    back, so they are counted apart from ends for good, which would push them out. Those that can still say "that
+    wasn't me" are not pushed out by later ends, of which a thief can make many.
+
+    Args:
+        most: how many are deleted at most; two for each end, so that the others make room before long as well.
     """
     of_away = f"FROM instances INDEXED BY instances_away WHERE app = ? AND user = ? AND reason = '{AWAY}'"
     of_both = f"FROM instances INDEXED BY instances_ended WHERE {ENDED}"
     # To skip rows of an index takes no look at the rows themselves, as counting those that have ended would.
     if away:
-        more = db.execute(f"SELECT 1 {of_away} LIMIT 2 OFFSET ?", (app, user, ENDS_KEPT))
+        more = db.execute(f"SELECT 1 {of_away} LIMIT ? OFFSET ?", (app, user, most, ENDS_KEPT))
     else:
         skipped = f"? + (SELECT count(*) {of_away})"
-        more = db.execute(f"SELECT 1 {of_both} LIMIT 2 OFFSET {skipped}", (app, user, ENDS_KEPT, app, user))
-    # Two at most, so that those make room before long that had a notice pending when it was their turn.
+        more = db.execute(f"SELECT 1 {of_both} LIMIT ? OFFSET {skipped}", (app, user, most, ENDS_KEPT, app, user))
     surplus = len(more.fetchall())
     if not surplus:
         return

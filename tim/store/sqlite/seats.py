@@ -85,13 +85,10 @@ class Seats:
 
     def detach(self, id: str, stream: int) -> bool:
         with self._transaction(durable=False) as now:
-            fence = "WHERE id = ? AND stream = ? AND node <> ''"
-            self._db.execute(f"UPDATE instances SET node = '' {fence} AND reason IS NOT NULL", (id, stream))
-            return bool(
-                self._db.execute(
-                    f"UPDATE instances SET node = '', detached_at = ? {fence} AND reason IS NULL", (now, id, stream)
-                ).rowcount
-            )
+            fence = "id = ? AND stream = ? AND node <> ''"
+            instances.deliver(self._db, f"{fence} AND reason IS NOT NULL", [(id, stream)], now)
+            closed = f"UPDATE instances SET node = '', detached_at = ? WHERE {fence} AND reason IS NULL"
+            return bool(self._db.execute(closed, (now, id, stream)).rowcount)
 
     def _admit(
         self,

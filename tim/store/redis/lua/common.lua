@@ -23,7 +23,7 @@ local now = time[1] * 1000000 + time[2]
 local now_in_words = string.format('%d%06d', time[1], time[2])
 
 -- A whole number as text. That takes long for so large a one as a time, and most of these are now.
-local function us(number) return number == now and now_in_words or string.format('%.0f', number) end
+local function us(number) return number == now and now_in_words or string.format('%d', number) end
 
 -- The caller has given up and reported a failure, so the verb must not be carried out any more.
 if now > deadline then return {'late', us(now)} end
@@ -189,9 +189,9 @@ local queue_end -- events.lua
 -- Put a live instance on the list of its app, or take it off; listing.lua searches it.
 local function list(instance)
     local app, place = instance.app, instance.user .. ' ' .. instance.id
-    redis.call('ZADD', key('listed', app), 0, place)
-    redis.call('ZADD', key('addresses', app), 0, instance.address .. '\0' .. place)
-    redis.call('ZADD', key('browsers', app), 0, instance.browser:lower() .. '\0' .. place)
+    redis.call('ZADD', key('listed', app), '0', place)
+    redis.call('ZADD', key('addresses', app), '0', instance.address .. '\0' .. place)
+    redis.call('ZADD', key('browsers', app), '0', instance.browser:lower() .. '\0' .. place)
     redis.call('ZADD', key('logins', app), instance.since, place)
 end
 local function unlist(instance)
@@ -239,8 +239,9 @@ local function finish_one(instance, reason, at, by, actor, words)
     -- Two lists: an instance that is away may come back, so final ends must not push it out.
     if was_away then redis.call('ZREM', key('away', app, user), id) end
     redis.call('ZADD', list_of_ends(instance), us(at), id)
-    forget_surplus(instance)
-    if node then
+    if not node then
+        forget_surplus(instance)
+    else
         redis.call('SMOVE', key('attached', node), key('notices', node), id)
         if node ~= me then
             notify(node, 'ended', {app = app, user = user, instance = id, reason = reason, at = us(at),
