@@ -26,8 +26,8 @@ from tim.store.base import Store
 from tim.store.redis.engine import RedisStore
 from tim.timing import DEFAULT, Timing
 
-ON_ALL_ENGINES: Final = "test_store.py"
-"""The file whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
+ON_ALL_ENGINES: Final = "contract"
+"""The folder whose tests run on a SQLite file and on a single Redis too, whatever the number of rounds."""
 FIRST: Final = "tencent"
 """The folder whose tests take longest: up to half a minute, for which the SDKs of the vendor wait by themselves."""
 
@@ -75,7 +75,7 @@ def _keep(is_kept: Callable[[pytest.Item], bool], config: pytest.Config, items: 
 
 
 def _is_usual(item: pytest.Item) -> bool:
-    """Whether a test of a store is on one engine of each kind, or in the file that tries all four.
+    """Whether a test of a store is on one engine of each kind, or in the folder that tries all four.
 
     A file and a single Redis run the same statements and scripts as the others; more rounds try every test on them, and
     every verb on a single Redis where it is tried on a cluster.
@@ -84,7 +84,7 @@ def _is_usual(item: pytest.Item) -> bool:
     if "verb" in parameters and parameters.get("servers") == "redis":
         return False
     here = [one for one in parameters.values() if isinstance(one, Engine)]
-    return item.path.name == ON_ALL_ENGINES or all(one in ONE_OF_EACH_KIND for one in here)
+    return item.path.parent.name == ON_ALL_ENGINES or all(one in ONE_OF_EACH_KIND for one in here)
 
 
 def _is_quick(item: pytest.Item) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from tests.support.actors import DAY, Clock, newcomer
+import pytest
+
+from tests.support.actors import APP, DAY, Clock, newcomer
+from tim.ends import Gone
+from tim.errors import InstanceGone
 from tim.model import Instance
 from tim.store.base import Store
 
@@ -30,3 +35,14 @@ def log_in(
 def reason(store: Store, instance: Instance) -> str | None:
     gone = store.get(instance.id).gone
     return None if gone is None else gone.reason
+
+
+def why_not(attempt: Callable[[], object]) -> Gone:
+    """What the instance ended of, by the words of the refusal."""
+    with pytest.raises(InstanceGone) as refused:
+        attempt()
+    return refused.value.gone
+
+
+def live(store: Store, user: str = "alice") -> list[str]:
+    return [instance.id for instance in store.instances(APP, user)]
