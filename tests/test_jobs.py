@@ -16,7 +16,7 @@ from tests.support.inside import store_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tim import TYPES, Backend, Client, Instance
-from tim.job import APPLY_LIMIT, FINISHED, KICK, RUNNING, STEP, STOPPED, Job
+from tim.job import APPLY_LIMIT, FINISHED, KICK, RUNNING, SHOWN, STEP, STOPPED, Job
 from tim.mailbox import Stream
 from tim.rules import instance_id, leaving
 from tim.search import Search
@@ -178,3 +178,11 @@ def runner(server: RedisServer) -> str:
     [key] = server.keys("*:job:*")
     with server.client() as redis:
         return str(redis.hget(key, "node"))
+
+
+def test_operators_are_shown_a_job_while_it_runs_and_for_an_hour_after_it() -> None:
+    running = Job("1", KICK, "console admin", started_at=1000)
+    over = replace(running, state=FINISHED, closed_at=2000)
+    assert running.is_shown(2000 + 9 * SHOWN)
+    assert over.is_shown(2000 + SHOWN - 1)
+    assert not over.is_shown(2000 + SHOWN)

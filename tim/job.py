@@ -17,6 +17,9 @@ RUNNING: Final = "running"
 STOPPED: Final = "stopped"
 FINISHED: Final = "finished"
 
+SHOWN: Final = 3600
+"""Seconds for which operators are shown a job that is over."""
+
 STEP: Final = 50
 """Instances that a job ends, at most, before each pause."""
 
@@ -53,6 +56,10 @@ class Job:
     state: str = RUNNING
     closed_at: float = 0
     stopped_by: str = ""
+
+    def is_shown(self, now: float) -> bool:
+        """Return whether operators are shown it at `now`, in unix seconds: while it runs, and for SHOWN after it."""
+        return self.state == RUNNING or now - self.closed_at < SHOWN
 
 
 @dataclass(frozen=True, slots=True)

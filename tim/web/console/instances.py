@@ -29,9 +29,6 @@ FIELDS: Final = ("userID", "state", "browser", "address", "node", "since")
 ROWS: Final = 50
 """Instances of a page; the ids of all of them fit into the address that is polled."""
 
-SHOWN: Final = 3600
-"""Seconds for which a job that is over is shown."""
-
 
 @blueprint.get("/instances")
 def page() -> Response:
@@ -150,10 +147,10 @@ def _review(status: int) -> Response:
 
 
 def _around(where: Search) -> dict[str, Any]:
-    """What stands above the rows. A job is shown while it runs and for an hour after it."""
+    """What stands above the rows."""
     backend = service().backend
     job = backend.jobs.newest()
-    shown = job is not None and (job.state == RUNNING or backend.clock() - job.closed_at < SHOWN)
+    shown = job is not None and job.is_shown(backend.clock())
     return {"number": backend.listing.number(where), "job": job, "job_shown": shown}
 
 

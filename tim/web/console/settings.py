@@ -12,13 +12,12 @@ from tim.app_settings import differences, host_of
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
 from tim.input_rules import MAX_WORDS
-from tim.job import APPLY_LIMIT, RUNNING, Job
+from tim.job import APPLY_LIMIT, Job
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES
 from tim.setting_rules import LONGEST_LIFE, MAX_LINK, MOST_FAILURES, MOST_MESSAGES, check_settings
 from tim.text import text
 from tim.web.console.accounts import address
-from tim.web.console.instances import SHOWN
 from tim.web.console.session import actor, is_admin
 from tim.web.context import service
 from tim.web.responses import go
@@ -100,12 +99,11 @@ def _apply(limit: int) -> str:
 
 
 def _job() -> Job | None:
-    """The newest job, if it applies a limit: while it runs, and for a while after it."""
+    """The newest job, if it applies a limit and is shown."""
     backend = service().backend
     newest = backend.jobs.newest()
-    if newest is None or newest.kind != APPLY_LIMIT:
-        return None
-    return newest if newest.state == RUNNING or backend.clock() - newest.closed_at < SHOWN else None
+    applies = newest is not None and newest.kind == APPLY_LIMIT and newest.is_shown(backend.clock())
+    return newest if applies else None
 
 
 def _stop_address() -> str:
