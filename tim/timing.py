@@ -86,6 +86,8 @@ class Timing:
     """Time after which a peer that sends nothing has nothing more under way."""
     first_bytes: float = 0.02
     """Time that a worker waits for the first bytes of a new connection; after it, gunicorn waits for them."""
+    tls: float = 10.0
+    """Time in which the client of an address with TLS has to shake hands."""
     body: float = 30.0
     """Time in which the body of a request has to arrive."""
     server_stop: float = 3.0

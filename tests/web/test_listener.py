@@ -6,7 +6,7 @@ import runpy
 import socket as stdlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from gevent.pool import Pool
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 
 from tests.support.server import ROOT
+from tim.timing import Timing
 from tim.web import listener, websocket
 
 PASSES = 20
@@ -207,6 +208,31 @@ def test_what_it_holds_with_tls_is_served_when_it_stops(listen: Listen, accepted
             while not accepted:
                 gevent.sleep(0.001)
         accepted[0].close()
+
+
+@pytest.mark.parametrize("sends", [b"", b"\x16", b"GET / HTTP/1.1\r\n\r\n"], ids=["nothing", "too little", "no TLS"])
+def test_whoever_does_not_shake_hands_is_not_waited_for(
+    listen: Listen,
+    accepted: list[Any],
+    *,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    sends: bytes,
+) -> None:
+    monkeypatch.setattr(listener.Listener, "timing", Timing(tls=0.1))
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate)
+    server = listen(NEVER, ssl_context=serving)
+    with connects(server) as mute, gevent.Timeout(NEVER):
+        mute.send(sends)
+        with suppress(ConnectionResetError):
+            while mute.recv(100):
+                pass  # an alert of TLS
+        while server.pool.free_count() < server.pool.size:
+            gevent.sleep(0.001)
+    assert not accepted
+    assert capfd.readouterr().err == "", "it is no failure of ours"
 
 
 def test_what_waits_for_room_while_it_stops_is_served_once_there_is(listen: Listen, accepted: list[Any]) -> None:

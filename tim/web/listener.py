@@ -16,13 +16,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, MutableSequence
+from contextlib import closing
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-from gevent import spawn
+from gevent import Timeout, spawn
 from gevent.server import StreamServer
 
+from tim.timing import DEFAULT
 from tim.web.transport import TCP_INFO
 from tim.web.websocket import WebSocket
 
@@ -63,12 +65,14 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
         workers: these numbers of all workers; 0 where there is no worker.
         when_idle: connections that are accepted together by an idle worker.
         fast_path: called first with each connection; None if there is none.
+        timing: how long it waits for a client.
     """
 
     counter: MutableSequence[int]
     workers: memoryview[int]
     when_idle = 1
     fast_path: Any = None  # a FastPath, as a static method
+    timing = DEFAULT
 
     def set_handle(self, handle: Callable[[Any, Any], object]) -> None:
         """Puts the fast path in front of gunicorn's function.
@@ -109,6 +113,16 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent has no types
             self.pool.spawn(*serve).switch()  # now; a greenlet begins after this pass
         else:
             self._held.append((time.monotonic(), sock, address))
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Serves a connection with TLS. gunicorn would wait for a mute client for ever."""
+        try:
+            with Timeout(self.timing.tls, TimeoutError()):
+                secured = self.wrap_socket(client_socket, **self.ssl_args)
+        except OSError:  # of the client, as ssl's errors are: gevent would write a traceback
+            return
+        with closing(secured):
+            self.handle(secured, address)
 
     def do_close(self, *args: Any) -> None:
         self.counter[0] -= 1
