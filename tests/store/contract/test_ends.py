@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.engines import ONE_OF_EACH_KIND
 from tests.support.seats import NODE, live, reason, why_not
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Client, Gone
 from tim.errors import NoSuchInstance
-from tim.rules import ENDS_KEPT, instance_id
+from tim.rules import ENDS_KEPT, NOT_ME_LIFE, instance_id
 from tim.store.base import Store
 
 MULT_ACCOUNT = TYPES.KICKED_OUT_MULT_ACCOUNT
@@ -174,6 +175,20 @@ def test_ends_that_streams_are_told_make_room_as_well(store: Store, log_in: LogI
     store.renew(NODE, [tab.id for tab in gone[:-1]])
     store.detach(gone[-1].id, gone[-1].stream)
     assert [reason(store, tab) for tab in gone] == [UNKNOWN] * 30 + [MULT_ACCOUNT] * ENDS_KEPT
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH_KIND, ids=str, indirect=True)
+def test_of_ends_within_ten_minutes_the_first_are_kept_in_whatever_order_they_are_told(
+    store: Store, log_in: LogIn, clock: Clock
+) -> None:
+    gone = []
+    for _ in range(ENDS_KEPT + 30):
+        clock.advance(NOT_ME_LIFE / 1000)
+        gone.append(log_in(limit=1))
+    log_in(limit=1)
+    for tab in Random(1).sample(gone, len(gone)):
+        store.renew(NODE, [tab.id])
+    assert [reason(store, tab) for tab in gone] == [MULT_ACCOUNT] * ENDS_KEPT + [UNKNOWN] * 30
 
 
 def test_an_end_that_only_its_own_detach_has_told_makes_room(store: Store, log_in: LogIn, clock: Clock) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.store.contract.conftest import LogIn
 from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer
 from tests.support.seats import NODE, live, reason, why_not
+from tests.support.waiting import PATIENCE
 from tim.ends import AWAY, LOGGED_OUT, TYPES, UNKNOWN, Gone
+from tim.model import Instance
 from tim.store.base import Store
 
 MULT_ACCOUNT = TYPES.KICKED_OUT_MULT_ACCOUNT
@@ -23,6 +27,16 @@ def test_a_sweep_ends_whose_user_sig_has_run_out(store: Store, log_in: LogIn, cl
     assert [each.gone for each in swept] == [Gone(EXPIRED, clock())] * 2
     assert live(store) == [stays.id]
     assert store.sweep() == [], "each end is told once"
+
+
+def test_a_sweep_is_soon_done_with_user_sigs_for_a_hundred_thousand_years(store: Store, log_in: LogIn) -> None:
+    for _ in range(20):
+        log_in(limit=20, life=1e13)
+    swept: list[list[Instance]] = []
+    sweep = threading.Thread(target=lambda: swept.append(store.sweep()), daemon=True)
+    sweep.start()
+    sweep.join(PATIENCE)
+    assert swept == [[]]
 
 
 def test_a_sweep_ends_who_stayed_away(store: Store, log_in: LogIn, clock: Clock) -> None:

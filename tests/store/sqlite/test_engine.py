@@ -19,8 +19,8 @@ from tests.support.actors import APP, DAY, GRACE, Clock, new_id, newcomer, read_
 from tests.support.engines import with_nodes
 from tim.ends import AWAY, LOGGED_OUT, TYPES, Gone
 from tim.errors import InstanceGone, SettingError, StoreUnavailable, UserSigRevoked
-from tim.model import AppSettings, Limits
-from tim.rules import MINUTES_KEPT, log_size
+from tim.model import AppSettings, Instance, Limits
+from tim.rules import ENDS_KEPT, MINUTES_KEPT, NOT_ME_LIFE, log_size
 from tim.search import Search
 from tim.state_change import LOGIN, EventQueue, event_id
 from tim.store import open_store
@@ -327,6 +327,18 @@ def test_a_store_in_memory_is_private_and_leaves_no_file(
     one.close()
     two.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_notices_that_a_stop_has_left_make_room_at_the_next_start(file: Path, clock: Clock) -> None:
+    gone: list[Instance] = []
+    with opened(file, clock) as store:
+        for _ in range(ENDS_KEPT + 30):
+            clock.advance(1)
+            gone += store.enter(newcomer(expires=clock() + DAY), 1, node=NODE)[1]
+        clock.advance(NOT_ME_LIFE)
+    with opened(file, clock) as store:
+        kept = [each for each in gone if store.get(each.id).gone == each.gone]
+        assert kept == gone[-ENDS_KEPT:]
 
 
 def test_a_relative_and_an_absolute_address_name_the_same_file(

@@ -119,7 +119,7 @@ class SQLiteStore:
         """Detach every instance: no stream outlives its process. Each gets a whole grace time to reconnect."""
         with self._transaction() as now:
             self._db.execute("UPDATE instances SET node = '', detached_at = ? WHERE reason IS NULL", (now,))
-            self._db.execute("UPDATE instances SET node = '' WHERE reason IS NOT NULL AND node <> ''")
+            instances.deliver(self._db, "reason IS NOT NULL AND node <> ''", [()], now)
 
     def now(self) -> float:
         return self._clock()

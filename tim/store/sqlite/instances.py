@@ -125,8 +125,8 @@ def end(
     return gone_now
 
 
-def deliver(db: sqlite3.Connection, which: str, values: Iterable[tuple[str, str | int]], now: float) -> None:
-    """Note that the notices of these ended instances were delivered, one for each of `values`; make room for them."""
+def deliver(db: sqlite3.Connection, which: str, values: Iterable[tuple[str | int, ...]], now: float) -> None:
+    """Note that the notices of the ended instances `which`, with each of `values`, were delivered, and make room."""
     delivered: Counter[tuple[int, str]] = Counter()
     for its in values:
         rows = db.execute(f"UPDATE instances SET node = '' WHERE {which} RETURNING app, user", its).fetchall()
@@ -140,7 +140,7 @@ def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, most: 
 
     A row with a pending notice stays; its account is looked at when that is delivered. Instances that are AWAY may come
     back, so they are counted apart from ends for good, which would push them out. Those that can still say "that
-    wasn't me" are not pushed out by later ends, of which a thief can make many.
+    wasn't me" are not pushed out by later ends, of which a thief can make many: of these, the first ENDS_KEPT stay.
 
     Args:
         most: how many are deleted at most; two for each end, so that the others make room before long as well.
@@ -161,7 +161,9 @@ def _forget_ends(db: sqlite3.Connection, app: int, user: str, now: float, most: 
     oldest = f"{found} AND gone_at <= ? AND disowned <= ? ORDER BY gone_at LIMIT ?"
     rows = db.execute(oldest, (app, user, away, over, over, surplus)).fetchall()
     if not rows:
-        rows = db.execute(f"{found} ORDER BY gone_at DESC LIMIT ?", (app, user, away, surplus)).fetchall()
+        later = f"{found} ORDER BY gone_at LIMIT -1 OFFSET ?"
+        told = f"SELECT generation FROM instances WHERE generation IN ({later}) AND node = '' LIMIT ?"
+        rows = db.execute(told, (app, user, away, ENDS_KEPT, surplus)).fetchall()
     db.executemany("DELETE FROM instances WHERE generation = ? AND node = ''", rows)
 
 

@@ -22,8 +22,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local now_in_words = string.format('%d%06d', time[1], time[2])
 
--- A whole number as text. That takes long for so large a one as a time, and most of these are now.
-local function us(number) return number == now and now_in_words or string.format('%d', number) end
+-- A whole number as text. That takes long for so large a one as a time, and most of these are now. A UserSig may end later
+-- than a '%d' can say.
+local function us(number) return number == now and now_in_words or string.format('%.0f', number) end
 
 -- The caller has given up and reported a failure, so the verb must not be carried out any more.
 if now > deadline then return {'late', us(now)} end
@@ -206,16 +207,16 @@ local function list_of_ends(instance)
     return key(instance.reason == 'away' and 'away' or 'ended', instance.app, instance.user)
 end
 
--- Where more than `ends_kept` of an account have ended: forget one or two of the oldest, or `instance`, which has just
--- ended or whose notice has just been delivered. Those that can still say "that wasn't me" are not pushed out by later
--- ends, of which a thief can make many. One whose notice is pending stays until then.
+-- Where more than `ends_kept` of an account have ended: forget one or two of the oldest; or `instance`, which has just
+-- ended or whose notice has just been delivered, if it is beyond the first `ends_kept`. Those that can still say "that
+-- wasn't me" are not pushed out by later ends, of which a thief can make many. One whose notice is pending stays until then.
 local function forget_surplus(instance)
     local ends = list_of_ends(instance)
     local surplus = redis.call('ZCARD', ends) - ends_kept
     if surplus <= 0 then return end
     local over = instance.reason == 'away' and now or now - not_me_life
     local ids = redis.call('ZRANGEBYSCORE', ends, '-inf', us(over), 'LIMIT', 0, math.min(surplus, 2))
-    if #ids == 0 then ids = {instance.id} end
+    if #ids == 0 and redis.call('ZREVRANK', ends, instance.id) < surplus then ids = {instance.id} end
     for _, id in ipairs(ids) do
         if redis.call('HEXISTS', key('instance', id), 'node') == 0 then forget(instance.app, instance.user, id) end
     end
