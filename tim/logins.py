@@ -12,7 +12,7 @@ from tim.errors import InstanceGone
 from tim.mailbox import Stream
 from tim.model import SDK_PAGE, TAB, AppSettings, Choice, Instance, View
 from tim.node import Node
-from tim.rules import ASK, EVICT, REJECT, instance_id, with_lives
+from tim.rules import ASK, EVICT, LATEST, REJECT, instance_id, with_lives
 from tim.seat_errors import AtLimit, MustChoose
 from tim.store.base import Store
 from tim.usersig import Ticket
@@ -95,7 +95,8 @@ class Logins:
     def _newcomer(self, ticket: Ticket, client: Client, id: str | None, kind: str, settings: AppSettings) -> Instance:
         app, user = ticket.sdk_app_id, ticket.user_id
         id = id or instance_id(app, user, secrets.token_hex(16))
-        return with_lives(Instance(id, app, user, client, self._store.now(), ticket.expires, kind=kind), settings)
+        expires = min(ticket.expires, LATEST)  # pages write it as a date
+        return with_lives(Instance(id, app, user, client, self._store.now(), expires, kind=kind), settings)
 
 
 def _policy(saved: str, choice: Choice | None, *, can_ask: bool) -> str:

@@ -79,6 +79,13 @@ def test_each_field_of_the_search_finds_what_it_says(admin: Operator, roomy: Ser
     assert online.code is None
 
 
+def test_one_whose_user_sig_never_ends_is_listed_like_all_others(admin: Operator, roomy: Server, prefix: str) -> None:
+    user = f"{prefix}a"
+    tab = log_in(roomy, user, roomy.user_sig(user, expire=2**52))
+    assert listed(search(admin, userID=user)) == [tab.instance]
+    assert listed(admin.gets(f"/accounts/{user}")) == [tab.instance]
+
+
 @pytest.mark.parametrize(("field", "wrong"), [("since", "yesterday"), ("state", "asleep"), ("since", "9" * 40)])
 def test_a_malformed_search_says_what_is_wrong_and_keeps_the_rest(field: str, wrong: str, admin: Operator) -> None:
     refused = search(admin, **{"userID": "al", field: wrong})
