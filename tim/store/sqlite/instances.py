@@ -127,9 +127,10 @@ def end(
 
 def deliver(db: sqlite3.Connection, which: str, values: Iterable[tuple[str | int, ...]], now: float) -> None:
     """Note that the notices of the ended instances `which`, with each of `values`, were delivered, and make room."""
+    deliver_one = f"UPDATE instances SET node = '' WHERE {which} RETURNING app, user"
     delivered: Counter[tuple[int, str]] = Counter()
     for its in values:
-        rows = db.execute(f"UPDATE instances SET node = '' WHERE {which} RETURNING app, user", its).fetchall()
+        rows = db.execute(deliver_one, its).fetchall()
         delivered.update((row["app"], row["user"]) for row in rows)
     for (app, user), number in delivered.items():
         _forget_ends(db, app, user, now, 2 * number, away=False)

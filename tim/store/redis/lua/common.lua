@@ -22,8 +22,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local now_in_words = string.format('%d%06d', time[1], time[2])
 
--- A whole number as text. That takes long for so large a one as a time, and most of these are now. A UserSig may end later
--- than a '%d' can say.
+-- A whole number as text. That takes long for so large a one as a time, and most of these are now. '%d' would be wrong from
+-- 2^63 on.
 local function us(number) return number == now and now_in_words or string.format('%.0f', number) end
 
 -- The caller has given up and reported a failure, so the verb must not be carried out any more.
@@ -190,9 +190,9 @@ local queue_end -- events.lua
 -- Put a live instance on the list of its app, or take it off; listing.lua searches it.
 local function list(instance)
     local app, place = instance.app, instance.user .. ' ' .. instance.id
-    redis.call('ZADD', key('listed', app), '0', place)
-    redis.call('ZADD', key('addresses', app), '0', instance.address .. '\0' .. place)
-    redis.call('ZADD', key('browsers', app), '0', instance.browser:lower() .. '\0' .. place)
+    redis.call('ZADD', key('listed', app), 0, place)
+    redis.call('ZADD', key('addresses', app), 0, instance.address .. '\0' .. place)
+    redis.call('ZADD', key('browsers', app), 0, instance.browser:lower() .. '\0' .. place)
     redis.call('ZADD', key('logins', app), instance.since, place)
 end
 local function unlist(instance)

@@ -43,7 +43,7 @@ function record(app, entry)
         local of_account = key('audited', app, user)
         if redis.call('RPUSH', of_account, id) > audited_kept then redis.call('LPOP', of_account) end
     end
-    add(app, entry.kind .. ':' .. code, '1')
+    add(app, entry.kind .. ':' .. code, 1)
 end
 
 -- audit.end_of: the entry of an instance that has ended.
