@@ -24,10 +24,11 @@ def log_in(
     *,
     made: float | None = None,
     limit: int = 10,
+    life: float = DAY,
     browser: str = "Firefox",
     attached: bool = True,
 ) -> Instance:
-    asked = newcomer(user, expires=clock() + DAY, browser=browser)
+    asked = newcomer(user, expires=clock() + life, browser=browser)
     admitted, _ = store.admit(asked, limit, clock() if made is None else made)
     return store.attach(admitted.id, NODE, limit).instance if attached else admitted
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from tests.support.actors import DAY, GRACE, Clock, newcomer
-from tests.support.seats import NODE
+from tests.support import seats
+from tests.support.actors import DAY, GRACE, Clock
 from tim.model import Instance
 from tim.store.base import Store
 
@@ -16,20 +17,8 @@ LogIn = Callable[..., Instance]
 
 @pytest.fixture
 def log_in(store: Store, clock: Clock) -> LogIn:
-    """`log_in("alice", limit=2)`: admitted, and attached unless said otherwise."""
-
-    def log_in(
-        user: str = "alice",
-        *,
-        limit: int = 10,
-        life: float = 365 * DAY,
-        attached: bool = True,
-        browser: str = "Firefox",
-    ) -> Instance:
-        admitted, _ = store.admit(newcomer(user, browser=browser, expires=clock() + life), limit)
-        return store.attach(admitted.id, NODE, limit).instance if attached else admitted
-
-    return log_in
+    """`log_in("alice", limit=2)`: admitted, and attached unless said otherwise, for a year."""
+    return partial(seats.log_in, store, clock, life=365 * DAY)
 
 
 @pytest.fixture(params=[False, True], ids=["noticed-late", "swept"])
