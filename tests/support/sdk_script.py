@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import time
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -115,6 +117,13 @@ class Script:
 
     def leaves(self, code: int = 1001) -> None:
         self._ws.close(code)
+
+    def leaves_behind(self, data: bytes) -> None:
+        """Write these bytes, whatever they are, as the last."""
+        self._ws.sock.sendall(data)
+        with suppress(OSError):  # the server may have answered a close frame, and this end be closed
+            # A `close` would not end the line while the thread of this end reads from it.
+            self._ws.sock.shutdown(socket.SHUT_WR)
 
 
 def text_message(to: str, text: str, seq: int = 1, random: int = 2) -> dict[str, Any]:

@@ -241,13 +241,19 @@ def upgrade(path: str, host: str, *, headers: dict[str, str]) -> bytes:
 
 def ask_for_socket(server: Door, path: str, headers: dict[str, str]) -> bytes:
     """Everything the server sends to whoever asks for a socket and then says nothing more."""
+    return answer_to(server, upgrade(path, f"127.0.0.1:{server.port}", headers=headers))
+
+
+def answer_to(server: Door, data: bytes) -> bytes:
+    """Everything the server sends to whoever sends these bytes and nothing more."""
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
-        line.sendall(upgrade(path, f"127.0.0.1:{server.port}", headers=headers))
-        line.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have answered, and closed, before it has read all
+            line.sendall(data)
+            line.shutdown(socket.SHUT_WR)
         everything = b""
         with suppress(ConnectionResetError):
-            while data := line.recv(65536):
-                everything += data
+            while more := line.recv(65536):
+                everything += more
         return everything
 
 

@@ -146,7 +146,6 @@ def test_a_connection_may_come_from_any_site(target: Server) -> None:
 def test_a_connection_cut_in_the_middle_of_a_frame_leaves_nothing(target: Server, account: Account) -> None:
     line, alice = Script(target), account("alice")
     line.logs_in(alice)
-    line._ws.sock.sendall(b"\x82\xfe\x40\x00abcd half a frame")
-    line._ws.sock.close()
+    line.leaves_behind(b"\x82\xfe\x40\x00abcd half a frame")
     again = Script(target, a2=line.a2)
     assert again.asks("im_open_status.wslogin")["ErrorCode"] == 0

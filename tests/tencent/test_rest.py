@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import socket
 import time
 from contextlib import closing
 from typing import Any
@@ -19,7 +18,7 @@ from tests.support.browser import Person
 from tests.support.sdk_script import Script, text_message
 from tests.support.server import ADMINISTRATOR, APP, SDK_KEY, Server
 from tests.support.waiting import until
-from tests.support.wire import log_in
+from tests.support.wire import answer_to, log_in
 from tests.tencent.conftest import Account
 from tests.web.conftest import MakeServer, NewWindow
 from tim import usersig
@@ -99,11 +98,7 @@ def test_nor_does_one_in_a_request_line_that_cannot_be_read(make_server: MakeSer
         f"BAD<VERB /v4/{KICK}?usersig={first}{second} HTTP/1.1",
     ]
     for line in lines:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-            connection.sendall(f"{line}\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
+        answer_to(server, f"{line}\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
     start = time.monotonic()
     for text in ("Invalid HTTP ", "message Bad ", "usersig=", "A", "%75"):
         record = logging.makeLogRecord({"msg": text * (60_000 // len(text))})

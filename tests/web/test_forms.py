@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Playwright, Response, expect
 from tests.support.browser import FLAGS, MILLISECONDS
 from tests.support.server import Server
 from tests.support.waiting import PATIENCE, always
-from tests.support.wire import Answer, ScriptTab, browser_cookie, element, get, log_in, post, post_login
+from tests.support.wire import Answer, ScriptTab, answer_to, browser_cookie, element, get, log_in, post, post_login
 from tests.web.conftest import MakePerson, MakeServer, NewWindow
 
 
@@ -303,14 +303,11 @@ def test_a_body_that_cannot_be_read_is_answered_with_400(gevent: bool, make_serv
 
 
 def _chunked(server: Server, path: str, kind: str, cookie: str, body: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as line:
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {cookie}\r\n"
-            f"Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        line.sendall(head.encode() + body)
-        line.shutdown(socket.SHUT_WR)
-        return line.recv(4096)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {cookie}\r\n"
+        f"Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return answer_to(server, head.encode() + body)
 
 
 def test_a_login_by_a_script_needs_no_number_and_is_each_time_a_new_one(roomy: Server) -> None:

@@ -17,7 +17,7 @@ from tests.support.frames import MASK, frame
 from tests.support.server import SOCKET_SERVERS, Server
 from tests.support.stuck import reading
 from tests.support.waiting import until
-from tests.support.wire import NEVER, Socket, elements, get, log_in, upgrade
+from tests.support.wire import NEVER, Socket, answer_to, elements, get, log_in, upgrade
 from tests.web.conftest import MakeServer
 from tim.timing import Timing
 
@@ -97,12 +97,7 @@ def test_a_line_that_breaks_in_the_middle_of_a_frame_leaves_no_traceback(server:
 )
 def test_a_malformed_request_leaves_no_traceback(request_line: bytes, server: Server) -> None:
     before = len(server.log())
-    with socket.create_connection(("127.0.0.1", server.port), 10) as line:
-        line.sendall(request_line)
-        line.shutdown(socket.SHUT_WR)
-        with suppress(OSError):
-            while line.recv(65536):
-                pass
+    answer_to(server, request_line)
     assert server.answers()
     server.has_no_traceback(since=before)
 
