@@ -243,6 +243,22 @@ def test_a_failed_event_waits_and_holds_up_its_account_alone(store: Store, log_i
     assert actions(store) == [(LOGOUT, 0)]
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["failed before", "held before"])
+def test_the_clock_set_back_holds_up_no_event(store: Store, log_in: LogIn, clock: Clock, held: bool) -> None:
+    log_in()
+    event = taken(store)
+    if not held:
+        store.event_failed(APP, "alice", SENDER, event.id, 1)
+    clock.advance(-2 * 3600)
+    log_in()
+    log_in("bob")
+    assert set(store.due_events(APP, 10)) == {"alice", "bob"}
+    again = store.take_event(APP, "alice", "sender-2", LEASE)
+    assert again is not None and again.id == event.id
+    assert store.event_sent(APP, "alice", "sender-2", event.id)
+    assert actions(store) == [(LOGIN, 0)]
+
+
 def test_all_are_due_at_once_on_demand(store: Store, log_in: LogIn) -> None:
     log_in()
     log_in("bob")

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from tim.model import Instance
-from tim.rules import ACCOUNT_EVENTS, DELIVERIES_KEPT, EVENT_LIFE, EVENTS_KEPT
+from tim.rules import ACCOUNT_EVENTS, DELIVERIES_KEPT, EVENT_LIFE, EVENTS_KEPT, LONGEST_PAUSE
 from tim.state_change import Delivery, EventQueue, StateChange, event_id
 from tim.store.sqlite.database import Database
 
+DUE: Final = "(due <= :now OR due > :now + :longest)"
+"""Whose events are due. A time later than after the longest pause is from before the clock was set back."""
 OLDEST: Final = "SELECT * FROM events WHERE app = ? AND user = ? ORDER BY seq LIMIT 1"
 
 
@@ -71,18 +73,19 @@ class Events:
         """The verb `due_events`."""
         with self._reading() as now:
             rows = self._db.execute(
-                "SELECT user FROM event_accounts WHERE app = ? AND due <= ? ORDER BY due LIMIT ?",
-                (app, now, many + len(self._leases)),
+                f"SELECT user FROM event_accounts WHERE app = :app AND {DUE} ORDER BY due LIMIT :many",
+                {"app": app, "now": now, "longest": LONGEST_PAUSE, "many": many + len(self._leases)},
             ).fetchall()
             return [user for (user,) in rows if self._holder(app, user, now) is None][:many]
 
     def take(self, app: int, user: str, sender: str, lease: float) -> StateChange | None:
         """The verb `take_event`."""
         with self._transaction() as now:
-            due = "SELECT 1 FROM event_accounts WHERE app = ? AND user = ? AND due <= ?"
+            due = f"SELECT 1 FROM event_accounts WHERE app = :app AND user = :user AND {DUE}"
+            at = {"app": app, "user": user, "now": now, "longest": LONGEST_PAUSE}
             if self._holder(app, user, now) not in (None, sender):
                 return None
-            if self._db.execute(due, (app, user, now)).fetchone() is None:
+            if self._db.execute(due, at).fetchone() is None:
                 return None
             while (event := self._oldest(app, user)) is not None and event["queued"] + EVENT_LIFE <= now:
                 _delete(self._db, event, dropped=1)
@@ -143,7 +146,7 @@ class Events:
     def _holder(self, app: int, user: str, now: float) -> str | None:
         """The sender that has the lease of the account."""
         sender, until = self._leases.get((app, user), (None, now))
-        if until <= now:
+        if not now < until <= now + LONGEST_PAUSE:  # over, or from before the clock was set back
             self._leases.pop((app, user), None)
             return None
         return sender
