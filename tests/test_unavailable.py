@@ -166,18 +166,12 @@ NEEDS_ROOM = {
     "mark_read",
     "count_failure",
     "import_account",
-    "save_settings",
-    "open_session",
     "note",
     "count",
-    "start_job",
     "rename",
     "vouch",
-    # Here, this one is after a login, and each of the others starts a job first.
+    # Here, this one is after a login.
     "disown",
-    "take_job",
-    "save_job",
-    "stop_job",
 }
 
 

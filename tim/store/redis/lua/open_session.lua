@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Keeps the session of an operator of the console.
 -- KEYS: the shard of the handle
 -- ARGV: app, handle, role, address, call

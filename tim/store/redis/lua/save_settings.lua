@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Saves the settings of an app, unless others were saved meanwhile, and notifies every other node.
 -- KEYS: the first shard
 -- ARGV: app, call, version, words, fields...

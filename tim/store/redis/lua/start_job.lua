@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Starts a job of an app, unless one runs.
 -- KEYS: the first shard
 -- ARGV: app, id, fields...
