@@ -63,6 +63,10 @@ class Proxy:
             self._mode = "cut"
         self._reset_all()
 
+    def leads_to(self, target: int) -> None:
+        """From now on new connections go to this port; the others stay what they are."""
+        self._target = target
+
     def close(self) -> None:
         with self._lock:
             self._mode = "cut"  # whoever is at the door now stays outside

@@ -11,7 +11,9 @@ from tests.support.proxy import Cut, Filter, Proxy
 from tests.support.redis_server import HOST, RedisServer
 
 # Commands that a client sends by itself.
-SMALL_TALK: Final = frozenset({b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"READONLY", b"COMMAND", b"CLUSTER", b"PING"})
+SMALL_TALK: Final = frozenset(
+    {b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"READONLY", b"COMMAND", b"CLUSTER", b"PING", b"INFO"}
+)
 SUBSCRIBING: Final = frozenset(
     {b"SUBSCRIBE", b"SSUBSCRIBE", b"PSUBSCRIBE", b"UNSUBSCRIBE", b"SUNSUBSCRIBE", b"PUNSUBSCRIBE"}
 )

@@ -74,8 +74,9 @@ class Listener:
 
     def _subscribed(self, server: Redis, shards: list[int], stack: ExitStack) -> Socket:
         """A connection that receives the hints of these shards; `stack` closes it."""
-        socket = Socket(server.connection_pool)  # not one of those for calls, which are only so many
-        stack.callback(socket.close)
+        sockets = self._connection.sockets(server)
+        socket = sockets.open()  # not one of those for calls, which are only so many
+        stack.callback(sockets.drop, socket)
         # One command for each shard: a cluster takes none that is about several slots.
         for confirmed in socket.exchange([("SSUBSCRIBE", key(shard, "node", self._node)) for shard in shards]):
             if isinstance(confirmed, RedisError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -183,9 +182,11 @@ class Scripts:
                 failure = error
                 continue
             for shard, reply in zip(asked, found, strict=True):
-                with suppress(StoreUnavailable):
-                    done = isinstance(reply, list) and reply[:1] != ["late"]
+                done = isinstance(reply, list) and reply[:1] != ["late"]
+                try:
                     replies[shard] = reply if done else self._call(shard, verb, given[shard])
+                except StoreUnavailable as error:
+                    failure = error
         if not replies:
             raise failure
         return {shard: checked(verb, reply) for shard, reply in replies.items()}

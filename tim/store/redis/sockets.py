@@ -12,13 +12,15 @@ from typing import Any, Final
 import hiredis
 from redis import ConnectionPool
 from redis._parsers.base import BaseParser
-from redis.exceptions import ConnectionError, InvalidResponse
+from redis.exceptions import ConnectionError, InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 AT_A_TIME: Final = 1 << 16
 """How many bytes of replies are read at a time."""
 NOT_YET: Final = object()
 """Stands for a reply of which some is still to come."""
+
+REPLICA: Final = "it is a replica, which accepts no writes; TIM_STORE must lead to its master"
 
 Words = tuple[str | float, ...]
 
@@ -36,37 +38,54 @@ class Sockets:
         """The replies to these commands, in their order. An error of the server stands in place of a reply.
 
         Raises:
-            ConnectionError: the connection broke. Any of the commands may have been carried out.
+            ConnectionError: the connection broke, or the server has become a replica. Any of the commands may have been
+                carried out.
             RedisTimeout: there was no reply in the time that the pool allows.
         """
-        if self._closed:
-            raise ConnectionError("closed")
         try:
             socket = self._idle.pop()
         except IndexError:
-            socket = Socket(self._pool)
-            self._all.add(socket)
+            socket = self.open()
         try:
             replies = socket.exchange(commands)
+            if ReadOnlyError in map(type, replies):
+                self._close_all()  # the address leads to another server now
+                raise ConnectionError(REPLICA)
         except BaseException as error:
             # Whoever had it next would read the replies to these commands.
-            self._close(socket)
+            self.drop(socket)
             if isinstance(error, ConnectionError):  # the server has gone away, and the idle ones are no better
                 while self._idle:
-                    self._close(self._idle.pop())
+                    self.drop(self._idle.pop())
             raise
         self._idle.append(socket)
         return replies
 
-    def close(self) -> None:
-        """Close all connections. Exchanges that are under way fail."""
-        self._closed = True
-        for socket in list(self._all):
-            self._close(socket)
+    def open(self) -> Socket:
+        """A connection of the caller's own, which it has to `drop`. It is closed with all others.
 
-    def _close(self, socket: Socket) -> None:
+        Raises:
+            ConnectionError: they have been closed for good.
+        """
+        if self._closed:
+            raise ConnectionError("closed")
+        socket = Socket(self._pool)
+        self._all.add(socket)
+        return socket
+
+    def drop(self, socket: Socket) -> None:
+        """Close one connection; an exchange that is under way on it fails."""
         self._all.discard(socket)
         socket.close()
+
+    def close(self) -> None:
+        """Close all connections for good. Exchanges that are under way fail."""
+        self._closed = True
+        self._close_all()
+
+    def _close_all(self) -> None:
+        for socket in list(self._all):
+            self.drop(socket)
 
 
 class Socket:
@@ -129,8 +148,13 @@ class Socket:
             # So it fails where `close` takes its socket away meanwhile.
             if not self._closed:
                 raise
-            raise ConnectionError("closed") from None
+        if self._closed:
+            self._connection.disconnect()
+            raise ConnectionError("closed")
         self._socket = self._connection._sock
+        self._send([("INFO", "replication")])
+        if "role:slave" in str(self._reply()):
+            raise ConnectionError(REPLICA)
 
     def _send(self, commands: Sequence[Words]) -> None:
         # By its annotation a command is one word.
