@@ -50,6 +50,9 @@ class CleanLogger(Logger):
 
 
 logger_class = CleanLogger
+# By default gunicorn takes the prefix of all paths from a header SCRIPT_NAME of whoever is on this machine, which is a
+# proxy with the headers of any client.
+forwarder_headers = ""
 
 
 def pre_fork(_: Arbiter, worker: Worker) -> None:

@@ -202,6 +202,11 @@ def test_a_prefix_that_a_client_claims_is_not_believed(site: Site) -> None:
     assert get(site.front, "/", headers={"X-Forwarded-Prefix": "/elsewhere"}).location == "/login"
 
 
+def test_nor_is_one_that_its_proxy_passes_on_as_a_name_of_the_environment(site: Site) -> None:
+    assert get(site.machines[0], "/", headers={"SCRIPT_NAME": "/elsewhere"}).location == "/login"
+    site.machines[0].has_no_traceback()
+
+
 REFUSED = pytest.mark.parametrize(
     ("size", "headers", "status"),
     [(100_000, {"HX-Request": "true"}, 413), (100_000, {}, 413), (60_000, {"Sec-Fetch-Site": "cross-site"}, 403)],
