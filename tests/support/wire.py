@@ -197,8 +197,7 @@ class ScriptTab:
 
     def attaches(self, page: str = "") -> Socket:
         """Open its stream, or that of this page of it; it is ready, or refused, a frame or two later."""
-        found = re.search(r'hx-ws:connect="([^"]+)"', page)
-        opened = Socket(self.server, found[1] if found else self.path + "events", cookie=self.cookie)
+        opened = Socket(self.server, stream_of(page) if page else self.path + "events", cookie=self.cookie)
         self.opened.append(opened)
         return opened
 
@@ -219,6 +218,13 @@ class ScriptTab:
         found = re.search(rf'<time id="since-{self.instance}" datetime="([^"]+)"', self.gets().body)
         assert found
         return found[1]
+
+
+def stream_of(page: str) -> str:
+    """The address of the stream that a tab's page opens."""
+    found = element(page, "stream")
+    assert found
+    return str(found.attributes["hx-ws:connect"])
 
 
 def instances_in(html: str) -> dict[str, str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.administrator import Administrator
-from tests.support.console import sign_in
+from tests.support.console import open_console, sign_in
+from tests.support.proxy import Proxy
 from tests.support.server import ADMIN_TOKEN, Server
-from tests.support.wire import Answer, Socket, ask, element, elements, get, log_in, post, switch
-from tests.web.conftest import MakeServer
+from tests.support.wire import Answer, Socket, ask, element, elements, get, log_in, post, stream_of, switch
+from tests.web.conftest import MakePerson, MakeServer, NewWindow
 from tim.web.language import LOCAL, best_of
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
@@ -145,6 +148,52 @@ def test_a_stream_is_in_the_language_of_its_handshake(server: Server) -> None:
     assert "在线实例" in stream.hears('id="instances"')
     assert "已就绪" in stream.hears('data-state="ready"')
     stream.leaves()
+
+
+def test_what_an_open_page_asks_for_is_in_the_language_of_that_page(server: Server) -> None:
+    tab = log_in(server, "two-languages")
+    cookie = f"{tab.cookie}; lang=en"
+
+    def refused(**more: str) -> str:
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        return post(server, tab.path + "messages", {"to": ""}, cookie=cookie, headers=headers).body
+
+    chinese = {"Page_Language": "zh-Hans"}
+    assert ">发送</button>" in refused(HX_Request="true", **chinese)
+    assert ">Send</button>" in refused(HX_Request="true")
+    assert ">Send</button>" in refused(HX_Request="true", Page_Language="zz")
+    assert ">Send</button>" in refused(**chinese), "a new page is in the language of the switch"
+    page = get(server, tab.path, cookie=f"{tab.cookie}; lang=zh")
+    stream = Socket(server, stream_of(page.body), cookie=cookie)
+    assert "在线实例" in stream.hears('id="instances"')
+    stream.leaves()
+
+
+def test_an_open_page_keeps_its_language_while_another_one_is_switched(
+    roomy: Server, make_proxy: Callable[[Server], Proxy], person: MakePerson, new_window: NewWindow
+) -> None:
+    proxy = make_proxy(roomy)
+    alice = person("alice", on=roomy, through=proxy.address, window=new_window(locale="zh-CN"))
+    tab, other = alice.logs_in("A"), alice.logs_in("B")
+    admin = open_console(alice.window, roomy)
+    expect(admin.locator("#live")).to_contain_text("在线")
+    other.page.click(".language button")
+    expect(other.page.locator("html")).to_have_attribute("lang", "en")
+    other.is_ready()
+    tab.sends("nobody-at-all", "x")
+    expect(tab.page.locator("#send-error")).to_contain_text("20003")
+    expect(tab.page.locator("#send")).to_have_text("发送")
+    proxy.cuts()
+    tab.is_reconnecting()
+    proxy.passes()
+    for page, language, ready in ((tab, "zh-Hans", "已就绪"), (other, "en", "Ready")):
+        page.is_ready()
+        expect(page.page.locator("html")).to_have_attribute("lang", language)
+        expect(page.page.locator("#sdk-state")).to_have_text(ready)
+    expect(tab.page.locator("#instances-title")).to_contain_text("在线实例")
+    with admin.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true") as polled:
+        pass
+    assert "在线" in polled.value.text()
 
 
 def test_an_error_is_in_the_language_of_the_page_and_in_english_for_machines(server: Server) -> None:

@@ -133,7 +133,7 @@ def test_a_stream_replaces_all_messages_of_a_page_that_names_no_number(number: s
     line = tab.goes_online()
     assert tab.posts("messages", {"to": tab.user_id, "text": "hello"}).status == 303
     line.hears("hello")
-    address = f'hx-ws:connect="{tab.path}events?read={quote(number)}"'
+    address = f'<div id="stream" hx-ws:connect="{tab.path}events?read={quote(number)}">'
     [frame] = [frame for frame in tab.goes_online(address).frames if "hello" in frame]
     assert 'hx-swap-oob="innerHTML target:#messages ' in frame
 

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Response, request
 
+from tim.web.language import PAGE
+
 POLICY: Final = (
     # A page whose connection is dead loads fragments from data: URLs. No script can be loaded from one here.
     "default-src 'self'; connect-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -35,5 +37,5 @@ def set_headers(response: Response) -> Response:
         headers["Location"] = urlunsplit(("", "", *urlsplit(headers["Location"])[2:]))
     if "Cache-Control" not in headers:
         headers.add("Cache-Control", "no-store")
-        headers.add("Vary", "Accept-Language, Cookie")  # the language
+        headers.add("Vary", f"Accept-Language, Cookie, {PAGE}")  # the language
     return response

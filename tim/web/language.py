@@ -1,7 +1,8 @@
 """The language of a page: which one a request gets, the switch, and the catalogues, which are read as they are written.
 
 A page is in the language of the cookie that the switch sets; without it, in the first of the browser's languages that
-there is; else in English. A stream is in the language of its handshake.
+there is; else in English. What an open page asks for by htmx, and its stream, is in the language of that page: the
+switch may have been used in another tab meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from tim.text import Text, text
-from tim.web.dispatch import by_htmx
+from tim.web.dispatch import by_htmx, is_socket
 
 blueprint = Blueprint("language", __name__)
 
@@ -31,6 +32,8 @@ LANGUAGES: Final = {ENGLISH: "English", "zh": "中文"}
 """Names of the languages, each in itself. All but English have a catalogue."""
 TAGS: Final = {"zh": "zh-Hans"}
 """What `<html lang>` says of a language whose name alone does not tell its script."""
+PAGE: Final = "Page-Language"
+"""The header by which an open page says what its `<html lang>` is; its stream says it in the query, as `language`."""
 COOKIE: Final = "lang"
 LIFE: Final = 365 * 86400
 """Seconds for which a browser keeps its choice."""
@@ -58,9 +61,21 @@ def catalogue(language: str) -> NullTranslations:
 
 def choose_language() -> str:
     """The language of the current request."""
-    if COOKIE in request.cookies and request.cookies[COOKIE] in LANGUAGES:
-        return request.cookies[COOKIE]
+    for language in (_of_page(), request.cookies.get(COOKIE)):
+        if language in LANGUAGES:
+            return language
     return best_of(request.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+
+def _of_page() -> str | None:
+    """The language of the open page that has sent the current request; None for any other request."""
+    if by_htmx(request.environ):
+        said = request.headers.get(PAGE)
+    elif is_socket(request.environ):
+        said = request.args.get("language")
+    else:
+        return None
+    return next((language for language in LANGUAGES if tag(language) == said), None)
 
 
 @lru_cache(HEADERS)
