@@ -6,7 +6,7 @@ import re
 import secrets
 
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Route, ViewportSize, expect
 
 from tests.support import accessible
 from tests.support.browser import Tab
@@ -208,10 +208,67 @@ def test_the_focus_stays_where_it_was_as_fragments_arrive(roomy_person: MakePers
     tab.lists("online", "online")
     other.posts("messages", {"to": alice.user_id, "text": "in between"})
     tab.reads("in between")
-    assert tab.page.evaluate("document.activeElement.id") == "text"
+    assert focus(tab) == "text"
     tab.page.keyboard.type("tence")
     expect(tab.page.locator("#text")).to_have_value("half a sentence")
     assert tab.page.evaluate("document.querySelector('#text').selectionStart") == len("half a sentence")
+
+
+def focus(tab: Tab) -> str:
+    """The id of what has the focus."""
+    return str(tab.page.evaluate("document.activeElement.id"))
+
+
+def test_the_focus_goes_to_what_says_why_a_text_was_not_sent(person: MakePerson) -> None:
+    alice = person("alice")
+    tab = alice.logs_in()
+    tab.page.fill("#to", alice.user_id)
+    for field in ("#send", "#text"):
+        tab.page.fill("#text", "漢" * 8000)
+        tab.page.focus(field)
+        tab.page.evaluate("document.querySelector('#send').click()")
+        expect(tab.page.locator("#send-error")).to_contain_text("80002")
+        expect(tab.page.locator("#send-error")).to_be_focused()
+    held: list[Route] = []
+    tab.page.route("**/messages", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
+    tab.page.focus("#send")
+    tab.page.keyboard.press("Enter")
+    until(lambda: focus(tab) == "" and bool(held), "a disabled button keeps the focus")
+    held[0].abort()
+    expect(tab.page.locator("#send-error")).to_contain_text("The server did not answer")
+    expect(tab.page.locator("#send-error")).to_be_focused()
+    expect(tab.page.locator("#no-answer")).to_be_hidden()
+    tab.page.focus("#open-another")
+    tab.page.route("**/language", lambda route: route.abort())
+    tab.page.evaluate("document.querySelector('.language button').click()")
+    expect(tab.page.locator("#no-answer")).to_contain_text("The server did not answer")
+    expect(tab.page.locator("#open-another")).to_be_focused()
+
+
+def test_the_focus_goes_to_the_heading_of_the_list_where_what_had_it_goes_away(roomy_person: MakePerson) -> None:
+    alice = roomy_person("alice")
+    tab = alice.logs_in()
+    heading = tab.page.locator("#instances-title")
+    for button in (".sign-out", "#sign-it-out", "#it-was-me", "#sign-out-others"):
+        other = alice.logs_in_by_script()
+        other.goes_online()
+        tab.lists("online", "online")
+        tab.page.focus(button)
+        other.posts("logout")
+        tab.lists("online")
+        expect(heading).to_be_focused()
+        expect(heading).to_contain_text("1 of 3")
+    stays, other = alice.logs_in_by_script(), alice.logs_in_by_script()
+    tab.lists("online", "detached", "detached")
+    expect(heading).to_contain_text("3 of 3")
+    for field in ("#text", f"#instance-{stays.instance} .sign-out"):
+        tab.page.focus(field)
+        other.posts("logout")
+        tab.lists("online", "detached")
+        other = alice.logs_in_by_script()
+        tab.lists("online", "detached", "detached")
+        expect(tab.page.locator(field)).to_be_focused()
+    tab.is_quiet()
 
 
 @pytest.mark.parametrize("size", [DESK, TELEPHONE], ids=["desk", "telephone"])

@@ -224,6 +224,7 @@ def test_a_person_chooses_by_keyboard_and_without_javascript(asking: Server, new
     page.press(f'input[value="{first.instance}"]', "Space")
     page.click("#choose")
     expect(page.locator("#choose-error")).to_contain_text("choose at least 1")
+    expect(page.locator("#choose-form input").first).to_be_focused()
     page.press(f'input[value="{second.instance}"]', "Space")
     page.press(f'input[value="{second.instance}"]', "Enter")
     expect(page.locator("#login-user")).to_have_text("keys")

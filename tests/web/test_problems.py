@@ -41,6 +41,7 @@ def client() -> FlaskClient:
     app.add_url_rule("/fails/<how>", view_func=fails)
     tab = Blueprint("tabs", __name__, url_prefix="/im")
     tab.add_url_rule("/fails/<how>", view_func=fails)
+    tab.add_url_rule("/sends/<how>", "send", fails)
     app.register_blueprint(tab)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     return app.test_client()
@@ -117,4 +118,8 @@ def test_a_form_of_a_tab_that_fails_says_so_beside_it(client: FlaskClient) -> No
     assert found.text == "the service cannot reach its store now; try again in 5 seconds"
     answer = client.get("/im/fails/500", headers=BROWSER | {"HX-Request": "true"})
     assert "The server did not answer" in answer.text
+    answer = client.get("/im/sends/store", headers=BROWSER | {"HX-Request": "true"})
+    found = element(answer.text, "send-error")
+    assert answer.status_code == 503 and element(answer.text, "no-answer") is None
+    assert found is not None and found.text == "the service cannot reach its store now; try again in 5 seconds"
     assert "<html" in client.get("/im/fails/500", headers=BROWSER).text, "without htmx it is a page"

@@ -47,7 +47,8 @@ def _in_page(response: BaseResponse, status: int, words: str | None, *, again: b
     if by_htmx(request.environ):
         if "tabs" not in request.blueprints:
             return None
-        response.set_data(render_template("_no_answer.html", words=words))
+        beside = "_send_error.html" if request.endpoint == "tabs.send" else "_no_answer.html"
+        response.set_data(render_template(beside, words=words, oob=True))
     elif "text/html" in request.headers.get("Accept", ""):
         response.set_data(render_template("error.html", status=status, words=words, again=again, console=_in_console()))
     else:
