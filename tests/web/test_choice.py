@@ -102,6 +102,7 @@ def test_the_question_shows_where_the_account_is_online_and_names_the_oldest(ask
     assert comes.shown == [first.instance, second.instance]
     assert comes.ticked == [first.instance]
     assert comes.form["userSig"] not in comes.answer.body
+    assert 'class="language"' not in comes.answer.body, "the question cannot be shown again in another language"
     assert "127.0.0.1" in comes.answer.body
     assert first.instances() == {first.instance: "online", second.instance: "online"}
     second.opened[0].line.close()

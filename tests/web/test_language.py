@@ -132,6 +132,21 @@ def test_a_page_that_answers_a_form_returns_to_one_that_can_be_opened(server: Se
     assert switch(sent[0])[0] == "/login?userID=someone"
 
 
+def test_the_switch_of_the_login_page_keeps_the_user_id_that_was_typed(server: Server, new_window: NewWindow) -> None:
+    page = new_window(java_script_enabled=False).new_page()
+    page.goto(f"{server.address}/login?userID=zoe")
+    for typed, language in (("alice&co", "zh-Hans"), ("bob", "en"), ("", "zh-Hans")):
+        page.fill("#userID", typed)
+        page.fill("#userSig", "a secret")
+        page.click(".language button")
+        expect(page.locator(f"html[lang={language}] #userID")).to_have_value(typed)
+        assert "secret" not in page.url
+    page.fill("#userID", "bob")
+    page.fill("#userSig", server.user_sig("bob"))
+    page.press("#userSig", "Enter")
+    expect(page.locator("#login-user")).to_have_text("bob")
+
+
 def test_below_a_path_the_cookie_and_the_way_back_stay_below_it(make_server: MakeServer) -> None:
     server = make_server(gevent=True, prefix="/chat")
     page = get(server, "/chat/login?userID=alice")

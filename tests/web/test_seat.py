@@ -147,6 +147,28 @@ def test_what_takes_a_moved_tab_back_is_a_button(person: MakePerson) -> None:
     original.is_ready()
 
 
+def test_a_moved_page_that_takes_its_tab_back_has_all_messages_and_what_was_typed_in_it(person: MakePerson) -> None:
+    alice = person("alice")
+    original, copy = duplicated(alice)
+    copy.is_ready()
+    original.has_moved()
+    original.page.fill("#text", "half a sen")
+    for text in ("one", "two"):
+        copy.sends(alice.user_id, text)
+        expect(copy.page.locator("#text")).to_have_value("")
+    copy.reads("one", "two")
+    original.page.focus("#use-here")
+    original.page.keyboard.press("Enter")
+    original.is_ready()
+    copy.has_moved()
+    original.reads("one", "two")
+    expect(original.page.locator("#text")).to_have_value("half a sen")
+    expect(original.page.locator("#instances-title")).to_be_focused()
+    original.sends(alice.user_id, "three")
+    original.reads("one", "two", "three")
+    original.is_quiet()
+
+
 # Two accounts
 
 

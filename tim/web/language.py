@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -138,6 +138,12 @@ def here() -> str:
     return url_for(page, userID=request.form.get("userID") or None)
 
 
+def _of_user(address: str, user_id: str) -> str:
+    """The address of the login page, with this UserID typed."""
+    path, _, query = address.partition("?")
+    return f"{path}?{urlencode(dict(parse_qsl(query)) | {'userID': user_id})}"
+
+
 @blueprint.post("/language")
 def choose() -> Response:
     """Keeps the chosen language in a cookie, and shows the page again."""
@@ -146,6 +152,8 @@ def choose() -> Response:
         abort(400, text("%(name)s must be one of: %(all)s", name="lang", all=", ".join(LANGUAGES)))
     if not LOCAL.fullmatch(following):
         following = url_for("login.home")
+    elif "userID" in request.form:
+        following = _of_user(following, request.form["userID"])
     if by_htmx(request.environ):
         response = Response(headers={"HX-Redirect": following})
     else:
