@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 
 from tests.support.console import sign_in
 from tests.support.server import ROOT, Server
-from tests.support.wire import element, get, post
+from tests.support.wire import element, get, log_in, post
 from tim.errors import StoreUnavailable
+from tim.input_rules import MAX_TEXT
+from tim.usersig import MAX_SIZE
 from tim.web import language, login, problems, static_files, templating
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -98,9 +100,21 @@ def test_the_pages_of_the_service_fail_in_the_same_style(server: Server) -> None
     assert (nowhere.status, "There is no such page" in nowhere.body) == (404, True)
     form = get(server, "/usersig", headers=BROWSER)
     assert (form.status, "POST" in form.header("Allow"), "answers a form" in form.body) == (405, True, True)
-    large = post(server, "/login", {"userID": "x" * 70_000}, headers=BROWSER)
-    assert (large.status, "A form may have 64 KiB" in large.body) == (413, True)
+    large = post(server, "/login", {"userSig": "x" * 70_000}, headers=BROWSER)
+    assert (large.status, f"a UserSig at most {MAX_SIZE} characters" in large.body) == (413, True)
+    other = post(server, "/console/sign-in", {"token": "x" * 70_000}, headers=BROWSER)
+    assert (other.status, "A form may have 64 KiB, and this one had more" in other.body) == (413, True)
     assert "60009" in get(server, "/v4/nothing", headers=BROWSER).body, "the REST API answers as always"
+
+
+def test_a_form_of_a_tab_that_is_too_large_is_told_what_fits(server: Server) -> None:
+    tab = log_in(server, "too-large")
+    for path, words in (("messages", f"{MAX_TEXT} bytes of a message; send it in parts"), ("name", "may have 64 KiB")):
+        form = {"text": "x" * 70_000}
+        for htmx in ({}, {"HX-Request": "true"}):
+            answer = post(server, tab.path + path, form, cookie=tab.cookie, headers=BROWSER | htmx)
+            assert (answer.status, words in answer.body) == (413, True), (path, htmx)
+            assert ('id="send-error"' in answer.body) == (path == "messages" and bool(htmx))
 
 
 def test_only_a_signed_in_operator_is_shown_the_way_to_the_console(server: Server) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Flask, g, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.errors import StoreUnavailable
+from tim.text import text
+from tim.usersig import MAX_SIZE
 from tim.web import responses
 from tim.web.dispatch import by_htmx
+
+TOO_LARGE: Final = text("A form may have 64 KiB, and this one had more. Send less at once.")
+USERSIG_TOO_LARGE: Final = text(
+    "A form may have 64 KiB, and a UserSig at most %(most)s characters. Go back, and paste the UserSig alone.",
+    most=MAX_SIZE,
+)
 
 
 def install(app: Flask) -> None:
@@ -22,6 +32,8 @@ def show(error: HTTPException) -> BaseResponse | HTTPException:
     if error.code is None or error.response is not None:
         return error  # it has an answer of its own
     own = error.description if error.description != type(error).description else None
+    if own is None and error.code == 413:
+        own = USERSIG_TOO_LARGE if request.blueprint == "login" else TOO_LARGE
     return _in_page(error.get_response(), error.code, own) or error
 
 

@@ -78,12 +78,15 @@ def show_end(error: InstanceGone) -> BaseResponse:
 
 @blueprint.errorhandler(RequestEntityTooLarge)
 def show_too_large(error: RequestEntityTooLarge) -> tuple[str, int] | BaseResponse | HTTPException:
-    """Shows the error beside the form, which keeps its text."""
-    if not by_htmx(request.environ):
+    """Shows the error of a message beside the form, which keeps its text."""
+    if request.endpoint != "tabs.send":
         return problems.show(error)
     too_long = IMError(
         MESSAGE_TOO_LONG, text("the text is far over the %(most)s bytes of a message; send it in parts", most=MAX_TEXT)
     )
+    if not by_htmx(request.environ):
+        error.description = too_long.message
+        return problems.show(error)
     return render_template("_send_error.html", error=too_long, oob=True), 413
 
 
