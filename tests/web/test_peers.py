@@ -12,6 +12,7 @@ from tests.support.server import Server
 from tests.support.wire import Answer, ScriptTab, get, log_in, post
 from tests.web.conftest import MakePerson
 from tests.web.test_accessibility import DESK, TELEPHONE
+from tim.input_rules import MAX_NAME
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -194,6 +195,23 @@ def test_a_new_login_is_shown_without_taking_the_focus_and_is_signed_out(roomy: 
     expect(tab.page.locator("#sign-out-others")).to_have_count(0)
     expect(tab.page.locator("#instances-title")).to_be_focused()
     tab.is_quiet()
+
+
+def test_the_field_of_a_name_cuts_none_that_fits_and_a_longer_one_is_refused(person: MakePerson) -> None:
+    tab = person("alice").logs_in()
+    name, refused = tab.page.locator("#name"), tab.page.locator("#refused")
+    tab.page.click("#own-name")
+    for typed in ("😀" * MAX_NAME + "!", "😀" * MAX_NAME):
+        name.fill("")
+        name.focus()
+        tab.page.keyboard.insert_text(typed)
+        expect(name).to_have_value(typed)
+        name.press("Enter")
+        if len(typed) > MAX_NAME:
+            expect(refused).to_contain_text(f"at most {MAX_NAME} characters")
+            expect(name).to_be_focused()
+    expect(tab.page.locator("#tab-name")).to_have_text("😀" * MAX_NAME)
+    expect(refused).to_be_hidden()
 
 
 def test_a_tab_is_renamed_by_keyboard_while_others_come_and_go(roomy: Server, person: MakePerson) -> None:
