@@ -73,6 +73,7 @@ def test_a_mail_address_or_a_phone_number_is_a_user_id(user_id: str) -> None:
         ("爱丽丝", "without blanks and other characters"),
         ("x" * 33, "this one has 33: use a shorter one"),
         ("", "it is empty"),
+        (" \u3000", "it is empty"),
     ],
 )
 def test_a_refused_user_id_is_told_the_way_out(wrong: str, way_out: str) -> None:

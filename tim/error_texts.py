@@ -68,7 +68,7 @@ def _place(instance: Instance) -> Text:
 def bad_user_id(name: str, user_id: str, most: int) -> Text:
     """The rule for UserIDs, which `user_id`, the parameter `name`, breaks, and what to do; `most` characters fit."""
     rule = text("%(name)s must be 1 to %(most)s letters, digits or ASCII signs", name=name, most=most)
-    if not user_id:
+    if not user_id.strip():
         return text("%(rule)s; it is empty", rule=rule)
     if UUID.fullmatch(user_id):
         return text("%(rule)s; this UUID has 36 characters: remove the dashes", rule=rule)
