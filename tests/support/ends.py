@@ -5,6 +5,7 @@ from __future__ import annotations
 from gevent import socket
 
 from tim.timing import Timing
+from tim.web.inbound import BY_DEFAULT
 from tim.web.transport import WholeSocket
 from tim.web.websocket import WebSocket
 
@@ -17,7 +18,7 @@ class Ends:
 
     def __init__(self, timing: Timing = QUICK) -> None:
         self.ours, self.peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.ws = WebSocket(WholeSocket(self.ours, timing), "dGhlIHNhbXBsZSBub25jZQ==", 4096, timing)
+        self.ws = WebSocket(WholeSocket(self.ours, timing), "dGhlIHNhbXBsZSBub25jZQ==", BY_DEFAULT, timing)
         self.peer.settimeout(LONG)
 
     def is_greeted(self, then: bytes = b"") -> None:

@@ -84,7 +84,8 @@ def test_a_head_nested_so_deep_that_it_can_just_be_read_is_answered_or_refused(t
         ("9" * 20_000, 1007),
         ("x" * (64 * 1024 + 1), 1009),
         ("x" * 2**20, 1009),
-        (json.dumps({"head": {"servcmd": "a.b", "seq": 1}, "body": "x" * 2**20}), 1009),
+        (json.dumps({"body": "x" * 2**20, "head": {"servcmd": "a.b", "seq": 1}}), 1009),
+        (json.dumps({"head": {"x": "x" * 9000, "servcmd": "a.b", "seq": 1}, "body": "x" * 2**20}), 1009),
     ],
 )
 def test_a_frame_that_is_no_request_closes_its_connection(target: Server, path: str, frame: str, code: int) -> None:
@@ -104,6 +105,22 @@ def test_bytes_that_are_no_text_close_their_connection(target: Server, raw: byte
 def test_an_unknown_command_is_answered_with_ok(target: Server) -> None:
     line = Script(target)
     assert line.asks("some_svc.some_cmd", {"x": 1}) == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+
+
+@pytest.mark.parametrize("path", ["/binfo", "/info"])
+def test_a_request_that_is_too_long_is_answered_as_far_as_its_head_says(
+    target: Server, path: str, account: Account
+) -> None:
+    page, large = Script(target, path), {"x": "é" * 70_000}
+    assert page.asks("openim.sendmsg", large)["ErrorCode"] == 2024
+    assert page.asks("some_svc.some_cmd", large)["ErrorCode"] == 93000
+    assert page.asks("openim.sendmsg", large, a2="forged")["ErrorCode"] == 70001
+    page.logs_in(account("alice"))
+    assert page.asks("openim.sendmsg", large)["ErrorCode"] == 80002
+    assert page.asks("openim.getmsg", large)["ErrorCode"] == 93000
+    for command in ("heartbeat.alive", "im_open_status.wslogin", "im_open_status.wslogout"):
+        assert page.asks(command, large)["ErrorCode"] == 0
+    assert page.asks("openim.sendmsg", large)["ErrorCode"] == 2024
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
@@ -136,6 +153,15 @@ def test_many_large_frames_leave_the_memory_flat(target: Server) -> None:
         send_large()
     assert memory(target) < before + 10 * 1024
     until(lambda: threads(target) <= running + 2, lambda: f"{threads(target)} threads, {running} before")
+
+
+def test_large_frames_that_are_half_here_take_no_memory(target: Server) -> None:
+    lines = [Script(target) for _ in range(20)]
+    before = memory(target)
+    begun = bytes([0x82, 0xFF]) + (2**23).to_bytes(8) + bytes(4) + b"x" * 2**22
+    for line in lines:
+        line.leaves_behind(begun)
+    assert memory(target) < before + 10 * 1024
 
 
 def test_a_connection_may_come_from_any_site(target: Server) -> None:

@@ -20,6 +20,7 @@ from tim.codes import (
 )
 from tim.errors import BadFrame, BadParameter
 from tim.model import Message
+from tim.web.framing import Beginning
 from tim.web.tencent import frames, stubs
 
 JSON = st.recursive(
@@ -28,6 +29,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 HEADS = st.fixed_dictionaries({}, optional={"servcmd": JSON | st.just("a.b"), "seq": JSON | st.integers(0, 99)})
+HEAD = {"servcmd": "a.b", "seq": 9, "a2": "key"}
 SEQ, RANDOM = 4_000_000_000, 12
 
 
@@ -116,6 +118,36 @@ def test_a_request_is_read_whole_from_text_and_from_bytes() -> None:
     assert (asked.command, asked.seq, asked.body) == ("openim.getmsg", 9, {"Cookie": "3"})
     assert (asked.text("a2"), asked.text("tinyid"), asked.text("usersig")) == ("key", "", "")
     assert frames.parse(text.encode()) == asked
+
+
+LONG = {"x": "é" * frames.MAX_FRAME}
+
+
+def beginning(sent: str) -> Beginning:
+    data = sent.encode()
+    return Beginning.of(data, len(data))
+
+
+@pytest.mark.parametrize("padding", range(4))
+def test_the_head_of_a_request_that_is_too_long_is_read_in_its_beginning(padding: int) -> None:
+    asked = frames.parse(beginning(" " * padding + json.dumps({"head": HEAD, "body": LONG}, ensure_ascii=False)))
+    assert (asked.command, asked.seq, asked.text("a2")) == ("a.b", 9, "key")
+    assert (asked.body, asked.is_cut) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        json.dumps({"body": LONG, "head": HEAD}),
+        json.dumps({"head": {"x": "y" * 9000, **HEAD}, "body": LONG}),
+        json.dumps({"head": [HEAD], "body": LONG}),
+        json.dumps([{"head": HEAD, "body": LONG}]),
+        '{"head":' * 9000,
+    ],
+)
+def test_one_whose_beginning_has_no_head_is_refused(sent: str) -> None:
+    with pytest.raises(BadFrame, match="no head"):
+        frames.parse(beginning(sent))
 
 
 def test_a_body_that_is_no_object_is_an_empty_one() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.administrator import Administrator
 from tests.support.browser import Person
 from tests.support.sdk_script import text_message
 from tests.support.sdk_site import NEW, OLD, SDK
 from tests.support.server import Server
+from tests.support.waiting import until
 from tests.tencent.conftest import Account, OpenPage
 from tests.web.conftest import NewWindow
+from tim.web.tencent.commands import TEXT_TOO_LONG
 
 
 def test_pages_of_both_versions_write_to_each_other(open_page: OpenPage, account: Account) -> None:
@@ -94,6 +98,23 @@ def test_a_message_that_cannot_be_sent_rejects_with_the_reason(sdk: SDK, open_pa
     refused = page.page.evaluate(call, custom)
     assert refused["code"] == 90010
     assert "TIMTextElem" in refused["message"]
+
+
+@pytest.mark.parametrize("size", [70_000, 2**21])
+def test_a_message_far_too_long_is_refused_and_its_page_goes_on(
+    size: int, sdk: SDK, open_page: OpenPage, account: Account
+) -> None:
+    page = open_page(sdk)
+    page.logs_in(account("alice"))
+    page.starts_to_send(page.user_id, "é" * size)
+    until(page.late, "it is not answered")
+    assert page.late() == {"code": 80002, "message": TEXT_TOO_LONG}
+    call = "data => settled(sdk.sendMessage(sdk.createCustomMessage(data)))"
+    payload = {"data": "x" * size, "description": "", "extension": ""}
+    custom = {"to": page.user_id, "conversationType": "C2C", "payload": payload}
+    assert page.page.evaluate(call, custom)["code"] == 80002
+    assert page.sends(page.user_id, "short")["code"] == 0
+    assert len(page.sockets) == 1
 
 
 def test_an_administrators_message_arrives(

@@ -6,6 +6,7 @@ import pytest
 
 from tim.web import allowance
 from tim.web.allowance import Allowance, Allowances
+from tim.web.inbound import BURST, FRAMES_PER_SECOND, Intake
 
 
 class Time:
@@ -47,3 +48,9 @@ def test_only_the_names_used_last_are_kept(clock: Time, monkeypatch: pytest.Monk
         buckets.take(name)
     assert buckets.take("alice") == 2
     assert buckets.take("bob") == 0
+
+
+def test_a_long_message_counts_as_those_that_hold_as_much(clock: Time) -> None:
+    intake = Intake(largest=1000)
+    assert [intake.count_message(size) for size in (0, 1000, (BURST - 2) * 1000)] == [0, 0, 0]
+    assert intake.count_message(2500) == pytest.approx(3 / FRAMES_PER_SECOND)

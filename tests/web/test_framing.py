@@ -10,7 +10,7 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, 
 
 from tests.support.frames import frame
 from tim.web import framing
-from tim.web.framing import BrokenFrame, Frame, Parser
+from tim.web.framing import Beginning, BrokenFrame, Frame, Parser
 
 LARGEST = 70_000
 
@@ -139,6 +139,42 @@ def test_a_message_is_refused_as_soon_as_its_size_is_announced() -> None:
     part = frame(framing.TEXT, b"x" * 60, fin=False)
     assert refused(part + bytes([0x80, 0x80 | 41]), largest=100) == framing.TOO_LARGE
     assert parsed(part + frame(framing.PART, b"x" * 40), largest=100)[-1] == Frame(framing.TEXT, "x" * 100)
+
+
+LONGEST = 100_000
+DATA = bytes(n % 251 for n in range(LONGEST))
+
+
+@pytest.mark.parametrize("size", [1001, framing.BEGINNING - 1, framing.BEGINNING, framing.BEGINNING + 1, LONGEST])
+@pytest.mark.parametrize("cuts", [(), (0, 400), (1000, 1001), (900, 1001, 1001)], ids=str)
+def test_of_a_message_that_is_too_long_to_be_kept_the_beginning_is(size: int, cuts: tuple[int, ...]) -> None:
+    ends = [*cuts, size]
+    parts = [DATA[a:b] for a, b in zip([0, *cuts], ends, strict=True)]
+    frames = [
+        frame(framing.PART if n else framing.BINARY, part, fin=n == len(cuts)) + frame(framing.PING, b"")
+        for n, part in enumerate(parts)
+    ]
+    sent = b"".join([*frames, frame(framing.TEXT, b"x" * 1000)])
+    parser, found = Parser(1000, LONGEST), []
+    for at in range(0, len(sent), 997):
+        parser.feed(sent[at : at + 997])
+        while (one := parser.next()) is not None:
+            found.append(one)
+    kinds = [kind for _ in cuts for kind in (framing.PART, framing.PING)]
+    assert [one.kind for one in found] == [*kinds, framing.BINARY, framing.PING, framing.TEXT]
+    beginning, after = found[-3].data, found[-1].data
+    assert isinstance(beginning, Beginning)
+    assert (bytes(beginning), beginning.size) == (DATA[:size][: framing.BEGINNING], size)
+    assert after == "x" * 1000
+
+
+def test_a_message_is_refused_as_soon_as_it_is_longer_than_any_that_is_read() -> None:
+    parser = Parser(1000, LONGEST)
+    parser.feed(frame(framing.TEXT, DATA, fin=False) + bytes([0x00, 0x81]) + b"1234")
+    assert parser.next() == Frame(framing.PART)
+    with pytest.raises(BrokenFrame) as broken:
+        parser.next()
+    assert broken.value.code == framing.TOO_LARGE
 
 
 def test_the_next_message_may_be_as_large_as_the_one_before() -> None:

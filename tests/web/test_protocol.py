@@ -6,6 +6,7 @@ A request of the vendor's SDK is the message here, as it is answered.
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ from tests.support.server import SOCKET_SERVERS, Server
 from tests.support.waiting import PATIENCE
 from tests.support.wire import upgrade
 from tim.web import framing
-from tim.web.tencent.frames import MAX_FRAME
+from tim.web.tencent.frames import LONGEST_FRAME, MAX_FRAME
 
 TEXT, BINARY, CLOSE, PING, PONG = framing.TEXT, framing.BINARY, framing.CLOSE, framing.PING, framing.PONG
 BROKEN, NO_TEXT, TOO_LARGE, NO_CODE = 1002, 1007, 1009, 1005
@@ -67,7 +68,7 @@ class Case:
 
 
 SIZES = [125, 126, 127, 128, 4096, 65_535, MAX_FRAME]
-HUGE = bytes([0x81, 0xFF]) + (2**40).to_bytes(8) + MASK + b"x" * MAX_FRAME * 2
+LONG = MAX_FRAME + 1
 SPLIT = request(1, text="κόσμε")
 NO_UTF8 = [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xce", b"\x80", b"\xf8\x88\x80\x80\x80"]
 CASES: dict[str, Case] = {
@@ -105,9 +106,12 @@ CASES: dict[str, Case] = {
     "7 a ping behind a close": Case(closes(1000) + frame(PING, b"x"), code=1000),
     "7 a second close": Case(closes(1000) + closes(1001), code=1000),
     "7 a close between fragments": Case(frame(TEXT, b"{", fin=False) + closes(1000), code=1000),
-    "9 a message that is too large": Case(asks(1, MAX_FRAME + 1), code=TOO_LARGE),
-    "9 the beginning of a huge message": Case(HUGE, code=TOO_LARGE),
-    "9 fragments that are too large together": Case(in_parts(b"x" * (MAX_FRAME + 1), 30_000, 60_000), code=TOO_LARGE),
+    "9 a message that is too long to be kept": Case(asks(1, LONG) + asks(2), [1, 2]),
+    "9 one that is much too long": Case(asks(1, 2**20, text="é" * LONG) + asks(2), [1, 2]),
+    "9 one in fragments": Case(in_parts(request(1, LONG), 9, 30_000, 60_000, between=frame(PING, b"")), [1], [b""] * 3),
+    "9 one in fragments, the first of which is too long": Case(in_parts(request(1, LONG + 9), LONG) + asks(2), [1, 2]),
+    "9 one without a head at its beginning": Case(frame(TEXT, b"x" * LONG), code=TOO_LARGE),
+    "9 one with its head at its end": Case(frame(TEXT, b" " * LONG + request(1)), code=TOO_LARGE),
 }
 
 
@@ -167,6 +171,24 @@ def test_the_protocol_is_kept(name: str, pieces: int, target: Server) -> None:
             case = Case(case.sent, [*case.answered, 999], case.pongs)
         heard = peer.hears(len(case.answered) + len(case.pongs) if case.code is None else 2**20)
     assert (heard.answered, heard.pongs, heard.code) == (case.answered, case.pongs, case.code)
+
+
+def test_the_longest_message_that_is_read_is_answered(target: Server) -> None:
+    peer, asked = Peer(target), request(1)
+    with peer.line:
+        peer.line.sendall(bytes([0x81, 0xFF]) + LONGEST_FRAME.to_bytes(8) + bytes(4) + asked)
+        peer.sends(b" " * (LONGEST_FRAME - len(asked)), 2**20)
+        peer.sends(asks(2), 2**20)
+        assert peer.hears(2).answered == [1, 2]
+
+
+def test_a_longer_one_closes_its_connection(target: Server) -> None:
+    peer, size = Peer(target), LONGEST_FRAME + 1
+    with peer.line:
+        peer.line.sendall(bytes([0x81, 0xFF]) + size.to_bytes(8) + MASK)
+        while size and not select.select([peer.line], [], [], 0)[0]:
+            size -= peer.line.send(bytes(min(2**16, size)))
+        assert peer.hears(1).code == TOO_LARGE
 
 
 def test_no_fragment_may_follow_the_last(target: Server) -> None:

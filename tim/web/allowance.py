@@ -21,10 +21,10 @@ class Allowance:
         self._burst = self._left = burst
         self._at = time.monotonic()
 
-    def take(self) -> float:
-        """Takes a token. Returns the seconds to wait before it may be used; 0 if one was left."""
+    def take(self, tokens: int = 1) -> float:
+        """Takes tokens. Returns the seconds to wait before they may be used; 0 if so many were left."""
         now = time.monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - tokens
         self._at = now
         return max(0.0, -self._left / self._rate)
 

@@ -26,6 +26,8 @@ NO_CODE: Final = 1005
 BROKEN: Final = 1002
 NO_TEXT: Final = 1007
 TOO_LARGE: Final = 1009
+BEGINNING: Final = 8 * 1024
+"""Bytes that are kept of a message that is too long to be kept whole."""
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -41,12 +43,28 @@ class BrokenFrame(Exception):
         self.code = code
 
 
+class Beginning(bytes):
+    """The first bytes of a message that was read, and is too long to be kept. As a text it is not checked for UTF-8.
+
+    Attributes:
+        size: bytes of the whole message.
+    """
+
+    size: int
+
+    @classmethod
+    def of(cls, data: bytes, size: int) -> Beginning:
+        made = cls(data[:BEGINNING])
+        made.size = size
+        return made
+
+
 class Frame(NamedTuple):
     """What a peer has sent.
 
     Attributes:
         kind: TEXT or BINARY for a whole message, PART for a fragment that is not its last; PING, PONG or CLOSE.
-        data: the message; what a PING or PONG carries; the reason of a CLOSE. Empty for a PART.
+        data: the message, or its Beginning; what a PING or PONG carries; the reason of a CLOSE. Empty for a PART.
         code: of a CLOSE.
     """
 
@@ -59,18 +77,22 @@ class Parser:
     """The frames in what a client sends, in whatever pieces it arrives.
 
     Args:
-        largest: size of the largest message, in bytes.
+        largest: size of the largest message that is kept, in bytes.
+        longest: size of the longest message that is read. Of one above `largest`, the beginning alone is kept.
     """
 
-    __slots__ = ("_broken", "_buffer", "_kind", "_largest", "_parts", "_size")
+    __slots__ = ("_broken", "_buffer", "_final", "_kind", "_largest", "_longest", "_parts", "_size", "_unread")
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, largest: int, longest: int = 0) -> None:
         self._largest = largest
+        self._longest = max(largest, longest)
         self._buffer = bytearray()
+        self._unread: int | None = None  # bytes of the current frame that are still to be dropped, if it is dropped
+        self._final = False  # whether that frame ends its message
         self._broken = False
         self._kind = PART  # of the message whose fragments are arriving: TEXT or BINARY; PART while there is none
         self._parts: list[bytes] = []
-        self._size = 0  # bytes in the parts
+        self._size = 0  # bytes of these fragments
 
     def feed(self, data: bytes) -> None:
         """Adds bytes that have arrived. Behind a frame that was broken, they are dropped."""
@@ -92,6 +114,8 @@ class Parser:
 
     def _next(self) -> Frame | None:
         buffer = self._buffer
+        if self._unread is not None:
+            return self._drop(self._unread)
         if len(buffer) < 2:
             return None
         first, second = buffer[0], buffer[1]
@@ -104,16 +128,37 @@ class Parser:
             size, start = int.from_bytes(buffer[2 : 2 + width]), 6 + width
             if size < (126 if width == 2 else 2**16) or size >= 2**63:
                 raise BrokenFrame(BROKEN, "the length of a frame is not in its shortest form")
-        if kind < CLOSE and self._size + size > self._largest:
+        if kind < CLOSE and self._size + size > self._longest:
             raise BrokenFrame(TOO_LARGE, f"a message may have {self._largest} bytes")
-        end = start + size
+        is_kept = kind >= CLOSE or self._size + size <= self._largest
+        end = start + (size if is_kept else min(size, BEGINNING))
         if len(buffer) < end:
             return None
         data = _unmask(buffer[start:end], buffer[start - 4 : start])
         del buffer[:end]
         if kind >= CLOSE:
             return _close(data) if kind == CLOSE else Frame(kind, data)
-        return self._message(kind, data, final=first >= FINAL)
+        if is_kept:
+            return self._message(kind, data, final=first >= FINAL)
+        self._kind = kind or self._kind
+        self._parts = [b"".join([*self._parts, data])[:BEGINNING]]
+        self._size += size
+        self._final = first >= FINAL
+        return self._drop(size - len(data))
+
+    def _drop(self, unread: int) -> Frame | None:
+        """Drops the rest of a frame as it arrives. The beginning of its message where both end; a PART where that
+        goes on."""
+        arrived = len(self._buffer)
+        del self._buffer[:unread]
+        self._unread = unread - arrived if arrived < unread else None
+        if self._unread is not None:
+            return None
+        if not self._final:
+            return Frame(PART)
+        kind, beginning = self._kind, Beginning.of(self._parts[0], self._size)
+        self._kind, self._parts, self._size = PART, [], 0
+        return Frame(kind, beginning)
 
     def _check_head(self, first: int, second: int) -> None:
         kind = first & 0x0F

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import Any, Final
+from math import ceil
+from typing import Any, Final, NamedTuple
 
 from tim.web.allowance import Allowance
 
@@ -22,10 +23,24 @@ CONTROL_PER_SECOND: Final = 50
 with a pong, and sends no fragments."""
 CONTROL_BURST: Final = 500
 """Pings, pongs and fragments that are read at once; one more closes the socket with CLOSE_TOO_MANY."""
-LARGEST: Final = "tim.largest_frame"
-"""Key in the environ of a request: the largest message that its socket accepts, in bytes."""
-LARGEST_BY_DEFAULT: Final = 4096
-"""The same where the route sets nothing."""
+SIZES: Final = "tim.sizes"
+"""Key in the environ of a request: the Sizes of its socket."""
+
+
+class Sizes(NamedTuple):
+    """Which messages of a socket are accepted.
+
+    Attributes:
+        largest: bytes of the largest one that is kept.
+        longest: bytes of the longest one that is read. Of one above `largest`, the beginning alone is kept.
+    """
+
+    largest: int
+    longest: int
+
+
+BY_DEFAULT: Final = Sizes(4096, 4096)
+"""The sizes where the route sets nothing."""
 
 
 class TooManyFrames(Exception):
@@ -35,16 +50,20 @@ class TooManyFrames(Exception):
 class Intake:
     """The pace at which one socket is read."""
 
-    __slots__ = ("_messages", "_others", "_resumes")
+    __slots__ = ("_largest", "_messages", "_others", "_resumes")
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
         self._messages = Allowance(FRAMES_PER_SECOND, BURST)
         self._others = Allowance(CONTROL_PER_SECOND, CONTROL_BURST)
         self._resumes = 0.0  # by the monotonic clock
 
-    def count_message(self) -> float:
-        """Counts a message. Returns the seconds to wait before the next frame is read."""
-        pause = self._messages.take()
+    def count_message(self, size: int) -> float:
+        """Counts a message of `size` bytes. One that is too long to be kept counts as the messages that hold as much.
+
+        Returns the seconds to wait before the next frame is read.
+        """
+        pause = self._messages.take(max(1, ceil(size / self._largest)))
         if pause:
             self._resumes = time.monotonic() + pause
         return pause
@@ -68,6 +87,12 @@ def has_room(waiting: Collection[bytes | str], more: int = 0) -> bool:
     return not waiting or (len(waiting) < INBOX_FRAMES and sum(map(len, waiting)) + more <= INBOX_BYTES)
 
 
-def limit_frames(environ: dict[str, Any], size: int) -> None:
-    """Lets the socket of this request accept messages of up to `size` bytes."""
-    environ[LARGEST] = size
+def limit_frames(environ: dict[str, Any], sizes: Sizes) -> None:
+    """Lets the socket of this request accept messages of these sizes."""
+    environ[SIZES] = sizes
+
+
+def sizes_of(environ: dict[str, Any]) -> Sizes:
+    """The sizes of messages that the socket of this request accepts."""
+    sizes: Sizes = environ.get(SIZES, BY_DEFAULT)
+    return sizes

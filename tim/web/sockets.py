@@ -21,7 +21,7 @@ from tim.errors import StoreUnavailable
 from tim.timing import Timing
 from tim.web import websocket
 from tim.web.context import service
-from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT
+from tim.web.inbound import sizes_of
 from tim.web.stock import DEAD_CONNECTION, StockSocket
 from tim.web.transport import CONNECTION, SERVER_SOCKETS, WholeSocket
 from tim.web.websocket import LeftRequest, WebSocket
@@ -85,8 +85,7 @@ def accept(environ: WSGIEnvironment) -> ForFlaskSock:
 
 
 def _socket(environ: WSGIEnvironment, timing: Timing) -> WebSocket:
-    key, largest = environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(LARGEST, LARGEST_BY_DEFAULT)
-    return WebSocket(environ[CONNECTION], key, largest, timing)
+    return WebSocket(environ[CONNECTION], environ["HTTP_SEC_WEBSOCKET_KEY"], sizes_of(environ), timing)
 
 
 flask_sock.Server = accept  # by this name flask-sock makes the socket of a request

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, SupportsIndex
 
@@ -21,7 +22,8 @@ from wsproto.utilities import LocalProtocolError
 
 from tim.ends import CLOSE_CUT, CLOSE_TOO_MANY
 from tim.timing import Timing
-from tim.web.inbound import LARGEST, LARGEST_BY_DEFAULT, Intake, has_room
+from tim.web.framing import Beginning
+from tim.web.inbound import Intake, has_room, sizes_of
 from tim.web.transport import WholeSocket
 
 if TYPE_CHECKING:
@@ -41,11 +43,12 @@ class StockSocket(Server):  # type: ignore[misc]
 
     def __init__(self, environ: WSGIEnvironment, timing: Timing) -> None:
         self._timing = timing
+        sizes = sizes_of(environ)
         super().__init__(
             _handshake(environ),
             ping_interval=timing.ping_period,
-            max_message_size=environ.get(LARGEST, LARGEST_BY_DEFAULT),
-            thread_class=partial(Reader, timing),
+            max_message_size=sizes.longest,
+            thread_class=partial(Reader, timing, sizes.largest),
         )
 
     @property
@@ -83,7 +86,11 @@ class StockSocket(Server):  # type: ignore[misc]
 
 
 class Inbox(list[bytes | str]):
-    """The messages that are received and not handled yet. The reader waits while there is no room."""
+    """The messages that are received and not handled yet. The reader waits while there is no room.
+
+    Attributes:
+        size: bytes of the next message, if it is too long to be kept.
+    """
 
     def __init__(self, is_open: Callable[[], bool], wake: Callable[[], None], pause: float) -> None:
         super().__init__()
@@ -91,8 +98,11 @@ class Inbox(list[bytes | str]):
         self._is_open = is_open
         self._wake = wake
         self._room = threading.Event()
+        self.size: int | None = None
 
     def append(self, frame: bytes | str) -> None:
+        if self.size is not None:
+            frame = Beginning.of(frame.encode() if isinstance(frame, str) else frame, self.size)
         while not has_room(list(self), len(frame)):
             if not self._is_open():
                 return
@@ -118,13 +128,15 @@ class Reader(threading.Thread):
         peer_closed: whether the peer has sent a close frame.
     """
 
-    def __init__(self, timing: Timing, target: Callable[[], None]) -> None:
+    def __init__(self, timing: Timing, largest: int, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         self.peer_closed = False
         self._ws: StockSocket = target.__self__  # type: ignore[attr-defined]
-        self._intake = Intake()
+        self._intake = Intake(largest)
+        self._largest = largest
         # In time: no frame is read before this thread runs.
-        self._ws.input_buffer = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
+        self._inbox = Inbox(lambda: self._ws.connected, self._ws.event.set, timing.socket_silence)
+        self._ws.input_buffer = self._inbox
         self._events = self._ws.ws.events
         self._ws.ws.events = self._paced
 
@@ -145,9 +157,9 @@ class Reader(threading.Thread):
 
         A peer that sends too many messages is read more slowly, so that other sockets get their turn.
         """
-        for event in self._events():
+        for event in map(self._bounded, self._events()):
             if isinstance(event, Message) and event.message_finished:
-                time.sleep(self._intake.count_message())
+                time.sleep(self._intake.count_message(self._ws.incoming_message_len + len(event.data)))
             elif isinstance(event, CloseConnection):
                 self.peer_closed = True
             elif isinstance(event, Message) and not event.frame_finished:
@@ -155,6 +167,19 @@ class Reader(threading.Thread):
             else:
                 self._intake.count_other()
             yield event
+
+    def _bounded(self, event: Event) -> Event:
+        """The event, without its bytes where its message is too long to be kept; the library keeps those before."""
+        if not isinstance(event, Message):
+            return event
+        size = self._ws.incoming_message_len + len(event.data)
+        if size <= self._largest:
+            self._inbox.size = None
+            return event
+        self._inbox.size = self._ws.incoming_message_len = (
+            size  # by which the library knows what is too long to be read
+        )
+        return replace(event, data=event.data[:0])
 
 
 def _handshake(environ: WSGIEnvironment) -> WSGIEnvironment:

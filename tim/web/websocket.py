@@ -21,8 +21,8 @@ from simple_websocket import ConnectionClosed
 from tim.ends import CLOSE_CUT, CLOSE_TOO_MANY
 from tim.timing import Timing
 from tim.web import framing
-from tim.web.framing import BrokenFrame, Frame, Parser
-from tim.web.inbound import Intake, TooManyFrames, has_room
+from tim.web.framing import Beginning, BrokenFrame, Frame, Parser
+from tim.web.inbound import Intake, Sizes, TooManyFrames, has_room
 from tim.web.transport import DRAINED_BYTES, WholeSocket
 
 READ: Final = 1
@@ -52,7 +52,7 @@ class WebSocket:
 
     Args:
         key: Sec-WebSocket-Key of the handshake.
-        largest: size of the largest message that is accepted, in bytes.
+        sizes: of the messages that are accepted.
 
     Attributes:
         input_buffer: messages that have arrived and are not handled yet, oldest first. The handler removes them.
@@ -81,15 +81,15 @@ class WebSocket:
         "sock",
     )
 
-    def __init__(self, connection: WholeSocket, key: str, largest: int, timing: Timing) -> None:
+    def __init__(self, connection: WholeSocket, key: str, sizes: Sizes, timing: Timing) -> None:
         self.sock = connection
         self.input_buffer: list[bytes | str] = []
         self.connected = True
         self.close_reason = framing.NO_CODE
         self.peer_closed = False
         self._timing = timing
-        self._parser = Parser(largest)
-        self._intake = Intake()
+        self._parser = Parser(*sizes)
+        self._intake = Intake(sizes.largest)
         self._ping_at = time.monotonic() + timing.ping_period
         self._pinged = False  # whether nothing has arrived since the last ping
         self._woken = False
@@ -243,8 +243,9 @@ class WebSocket:
 
     def _handle(self, frame: Frame) -> None:
         if frame.kind in (framing.TEXT, framing.BINARY):
-            self.input_buffer.append(frame.data)
-            self._intake.count_message()
+            data = frame.data
+            self.input_buffer.append(data)
+            self._intake.count_message(data.size if isinstance(data, Beginning) else len(data))
         elif frame.kind == framing.CLOSE:
             self.peer_closed = True
             self._close(frame.code)

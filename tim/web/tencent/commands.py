@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tim.codes import BAD_SENDER, NOT_LOGGED_IN, USERSIG_EXPIRED
+from tim.codes import BAD_SENDER, BODY_TOO_LARGE, MESSAGE_TOO_LONG, NOT_LOGGED_IN, USERSIG_EXPIRED
 from tim.ends import CLOSE_LATER, LOGGED_OUT, TYPES, Client, Gone
 from tim.errors import (
     BadParameter,
@@ -21,6 +21,7 @@ from tim.errors import (
     StoreUnavailable,
     UserSigRefused,
 )
+from tim.input_rules import MAX_TEXT
 from tim.model import Instance
 from tim.rules import instance_id
 from tim.web.context import Service
@@ -45,6 +46,8 @@ REACTIONS: Final = 6
 """How often a page could have asked for its lists while the answer to its logout waits."""
 SYNC_GOES_ON: Final = 1
 SYNC_DONE: Final = 2
+TOO_LONG: Final = f"this request has more than {frames.MAX_FRAME} bytes; ask for less at once"
+TEXT_TOO_LONG: Final = f"the message is far over the {MAX_TEXT} bytes of a text; send it in parts"
 PAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 COOKIE: Final = re.compile(r"[0-9]{1,18}")
 
@@ -136,6 +139,8 @@ class Commands:
             return self._send(request, id)
         if token:
             self._live(id)
+        if request.is_cut:
+            raise BadParameter("body", TOO_LONG, BODY_TOO_LARGE)
         if request.command == SYNC:
             return self._synchronise(request, id)
         return [stubs.reply(request, self._backend.sdk_app_id)]
@@ -223,6 +228,8 @@ class Commands:
         if not id:
             raise NotLoggedIn
         instance = self._live(id)
+        if request.is_cut:
+            raise BadParameter("MsgBody", TEXT_TOO_LONG, MESSAGE_TOO_LONG)
         outgoing = frames.parse_message(request.body)
         if request.body.get("From_Account", instance.user) != instance.user:
             raise BadParameter("From_Account", f"this page is logged in as {instance.user}", BAD_SENDER)

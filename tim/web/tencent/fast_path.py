@@ -72,7 +72,7 @@ class FastPath:
         if not (is_upgrade(environ) and "HTTP_HOST" in environ and admits(environ, self._here)):
             return False
         sock.recv(len(head))
-        limit_frames(environ, frames.MAX_FRAME)
+        limit_frames(environ, frames.SIZES)
         upgrade(environ, self._here.timing, partial(open_page, self._here, environ, FORMS[environ["PATH_INFO"]]))
         return True
 

@@ -27,12 +27,22 @@ from tim.codes import (
 from tim.ends import TYPES
 from tim.errors import BadFrame, BadParameter
 from tim.model import Message
+from tim.web.framing import Beginning
+from tim.web.inbound import Sizes
 
 MAX_FRAME: Final = 64 * 1024
-"""Largest size of a frame in bytes. The largest regular one is a message of 12 KiB with every character escaped."""
+"""Largest size of a frame that is kept, in bytes. The largest one that this service accepts is a message of 12 KiB with
+every character escaped."""
+LONGEST_FRAME: Final = 16 * 1024 * 1024
+"""Longest size of a frame that is refused with an answer, in bytes; one that is longer closes its connection. The SDK
+bounds no text and no data of a custom message: a photo in one has some MiB, and 300 messages that are forwarded as one
+have 4 MiB. It repeats a request without an answer on each new connection, before its login."""
+SIZES: Final = Sizes(MAX_FRAME, LONGEST_FRAME)
 COMMAND: Final = re.compile(r"[a-zA-Z0-9_]{1,64}\.[a-zA-Z0-9_]{1,64}")
 MAX_SEQ: Final = 2**53
 """Largest seq: the SDK counts in doubles."""
+HEAD: Final = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"head"[ \t\n\r]*:[ \t\n\r]*')
+"""How a frame begins whose head comes first, up to the head."""
 JSON_SPACE: Final = " \t\n\r"
 """What may stand around a JSON value."""
 MAX_UINT32: Final = 2**32 - 1
@@ -64,12 +74,14 @@ class Request:
     Attributes:
         command: `service.command`.
         seq: its number on the connection; the answer repeats it.
+        is_cut: whether it was too long to be kept. Its body is empty.
     """
 
     command: str
     seq: int
     head: Body
     body: Body
+    is_cut: bool = False
 
     def text(self, name: str) -> str:
         """The string `name` of the head; empty where there is none."""
@@ -99,6 +111,8 @@ def parse(frame: bytes | str) -> Request:
     Raises:
         BadFrame: the frame has no request that can be answered.
     """
+    if isinstance(frame, Beginning):
+        return _request(_head_in(frame), {}, is_cut=True)
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"it is longer than {MAX_FRAME} bytes")
     try:
@@ -108,7 +122,22 @@ def parse(frame: bytes | str) -> Request:
         raise BadFrame("it is not JSON") from None
     if end < len(text):
         raise BadFrame("it is more than one JSON value")
-    head = packet.get("head") if isinstance(packet, dict) else None
+    if not isinstance(packet, dict):
+        raise BadFrame("it has no head")
+    return _request(packet.get("head"), packet.get("body"))
+
+
+def _head_in(frame: Beginning) -> Any:
+    """The head in the beginning of a frame. Both packages write it before the body."""
+    text = frame.decode("utf-8", "replace")
+    begins = HEAD.match(text)
+    try:
+        return _DECODER.raw_decode(text, begins.end())[0] if begins else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _request(head: Any, body: Any, *, is_cut: bool = False) -> Request:
     if not isinstance(head, dict):
         raise BadFrame("it has no head")
     command, seq = head.get("servcmd"), head.get("seq")
@@ -116,8 +145,7 @@ def parse(frame: bytes | str) -> Request:
         raise BadFrame("its head has no servcmd")
     if type(seq) is not int or not 0 <= seq <= MAX_SEQ:
         raise BadFrame("its head has no seq")
-    body = packet.get("body")
-    return Request(command, seq, head, body if isinstance(body, dict) else {})
+    return Request(command, seq, head, body if isinstance(body, dict) else {}, is_cut)
 
 
 def parse_message(body: Body) -> Outgoing:

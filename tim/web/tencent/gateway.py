@@ -20,6 +20,7 @@ from tim.errors import BadFrame, StoreUnavailable
 from tim.timing import Timing
 from tim.web.client import address_of, client_of
 from tim.web.context import Service, service
+from tim.web.framing import TOO_LARGE, Beginning
 from tim.web.inbound import limit_frames
 from tim.web.sockets import DEAD_CONNECTION, Rest, Socket, hang_up, socket_route
 from tim.web.tencent import frames
@@ -44,7 +45,7 @@ FORMS: Final[dict[str, Form]] = {BINARY: str.encode, TEXT: str}
 
 @blueprint.before_request
 def take_large_frames() -> None:
-    limit_frames(request.environ, frames.MAX_FRAME)
+    limit_frames(request.environ, frames.SIZES)
 
 
 @socket_route(blueprint, BINARY)
@@ -105,11 +106,12 @@ def _serve(ws: Socket, page: Page, commands: Commands, form: Form, timing: Timin
             # The SDK sends its login right behind a hello. An answer that is not written yet leaves with the next.
             if not (ws.input_buffer or (answers and nth % TURN != 1 and ws.has_more())):
                 break
+            frame = ws.input_buffer.pop(0)
             try:
-                asked = frames.parse(ws.input_buffer.pop(0))
+                asked = frames.parse(frame)
             except BadFrame as error:
                 _write(ws, form, answers)
-                return CLOSE_NOT_A_REQUEST, error.message
+                return TOO_LARGE if isinstance(frame, Beginning) else CLOSE_NOT_A_REQUEST, error.message
             if asked.command in PACED:
                 pause = commands.delay(asked)
                 if pause:
