@@ -17,6 +17,7 @@ from tim.codes import (
     BAD_MSG_SEQ,
     BAD_RECEIVER,
     BAD_TIME,
+    NO_SUCH_COMMAND,
 )
 from tim.errors import BadFrame, BadParameter
 from tim.model import Message
@@ -278,6 +279,20 @@ def test_a_start_up_request_has_the_field_without_which_the_sdk_asks_again(
 ) -> None:
     body = body_of(stubs.reply(request(command), 1))
     assert (body["ErrorCode"], body[field]) == (0, value)
+
+
+UNASKED = ("openim.msgreaded", "openim.get_peer_read_time", "openim.authkey", "sns.pendency_report")
+
+
+@pytest.mark.parametrize("command", [*stubs.LISTS, *UNASKED, "im_open_status.wshello"])
+def test_what_the_sdk_sends_by_itself_succeeds(command: str) -> None:
+    assert body_of(stubs.reply(request(command), 1))["ErrorCode"] == 0
+
+
+@pytest.mark.parametrize("command", ["openim.msgwithdraw", "group_open_http_svc.create_group", "follow.follow_add"])
+def test_what_would_change_something_is_refused(command: str) -> None:
+    body = body_of(stubs.reply(request(command), 1))
+    assert (body["ErrorCode"], body["ErrorInfo"].startswith("this service ")) == (NO_SUCH_COMMAND, True)
 
 
 @pytest.mark.parametrize("name", ["fetch_config", "fetch_imsdk_purchase_bitsv2"])
