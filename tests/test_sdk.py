@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import PATIENCE, until
 from tim import EVENT, TYPES, Backend, Client, Event, IMError, IMResponse
 from tim.ends import LOGGED_OUT, UNKNOWN, Gone
-from tim.errors import InstanceGone, SettingError, StoreUnavailable
+from tim.errors import BadParameter, InstanceGone, SettingError, StoreUnavailable
 from tim.mailbox import MAILBOX, End, News
 from tim.model import MESSAGES_A_MINUTE, Message, View
 from tim.rules import ADMINISTRATOR, MINUTE
@@ -772,6 +773,28 @@ def test_a_handler_that_was_taken_off_is_not_called(person: Persons) -> None:
     tab.sdk.login("alice", alice.user_sig())
     tab.is_ready()
     assert called == []
+
+
+def test_taking_a_handler_off_that_is_not_there_has_no_effect(person: Persons) -> None:
+    alice = person("alice")
+    tab = alice.opens("A")
+    called: list[Event] = []
+    tab.sdk.off(EVENT.KICKED_OUT, called.append)
+    tab.sdk.on(EVENT.SDK_READY, called.append)
+    tab.sdk.off(EVENT.SDK_READY, print)
+    tab.sdk.login("alice", alice.user_sig())
+    tab.is_ready()
+    assert [event.name for event in called] == [EVENT.SDK_READY]
+    tab.sdk.off(EVENT.SDK_READY, called.append)
+    tab.sdk.off(EVENT.SDK_READY, called.append)
+
+
+@pytest.mark.parametrize("name", ["SDK_READY", "sdkstateready", ""])
+def test_a_name_of_no_event_is_refused(person: Persons, name: str) -> None:
+    sdk = person("alice").opens("A").sdk
+    for call in (sdk.on, sdk.off):
+        with pytest.raises(BadParameter, match=re.escape(f"there is no event {name!r}")):
+            call(name, print)
 
 
 def test_a_handler_may_log_in_send_and_log_out(person: Persons) -> None:

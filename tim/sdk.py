@@ -6,13 +6,13 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from tim.ends import CLOSE_CODES, CLOSE_CUT, CLOSE_LATER, Client
-from tim.errors import IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
-from tim.events import EVENT, Event
+from tim.errors import BadParameter, IMError, InstanceGone, NotLoggedIn, NotReady, StoreUnavailable
+from tim.events import EVENT, EVENT_WORDS, Event
 from tim.input_rules import check_text, check_user_id
 from tim.mailbox import End
 from tim.model import Instance, Message
@@ -71,12 +71,26 @@ class TIM:
         self._delivered: int | None = None  # number of the newest message given to the handlers; the runner's own
 
     def on(self, name: str, handler: Handler) -> None:
-        """Call `handler(event)` for each event of this name."""
-        self._handlers.setdefault(name, []).append(handler)
+        """Call `handler(event)` for each event of this name.
+
+        Raises:
+            BadParameter: EVENT has no event of this name.
+        """
+        self._handlers_of(name).append(handler)
 
     def off(self, name: str, handler: Handler) -> None:
-        """Stop calling `handler` for events of this name."""
-        self._handlers[name].remove(handler)
+        """Stop calling `handler` for events of this name. One that is not called has no effect.
+
+        Raises:
+            BadParameter: EVENT has no event of this name.
+        """
+        with suppress(ValueError):
+            self._handlers_of(name).remove(handler)
+
+    def _handlers_of(self, name: str) -> list[Handler]:
+        if name not in EVENT_WORDS:
+            raise BadParameter("name", f"there is no event {name!r}; use a name of EVENT, such as EVENT.SDK_READY")
+        return self._handlers.setdefault(name, [])
 
     def login(self, user_id: str, user_sig: str) -> IMResponse:
         """Log in. The event SDK_READY follows after the unread messages.

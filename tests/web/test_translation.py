@@ -40,8 +40,8 @@ ERRORS = {
 }
 """Errors that are given their text where they are raised."""
 FOR_MACHINES = ("tim/web/tencent/", "tim/store/", "tim/web/settings.py", "tim/web/console/api.py", "tim/secret_file.py",
-                "tim/backend.py", "tim/faults.py")  # fmt: skip
-"""What raises errors that no page shows: those of protocols, and those that stop the start."""
+                "tim/backend.py", "tim/faults.py", "tim/sdk.py")  # fmt: skip
+"""What raises errors that no page shows: those of protocols and of scripts, and those that stop the start."""
 TRANSLATORS = ("_", "gettext", "ngettext")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
