@@ -9,7 +9,7 @@ import pytest
 from tests.support.documents import ROOT, row
 from tim import backlog, codes, hub, input_rules, mailbox, model, post, rules, setting_rules, tab, timing, usersig
 from tim.timing import DEFAULT
-from tim.web import guard, identity, inbound, lobby, transport
+from tim.web import framing, guard, identity, inbound, lobby, transport
 from tim.web.tencent import frames
 
 PROMISES = "docs/promises.md"
@@ -118,6 +118,10 @@ def test_each_bound_of_the_webhook_is_the_one_in_the_code(promise: str, words: s
         ("Reading why another tab", f"{identity.NOTICE_LIFE // 60} minutes"),
         ("A login by a thief", f"{rules.NOT_ME_LIFE // 60} minutes"),
         ("Large requests", f"{guard.MAX_REQUEST // 1024} KiB a request"),
+        (
+            "Large requests",
+            f"{frames.MAX_FRAME // 1024} KiB a frame, {framing.BEGINNING // 1024} KiB of a longer frame",
+        ),
         ("Large requests", f"{input_rules.MAX_TEXT // 1024} KiB of text"),
         ("Too many connections", f"{hub.MAX_STREAMS} streams a node"),
         ("Too many connections", f"{lobby.MOST} without a login, {lobby.MOST_OF_ADDRESS} of them from one address"),

@@ -97,7 +97,7 @@ REFUSED: Final = text("is a loopback or link-local address")
 
 
 def is_local(address: str) -> bool:
-    """Whether this is an IP address that means this machine or its link, in whichever spelling; False for a name."""
+    """Whether this is a loopback, link-local, unspecified or multicast IP address, however spelt; False for a name."""
     try:
         # Also 127.1, 0x7f000001 and 2130706433.
         found: Address = ipaddress.ip_address(socket.inet_aton(address))
