@@ -15,7 +15,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.routes import socket_routes
 from tests.support.server import ROOT, SOCKET_SERVERS, Server, copy_of_the_tree
 from tests.support.waiting import PATIENCE, until
-from tests.support.wire import ScriptTab, ask_for_socket, log_in, upgrade
+from tests.support.wire import ScriptTab, answer_to, ask_for_socket, log_in, upgrade
 from tests.web.conftest import MakeServer
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -147,6 +147,20 @@ def test_any_header_of_a_handshake_gets_a_clean_answer(
     status = re.match(rb"HTTP/1.1 (101|4\d\d|501) ", answer)
     assert status, answer[:100]
     server.has_no_traceback(since=before)
+
+
+@pytest.mark.parametrize("route", socket_routes(), ids=str)
+@pytest.mark.parametrize(("line", "instead"), [("HTTP/1.1\r\n", "HTTP/1.0\r\n"), ("Host: 127.0.0.1\r\n", "")])
+@pytest.mark.parametrize("kind", SOCKET_SERVERS)
+def test_a_handshake_of_an_older_http_or_without_a_host_is_refused(
+    kind: str, line: str, instead: str, route: str, each_server: Callable[[str], tuple[Server, ScriptTab]]
+) -> None:
+    server, tab = each_server(kind)
+    headers = {"Cookie": tab.cookie, "Origin": server.address}
+    whole = upgrade(route.replace("<instance>", tab.instance), "127.0.0.1", headers=headers)
+    assert line.encode() in whole
+    answer = answer_to(server, whole.replace(line.encode(), instead.encode()))
+    assert re.match(rb"HTTP/1.[01] 400 ", answer), answer[:100]
 
 
 @pytest.fixture(scope="module")

@@ -130,6 +130,8 @@ def check_socket(environ: WSGIEnvironment, here: Service) -> None:
         abort(Response(f"this server speaks version {VERSION} of WebSocket\n", 426, {"Sec-WebSocket-Version": VERSION}))
     if environ["REQUEST_METHOD"] != "GET" or not KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")):
         abort(400, "this is no WebSocket handshake: it needs GET and a Sec-WebSocket-Key of 16 bytes")
+    if environ["SERVER_PROTOCOL"] < "HTTP/1.1" or "HTTP_HOST" not in environ:
+        abort(400, "this is no WebSocket handshake: it needs HTTP/1.1 or later, and a Host")
     if here.backend.full:
         abort(Response("too many tabs are open on this server; try again in 5 seconds\n", 503, {"Retry-After": "5"}))
 

@@ -69,7 +69,7 @@ class FastPath:
             return False
         environ |= {"REMOTE_ADDR": address[0] if isinstance(address, tuple) else "", "gunicorn.socket": sock}
         self._see_forwarded(environ, None)  # type: ignore[arg-type]  # _no_answer does not call it
-        if not (is_upgrade(environ) and "HTTP_HOST" in environ and admits(environ, self._here)):
+        if not (is_upgrade(environ) and admits(environ, self._here)):
             return False
         sock.recv(len(head))
         limit_frames(environ, frames.SIZES)
@@ -93,6 +93,7 @@ def read(head: bytes, prefix: str = "") -> WSGIEnvironment | None:
     if len(environ) < len(headers) or len(headers) > MOST or not environ.keys().isdisjoint(LEFT_TO_GUNICORN):
         return None
     return environ | {
+        "SERVER_PROTOCOL": "HTTP/1.1",
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": prefix,
         "PATH_INFO": path,
