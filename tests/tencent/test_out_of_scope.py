@@ -35,8 +35,6 @@ CHANGES = {
         stubs.NO_CONVERSATIONS
     ),
     "sdk.setMessageRemindType({userIDList: ['peer'], messageRemindType: 'AcceptNotNotify'})": stubs.NO_MUTING,
-    "sdk.updateMyProfile({nick: 'x'})": "this service keeps no profiles",
-    "sdk.setSelfStatus({customStatus: 'x'})": "this service keeps no status of a user",
     "sdk.addToBlacklist({userIDList: ['peer']})": stubs.NO_BLACKLIST,
     "sdk.removeFromBlacklist({userIDList: ['peer']})": stubs.NO_BLACKLIST,
     "sdk.createGroup({name: 'g', type: 'Private'})": NO_GROUPS,
@@ -48,6 +46,7 @@ CHANGES = {
         NO_GROUPS
     ),
 }
+OWN = ("sdk.updateMyProfile({nick: 'x'})", "sdk.setSelfStatus({customStatus: 'x'})")
 CONTACTS = {
     "sdk.addFriend({to: 'peer', source: 'AddSource_Type_Web', type: 'Add_Type_Both'})": stubs.NO_CONTACTS,
     "sdk.acceptFriendApplication({userID: 'peer', type: 'Response_Action_Agree'})": stubs.NO_CONTACTS,
@@ -80,6 +79,12 @@ def test_what_would_change_something_is_refused_in_words(sdk: SDK, open_page: Op
     }
     assert page.sends(page.user_id, "goes on")["code"] == 0
     assert len(page.sockets) == 1
+
+
+def test_an_account_sets_its_own_profile_and_its_app_goes_on(sdk: SDK, open_page: OpenPage, account: Account) -> None:
+    page = open_page(sdk)
+    page.logs_in(account("alice"))
+    assert {call: settled(page, call)["code"] for call in OWN} == dict.fromkeys(OWN, 0)
 
 
 def test_nothing_that_a_page_sends_when_it_starts_is_refused(sdk: SDK, open_page: OpenPage, account: Account) -> None:

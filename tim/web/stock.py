@@ -169,16 +169,17 @@ class Reader(threading.Thread):
             yield event
 
     def _bounded(self, event: Event) -> Event:
-        """The event, without its bytes where its message is too long to be kept; the library keeps those before."""
+        """The event, without its bytes where its message is too long to be kept; the library keeps those before.
+
+        By `incoming_message_len` the library knows what is too long to be read.
+        """
         if not isinstance(event, Message):
             return event
         size = self._ws.incoming_message_len + len(event.data)
         if size <= self._largest:
             self._inbox.size = None
             return event
-        self._inbox.size = self._ws.incoming_message_len = (
-            size  # by which the library knows what is too long to be read
-        )
+        self._inbox.size = self._ws.incoming_message_len = size
         return replace(event, data=event.data[:0])
 
 

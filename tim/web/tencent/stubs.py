@@ -3,7 +3,7 @@
 Profiles, contacts, groups, conversation lists and history are out of scope. A command that reads gets an empty answer:
 the SDK becomes ready only after some of these, and repeats a request without end if its answer lacks a certain field.
 The fields are the fewest that tim-js-sdk 2.27.6 and @tencentcloud/chat 3.6.6 accept. A command that would change
-something is refused.
+something for others is refused.
 """
 
 from __future__ import annotations
@@ -88,14 +88,16 @@ REFUSED: Final = {
     "sns.pendency_delete": NO_CONTACTS,
     "follow.follow_add": NO_CONTACTS,
     "follow.follow_delete": NO_CONTACTS,
-    "profile.portrait_set": "this service keeps no profiles",
-    "im_open_status.ws_set_custom_status": "this service keeps no status of a user",
     "im_open_status.ws_status_subscribe": "this service reports no status of a user",
     "im_open_translate.ws_batch_trans_text": "this service does not translate",
     "im_open_speech.ws_sentence_recognition": "this service does not turn speech into text",
 }
-"""Why a command is refused, or each command of a service that has no list here. Commands of which nothing is left to
-do succeed: those that mark messages as read, which they are once they were sent to a page, and reports of the SDK."""
+"""Why a command is refused, or each command of a service that has no list here.
+
+Commands of which nothing is left to do succeed: those that mark messages as read, which they are once they were sent to
+a page, and reports of the SDK. So do those that set an account's own profile and status: an app calls these right after
+its login, which has to go on.
+"""
 _LISTS: Final = {command: encoded({**OK, **fields}) for command, fields in LISTS.items()}
 
 
