@@ -42,3 +42,23 @@ def open_console(window: BrowserContext, server: Door, token: str = ADMIN_TOKEN,
     page = window.new_page()
     page.goto(f"{server.address}/console{path}{'&' if '?' in path else '?'}token={token}")
     return page
+
+
+def ends_the_session_of(page: Page, server: Door) -> None:
+    """The session of this browser ends on the server, as after its time: the browser does not learn it."""
+    ((name, value),) = [
+        (c["name"], c["value"])
+        for c in page.context.cookies(f"{server.address}/console")
+        if "console" in str(c["name"])
+    ]
+    assert Operator(server, f"{name}={value}").posts("/sign-out").status == 303
+
+
+def signs_in_in_another_tab(page: Page, token: str = ADMIN_TOKEN) -> None:
+    """The link that says so is followed, and its form filled in."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Sign in in another tab").click()
+    opened.value.fill("#token", token)
+    opened.value.click("#sign-in")
+    opened.value.locator("#sign-out").wait_for()
+    opened.value.close()

@@ -235,6 +235,20 @@ def test_a_row_changes_where_it_is_and_stays_selected(roomy: Server, new_window:
     expect(page.locator("tbody tr").first).to_contain_text(f"{prefix}a")
 
 
+def test_back_selects_no_instance_in_place_of_one_that_was_selected(
+    roomy: Server, new_window: NewWindow, prefix: str
+) -> None:
+    selected = log_in(roomy, f"{prefix}b")
+    page = open_console(new_window(), roomy, path=f"/instances?userID={prefix}")
+    page.locator(f'[data-instance="{selected.instance}"] input').check()
+    page.fill("#words", "spam")
+    other = log_in(roomy, f"{prefix}a")
+    page.goto(f"{roomy.address}/console/audit")
+    page.go_back()
+    expect(page.locator("#words")).to_have_value("spam")
+    expect(page.locator(f'[data-instance="{other.instance}"] input')).not_to_be_checked()
+
+
 def test_a_whole_kick_by_keyboard_alone(roomy: Server, new_window: NewWindow, prefix: str) -> None:
     victim = log_in(roomy, f"{prefix}a")
     page = open_console(new_window(), roomy, path=f"/instances?userID={prefix}")

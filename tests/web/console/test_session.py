@@ -13,7 +13,7 @@ from flask import Request, Response
 from playwright.sync_api import expect
 from werkzeug.test import EnvironBuilder
 
-from tests.support.console import Operator, open_console, sign_in
+from tests.support.console import Operator, ends_the_session_of, open_console, sign_in, signs_in_in_another_tab
 from tests.support.redis_server import RedisServer
 from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server, copy_of_the_tree
 from tests.support.wire import Answer, ask, element, get, path_of, post
@@ -290,6 +290,40 @@ def test_a_session_that_is_over_keeps_what_was_typed_and_leads_back(server: Serv
     shown = {"HX_Request": "true", "HX_Current_URL": f"{server.address}/console?a=b"}
     polled = operator.gets("/overview", **shown)
     assert polled.header("HX-Redirect") == "/console/sign-in?next=/console?a%3Db"
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "button"),
+    [
+        ("/settings", "#help-text", "#review"),
+        ("/accounts/alice", "#reason", "#block"),
+        ("/accounts/alice", "#words", "#kick-all"),
+        ("/instances", "#words", "#kick-all"),
+        ("/usersig", "#userID", "#inspect"),
+    ],
+)
+def test_after_a_session_that_is_over_back_has_what_was_typed(
+    path: str, field: str, button: str, server: Server, new_window: NewWindow
+) -> None:
+    page = open_console(new_window(own=True), server, path=path)
+    if path == "/usersig":
+        page.fill("#userSig", "a secret")
+    page.fill(field, "typed with care")
+    ends_the_session_of(page, server)
+    page.click(button)
+    expect(page.locator("h1")).to_have_text("Not done")
+    signs_in_in_another_tab(page)
+    page.go_back()
+    expect(page.locator(field)).to_have_value("typed with care")
+    if path == "/usersig":
+        expect(page.locator("#userSig")).to_have_value("")
+
+
+def test_no_secret_is_kept_by_a_browser(server: Server) -> None:
+    admin = sign_in(server)
+    for path, name in (("/settings", "webhook-token"), ("/usersig", "userSig")):
+        secret = element(admin.gets(path).body, name)
+        assert secret and secret.attributes["autocomplete"] == "off"
 
 
 @pytest.mark.parametrize("shown", ["http://[", "//[", "http://evil.example/login", "javascript:alert(1)", "x" * 3000])
