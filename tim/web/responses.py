@@ -42,9 +42,17 @@ def retry_after(error: IMError) -> dict[str, str]:
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 
+def in_place_of_live(body: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a poll of the console that shows `body` in place of what is no longer true.
+
+    What stays the same from one poll to the next is neither read out again nor loses the focus.
+    """
+    return Response(f'<div hx-swap-oob="innerMorph:#live">{body}</div>', status, headers)
+
+
 def store_unavailable(error: StoreUnavailable) -> Response:
-    """503 with the reason, as plain text; for a poll of the console, in place of numbers that are no longer true."""
+    """503 with the reason, as plain text, or in the live part of a page of the console."""
     if request.headers.get("HX-Target") == LIVE:
-        words = f'<p id="away" class="bad" role="alert">{html.escape(translated(error.message))}</p>'
-        return Response(f'<div hx-swap-oob="innerHTML:#live">{words}</div>', 503, retry_after(error))
+        words = html.escape(translated(error.message))
+        return in_place_of_live(f'<p id="away" class="bad" role="alert">{words}</p>', 503, retry_after(error))
     return Response(f"{error.message}\n", 503, retry_after(error), mimetype="text/plain")

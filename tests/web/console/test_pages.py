@@ -13,9 +13,9 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.support.accessible import fits_everywhere, passes_axe, reaches_every_control
 from tests.support.browser import MILLISECONDS
-from tests.support.console import open_console, sign_in
+from tests.support.console import ends_the_session_of, open_console, sign_in, signs_in_in_another_tab
 from tests.support.routes import console_routes
-from tests.support.server import ADMIN_TOKEN, VIEWER_TOKEN, Server
+from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.wire import log_in, post_login
 from tests.web.conftest import MakeServer, NewWindow
 
@@ -143,12 +143,37 @@ def test_the_overview_is_live_and_leaves_the_focus_where_it_is(make_server: Make
     expect(page.locator("#online")).to_have_text("0", timeout=MILLISECONDS)
 
 
-def test_a_page_whose_session_is_over_goes_to_the_form_by_itself(page: Page, busy: Server) -> None:
-    cookies = {str(c["name"]): str(c["value"]) for c in page.context.cookies(f"{busy.address}/console")}
-    assert post_login(busy, "y", "nonsense").status == 401, "the control: the server answers"
-    page.context.clear_cookies()
-    expect(page.locator("#sign-in-form")).to_be_visible()
-    assert "console" in cookies
-    page.fill("#token", ADMIN_TOKEN)
-    page.click("#sign-in")
-    expect(page).to_have_url(f"{busy.address}/console")
+LIVE: Final = {
+    "": "#online",
+    "/instances": "#number",
+    "/accounts/x": "#account-state",
+    "/audit?watch=1": "#entries",
+    "/webhook": "#waiting",
+}
+"""Pages with a part that is live, and what that part shows. Another one of the settings is there while a job runs."""
+
+
+@pytest.mark.parametrize(("path", "shown"), LIVE.items())
+def test_a_page_whose_session_is_over_says_so_and_goes_on_after_a_sign_in_in_another_tab(
+    path: str, shown: str, busy: Server, new_window: NewWindow
+) -> None:
+    page = open_console(new_window(own=True), busy, path=path)
+    typed = page.locator("main input:is([type=text], [type=url]):visible")
+    for field in typed.all():
+        field.fill("typed with care")
+    ends_the_session_of(page, busy)
+    expect(page.locator("#signed-out")).to_contain_text("session in the console is over", timeout=MILLISECONDS)
+    expect(page.locator(shown)).to_have_count(0)
+    link = page.locator("#signed-out a")
+    link.focus()
+    with page.expect_response(lambda response: response.status == 401):
+        pass  # the next poll
+    expect(link).to_be_focused()
+    if path == "":
+        passes_axe(page, "a live part whose session is over", LARGE, TELEPHONE)
+    signs_in_in_another_tab(page)
+    expect(page.locator(shown)).to_be_visible(timeout=MILLISECONDS)
+    expect(page.locator("#signed-out")).to_have_count(0)
+    assert page.url == f"{busy.address}/console{path}"
+    for field in typed.all():
+        expect(field).to_have_value("typed with care")

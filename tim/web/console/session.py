@@ -19,9 +19,8 @@ How another page joins:
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, abort, g, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -34,7 +33,7 @@ from tim.web.client import address_of
 from tim.web.console.kinds import actor_words, entry_words, kind_words
 from tim.web.context import service
 from tim.web.dispatch import by_htmx
-from tim.web.responses import go, retry_after
+from tim.web.responses import go, in_place_of_live, retry_after
 
 blueprint = Blueprint("console_session", __name__, url_prefix="/console")
 
@@ -154,15 +153,14 @@ def _sign_in_by_address() -> BaseResponse:
 
 
 def _without_session() -> BaseResponse:
-    """Sends a browser to the form. A form that was sent is kept by the browser: its page says how to send it again."""
+    """Sends a browser to the form. What is typed is kept: a page that polls stays, and goes on after a sign-in in
+    another tab; of a form that was sent, a page says how to send it again.
+    """
     if by_htmx(request.environ):
-        with suppress(ValueError):  # no address at all
-            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
-            g.next = f"{shown.path}?{shown.query}".removeprefix(request.script_root).removesuffix("?")
-    elif request.method in SAFE:
-        g.next = request.full_path.removesuffix("?")
-    else:
+        return in_place_of_live(render_template("console/_signed_out.html"), 401)
+    if request.method not in SAFE:
         return make_response(render_template("console/problem.html", signed_out=True), 401)
+    g.next = request.full_path.removesuffix("?")
     return go(_address())
 
 
