@@ -239,6 +239,35 @@ def test_a_block_that_makes_no_sense_is_refused_with_what_was_typed(
     assert element(page_of(admin, alice).body, "blocked") is None
 
 
+def test_a_block_that_another_operator_has_changed_meanwhile_stays(
+    admin: Operator, account: Callable[[str], str]
+) -> None:
+    alice = account("alice")
+    shown = {"userID": alice, "shown": shown_block(page_of(admin, alice))}
+    done(admin, "block", alice, duration="forever", reason="theirs")
+    mine = {"duration": "3600", "reason": "mine <3"}
+    refused = admin.posts("/accounts/block", shown | mine)
+    assert refused.status == 409
+    assert "was changed meanwhile" in text(refused, "problem")
+    assert text(refused, "blocked") == "blocked without an end"
+    assert "mine &lt;3" in refused.body
+    assert "Reason: theirs" in refused.body
+    again = admin.posts("/accounts/block", {"userID": alice, "shown": shown_block(refused)} | mine)
+    assert again.status == 303
+    # Nor is a block lifted that was set in place of the one that was seen.
+    seen = shown_block(page_of(admin, alice))
+    done(admin, "block", alice, duration="forever", reason="theirs")
+    assert admin.posts("/accounts/unblock", {"userID": alice, "shown": seen}).status == 409
+    assert text(page_of(admin, alice), "blocked") == "blocked without an end"
+
+
+def shown_block(page: Answer) -> str:
+    """What the form says of the block that its page shows."""
+    found = re.search(r'<input type="hidden" name="shown" value="([^"]*)"', page.body)
+    assert found
+    return found[1]
+
+
 def test_revoked_usersigs_open_no_login_and_instances_stay(
     admin: Operator, roomy: Server, account: Callable[[str], str]
 ) -> None:
@@ -291,6 +320,32 @@ def test_the_page_follows_the_account_and_keeps_what_is_typed(
     expect(refused.page.locator("#login-error")).to_contain_text("(spam)")
     page.click("#unblock")
     expect(page.locator("#done")).to_contain_text("Unblocked")
+
+
+def test_the_forms_follow_the_block_and_no_notice_contradicts_it(
+    admin: Operator, roomy: Server, new_window: NewWindow, account: Callable[[str], str]
+) -> None:
+    alice = account("alice")
+    page = open_console(new_window(), roomy, path=f"/accounts/{alice}")
+    expect(page.locator("#block")).to_have_text("Block")
+    expect(page.locator("#unblock")).to_have_count(0)
+    page.select_option("#duration", "604800")
+    page.fill("#reason", "half a rea")
+    done(admin, "block", alice, duration="forever")
+    expect(page.locator("#block")).to_have_text("Change the block")
+    expect(page.locator("#reason")).to_be_focused()
+    expect(page.locator("#reason")).to_have_value("half a rea")
+    expect(page.locator("#duration")).to_have_value("604800")
+    page.click("#unblock")
+    expect(page.locator("#done")).to_contain_text("Unblocked.")
+    done(admin, "block", alice, duration="3600")
+    expect(page.locator("#blocked")).to_contain_text("blocked until")
+    expect(page.locator("#done")).to_have_count(0)
+    page.focus("#block")
+    done(admin, "unblock", alice)
+    expect(page.locator("#block")).to_have_text("Block")
+    expect(page.locator("#block")).to_be_focused()
+    expect(page.locator("#unblock")).to_have_count(0)
 
 
 assert set(string.printable[:94]) == set(ALPHABET)

@@ -12,6 +12,7 @@ from tim.admin import Admin
 from tim.audit import AuditFilter
 from tim.errors import BadParameter
 from tim.input_rules import check_user_id
+from tim.model import Block
 from tim.text import text
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
@@ -27,6 +28,8 @@ DURATIONS: Final = ("3600", "86400", "604800", "2592000", FOREVER, UNTIL)
 """Durations of a block to choose from, in seconds."""
 ENTRIES: Final = 30
 """Entries of the account's audit that its page shows, the newest."""
+SHOWN: Final = "shown"
+"""The field that names the block that the page showed."""
 TYPED: Final = ("words", "reason", "duration", UNTIL)
 """Fields of the page that a refusal keeps."""
 
@@ -59,7 +62,7 @@ def status() -> Response:
         user = check_user_id(request.args.get("userID", ""))
     except BadParameter as error:
         return Response(f"{error.message}\n", 400, mimetype="text/plain")
-    return make_response(render_template("console/_account.html", **_values(user)))
+    return make_response(render_template("console/_account.html", polled=True, **_values(user)))
 
 
 @blueprint.post("/accounts/kick")
@@ -84,6 +87,7 @@ def revoke() -> BaseResponse:
 @blueprint.post("/accounts/block")
 def block() -> BaseResponse:
     def act(admin: Admin, user: str) -> str:
+        _check_shown(admin.account(user).block)
         admin.block(user, _until(), _form("reason"))
         return "blocked"
 
@@ -93,6 +97,8 @@ def block() -> BaseResponse:
 @blueprint.post("/accounts/unblock")
 def unblock() -> BaseResponse:
     def act(admin: Admin, user: str) -> str:
+        if (block := admin.account(user).block) is not None:
+            _check_shown(block)
         admin.unblock(user)
         return "unblocked"
 
@@ -130,7 +136,7 @@ def _act(act: Callable[[Admin, str], str]) -> BaseResponse:
 def _account(user: str, error: BadParameter | None = None) -> Response:
     typed = {name: _form(name) for name in TYPED}
     html = render_template("console/account.html", error=error, typed=typed, **_values(user))
-    return make_response(html, 200 if error is None else 400)
+    return make_response(html, 200 if error is None else 409 if error.name == SHOWN else 400)
 
 
 def _values(user: str) -> dict[str, Any]:
@@ -141,11 +147,22 @@ def _values(user: str) -> dict[str, Any]:
         "instances": admin.instances(user),
         "entries": admin.audit(AuditFilter(user=user), limit=ENTRIES).entries,
         "seats": backend.limits().online_web_instances,
+        "done": request.args.get("done", ""),
     }
 
 
 def _form(name: str) -> str:
     return request.form.get(name, "").strip()
+
+
+def _check_shown(block: Block | None) -> None:
+    """Raises BadParameter where the form was shown another block than this one. A script need not say which."""
+    at = "" if block is None else str(block.at)
+    if request.form.get(SHOWN, at) != at:
+        raise BadParameter(
+            SHOWN,
+            text("not done: the block of this account was changed meanwhile; look at it below, and send yours again"),
+        )
 
 
 def _until() -> float | None:
