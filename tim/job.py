@@ -102,7 +102,8 @@ def search_of_text(text: str) -> Search:
 
 def summary(job: Job) -> str:
     """Return what the job is, for the audit."""
+    instances = f"{job.total} instance{'s' if job.total != 1 else ''}"
     if job.kind == APPLY_LIMIT:
-        return f"apply the limit of {job.limit}: {job.total} instances"
+        return f"apply the limit of {job.limit}: {instances}"
     reason = f": {job.words}" if job.words else ""
-    return f"kick {job.total} instances, {search_as_text(job.where)}{reason}"
+    return f"kick {instances}, {search_as_text(job.where)}{reason}"

@@ -159,6 +159,10 @@ def test_the_user_reads_the_reason_of_a_kick(admin: Operator, roomy: Server, acc
     assert listed(page_of(admin, tab.user_id)) == [stays.instance]
 
 
+def test_the_only_seat_is_no_plural(server: Server, account: Callable[[str], str]) -> None:
+    assert "0 of 1 seat taken" in text(page_of(sign_in(server), account("alice")), "account-state")
+
+
 def test_a_kick_ends_no_instance_of_another_account(
     admin: Operator, roomy: Server, account: Callable[[str], str]
 ) -> None:

@@ -178,6 +178,28 @@ def test_all_that_match_are_kicked_after_their_number_was_shown(admin: Operator,
     assert "spam" in login_page_of(tabs[0])
 
 
+def test_one_instance_is_no_plural_and_none_has_no_kick(admin: Operator, roomy: Server, prefix: str) -> None:
+    tab = log_in(roomy, f"{prefix}a")
+    form = {"userID": prefix}
+    review = admin.posts("/instances/review", form)
+    assert "This ends 1 instance, at most" in " ".join(re.sub("<[^>]*>", "", review.body).split())
+    assert text(review, "confirm") == "Kick 1 instance"
+    live = polled(search(admin, userID=prefix))
+    log_in(roomy, f"{prefix}0")
+    assert text(admin.gets(live), "new") == "1 new; show it"
+    admin.posts("/instances/kick", {"userID": prefix, "instance": listed(search(admin, userID=f"{prefix}0"))[0]})
+    assert admin.posts("/instances/kick-all", form).status == 303
+    until(lambda: "Finished at" in text(search(admin), "job"), "it should say that it is done")
+    assert text(search(admin), "job").split("; ")[1].startswith("1 instance ended")
+    words = element(admin.gets("/audit?kind=job").body, "entries")
+    assert words and "kick 1 instance," in words.text
+    late = admin.posts("/instances/kick", form | {"instance": tab.instance})
+    assert "No instance was kicked" in text(admin.gets(late.location.removeprefix("/console")), "done")
+    none = admin.posts("/instances/review", form)
+    assert element(none.body, "confirm") is None
+    assert "nothing to kick" in none.body
+
+
 def test_a_job_shows_how_far_it_is_can_be_stopped_and_keeps_the_next_one_waiting(
     tmp_path_factory: pytest.TempPathFactory, prefix: str
 ) -> None:
@@ -221,7 +243,7 @@ def test_a_row_changes_where_it_is_and_stays_selected(roomy: Server, new_window:
     second.posts("logout")
     expect(page.locator(f"#state-{first.instance}")).to_have_text("online")
     expect(page.locator(f"#state-{second.instance}")).to_have_text("ended")
-    expect(page.locator("#new")).to_have_text("1 new; show them")
+    expect(page.locator("#new")).to_have_text("1 new; show it")
     assert stream.code is None
     assert page.locator("tbody tr").count() == 2
     assert row.locator("input").is_checked()

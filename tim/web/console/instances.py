@@ -119,7 +119,7 @@ def _page(error: IMError | None = None) -> Response:
         "next": _address(after=found.next) if found.next else "",
         "account": account_address,
         "filtered": _filtered,
-        "kicked": request.args.get("kicked", ""),
+        "kicked": request.args.get("kicked", type=int),
     }
     around = _around(where)
     values["live"] = _live(found, after, with_job=around["job_shown"])
