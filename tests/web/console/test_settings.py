@@ -139,6 +139,48 @@ def test_the_second_of_two_operators_is_told_and_loses_nothing(console: Server) 
     assert shown(first, "failures-per-address") == "222"
 
 
+def reviewed_settings(answer: Answer) -> list[str]:
+    return re.findall(r'data-setting="([^"]+)"', answer.body)
+
+
+def test_what_an_operator_has_not_touched_follows_what_another_one_saves(console: Server) -> None:
+    first, second = sign_in(console), sign_in(console)
+    saves(first, messages_a_minute="77", failures_per_account="50")
+    opened = form(second.gets("/settings"))
+    saves(first, messages_a_minute="76", failures_per_account="51")
+    mine = opened | {"help-text": "mine", "failures-per-account": "52"}
+    reviewed = second.posts("/settings/review", mine)
+    assert reviewed_settings(reviewed) == ["failures-per-account", "help-text"]
+    assert "by console admin" in text(reviewed, "conflict")
+    assert "saved meanwhile; it was 50" in row(reviewed, "failures-per-account")
+    assert "meanwhile" not in row(reviewed, "help-text")
+    assert second.posts("/settings", form(reviewed) | {"do": "save"}).status == 303
+    now = form(first.gets("/settings"))
+    assert (now["messages-a-minute"], now["failures-per-account"], now["help-text"]) == ("76", "52", "mine")
+    saves(first, help_text="")
+
+
+def test_a_save_that_comes_too_late_leaves_what_was_not_touched_as_the_other_operator_has_saved_it(
+    console: Server,
+) -> None:
+    first, second = sign_in(console), sign_in(console)
+    saves(first, messages_a_minute="77")
+    reviewed = second.posts("/settings/review", changed(second, help_url="https://example.com/"))
+    assert element(reviewed.body, "conflict") is None
+    saves(first, messages_a_minute="76")
+    refused = second.posts("/settings", form(reviewed) | {"do": "save"})
+    assert refused.status == 409
+    again = second.posts("/settings/review", form(refused))
+    assert reviewed_settings(again) == ["help-url"]
+    assert element(again.body, "conflict") is None, "it was told before"
+
+
+def row(answer: Answer, name: str) -> str:
+    """What the review says of a setting."""
+    html = answer.body.partition(f'data-setting="{name}"')[2].partition("</tr>")[0]
+    return " ".join(re.sub("<[^>]*>", " ", html).split())
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -46,7 +46,9 @@ def review() -> Response:
         render_template(
             "console/settings_review.html",
             typed=typed,
-            version=request.form.get("version", ""),
+            saved=_shown(current),
+            stale=_is_stale(current),
+            base=_base(current),
             changes=differences(current, wanted),
             limit=wanted.limits.online_web_instances,
             account_address=address,
@@ -69,7 +71,7 @@ def save() -> BaseResponse:
     except SettingError as error:
         return _form(typed, current, error)
     except SettingsChanged as changed:
-        return _form(typed, changed.current, conflict=True)
+        return _form(_typed(changed.current), changed.current, refused=True)
     done = _apply(saved.limits.online_web_instances) if request.form.get("do") == "apply" else "saved"
     return go(url_for("console_settings.page", done=done))
 
@@ -111,8 +113,22 @@ def _stop_address() -> str:
 
 
 def _typed(current: AppSettings) -> dict[str, str]:
-    """What the form has; a field that it lacks, as one of a script may, is that of the current settings."""
-    return {name: request.form.get(name, saved).strip() for name, saved in _shown(current).items()}
+    """What the form has. A field that was not changed in it is that of the current settings, which may be others by
+    now; so is one that it lacks, as the form of a script may.
+    """
+    saved, base = _shown(current), _base(current)
+    typed = {name: request.form.get(name, value).strip() for name, value in saved.items()}
+    return {name: saved[name] if typed[name] == base[name] else typed[name] for name in typed}
+
+
+def _base(current: AppSettings) -> dict[str, str]:
+    """What the form showed before anything was typed, as its hidden fields say; without them, the current settings."""
+    return {name: request.form.get(f"base-{name}", value).strip() for name, value in _shown(current).items()}
+
+
+def _is_stale(current: AppSettings) -> bool:
+    """Whether other settings were saved since the form was shown."""
+    return 0 <= _version() < current.version
 
 
 def _version() -> int:
@@ -180,14 +196,18 @@ def _switch(name: str, typed: str) -> bool:
 
 
 def _form(
-    typed: dict[str, str], current: AppSettings, error: SettingError | None = None, *, conflict: bool = False
+    typed: dict[str, str], current: AppSettings, error: SettingError | None = None, *, refused: bool = False
 ) -> Response:
-    """The form with these values, based on the current settings."""
+    """The form with these values, based on the current settings.
+
+    Args:
+        refused: whether these values were not saved because others were meanwhile.
+    """
     values: dict[str, Any] = {
         "typed": typed,
         "current": current,
         "saved": _shown(current),
-        "conflict": conflict,
+        "conflict": refused or _is_stale(current),
         "receiver": service().backend.webhook.receiver,
         "errors": {} if error is None else {error.name.replace("_", "-"): error},
         "grace": service().backend.detach_grace,
@@ -201,5 +221,5 @@ def _form(
         "stop_address": _stop_address(),
         "entries": service().backend.admin().audit(SAVES, limit=20).entries,
     }
-    status = 409 if conflict else 200 if error is None else 400
+    status = 409 if refused else 200 if error is None else 400
     return make_response(render_template("console/settings.html", **values), status)
