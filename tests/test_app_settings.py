@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.actors import APP
-from tim.app_settings import SavedSettings
+from tim.app_settings import SavedSettings, changes_of, differences, summary
 from tim.model import AppSettings, Limits
+from tim.rules import POLICIES
 from tim.store.base import Store
 
 DEFAULT = AppSettings(Limits(1))
@@ -30,3 +33,23 @@ def test_settings_whose_reading_took_long_replace_none_that_were_read_meanwhile(
     assert settings.now().limits == Limits(3)
     assert settings.known.limits == Limits(3)
     assert [each.limits for each in used] == [Limits(3)]
+
+
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(str.strip)
+
+
+@given(
+    st.lists(st.sampled_from(POLICIES), min_size=2, max_size=2),
+    st.lists(st.integers(0, 100), min_size=2, max_size=2),
+    st.lists(TEXTS, min_size=2, max_size=2),
+    st.sampled_from(["", "https://a.example/x,y"]),
+)
+def test_what_a_save_has_changed_is_read_back_from_its_words(
+    policies: list[str], lives: list[int], texts: list[str], url: str
+) -> None:
+    one = AppSettings(policy=policies[0], session_life=lives[0], help_text=texts[0], help_url=url)
+    other = AppSettings(policy=policies[1], session_life=lives[1], help_text=texts[1], webhook_token="secret")
+    changed = differences(one, other)
+    assert changes_of(summary(one, other)) == changed
+    assert changes_of(summary(one, one)) == []
+    assert changes_of("of an earlier version 1 → 2") is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Final
 from urllib.parse import urlsplit
 
 from tim.errors import SettingsChanged
@@ -119,6 +121,17 @@ def summary(before: AppSettings, after: AppSettings) -> str:
     return ", ".join(_said(*each) for each in differences(before, after)) or "nothing"
 
 
+def changes_of(words: str) -> list[tuple[str, str, str]] | None:
+    """Return the `differences` that `summary` has put into these words, with the hosts of webhooks; None for others."""
+    if words == "nothing":
+        return []
+    found = SUMMARY.fullmatch(words)
+    if found is None:
+        return None
+    parts = found.groups("")
+    return [each for each in zip(parts[::3], parts[1::3], parts[2::3], strict=True) if each[0]]
+
+
 def _said(name: str, was: str, now: str) -> str:
     match name:
         case "webhook-token":
@@ -142,6 +155,23 @@ def _values(settings: AppSettings) -> dict[str, str]:
         "webhook_token": settings.webhook_token,
     }
     return {name.replace("_", "-"): str(value) for name, value in values.items()}
+
+
+def _pattern(name: str) -> str:
+    """What `_said` makes of one setting, after a comma or as the first, if it is there: its name and both values."""
+    match name:
+        case "webhook-token":
+            part = rf"another ({name})()()"
+        case "webhook-url":
+            part = rf"({name}) (?:none|(\S*)) → (?:none|(\S*))"
+        case "help-text":
+            part = rf"({name}) (.*?) → (.*?)"
+        case _:
+            part = rf"({name}) (\S*) → (\S*?)"
+    return rf"(?:(?:, |\A){part}(?=, |\Z))?"
+
+
+SUMMARY: Final = re.compile("".join(map(_pattern, _values(AppSettings()))))
 
 
 def host_of(url: str) -> str:

@@ -78,7 +78,7 @@ def test_a_change_is_reviewed_before_it_is_saved_and_holds_for_the_next_login(co
     page = admin.gets("/settings?done=saved")
     assert shown(admin, "online-web-instances") == "4"
     assert "saved by console admin" in text(page, "saved-by")
-    assert f"online-web-instances {before} → 4" in page.body
+    assert f"Online Web Instances: {before} → 4" in text(page, "saves")
     assert "1 of 4" in log_in(console, "alice").gets().body
 
 
@@ -236,7 +236,12 @@ def test_what_an_account_has_to_say_is_set_and_reviewed_in_words(console: Server
     page = admin.gets("/settings")
     assert form(page) | wanted == form(page)
     assert text(page, "idle-life-hint").endswith("Saved now: 1 hour 30 minutes 30 seconds")
-    assert "policy evict → ask, not-me on → off" in page.body
+    assert "A login at the limit: Evict: the oldest has to leave → Ask: the login chooses who leaves" in page.body
+    assert "How to get a new UserSig: — → Ask the &lt;desk&gt;, floor 3" in page.body
+    chinese = admin.gets("/audit?kind=settings", Accept_Language="zh").body
+    assert "登录最长时长（秒）：不限 → 12小时" in chinese
+    assert "session-life" not in chinese
+    assert "session-life 0 → 43200" in admin.gets("/audit/export?form=csv&kind=settings").body
     again = admin.posts(
         "/settings/review", changed(admin, policy="evict", not_me="on", session_life="0", idle_life="0")
     )

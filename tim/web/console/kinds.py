@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tim.app_settings import changes_of
 from tim.audit import (
     BLOCKED,
     CONSOLE_REFUSED,
@@ -58,6 +59,11 @@ def kind_words() -> dict[str, str]:
         CONSOLE_SIGN_OUT: _("console: signed out"),
         JOB: _("job"),
     }
+
+
+def setting_changes(entry: Entry) -> list[tuple[str, str, str]] | None:
+    """The name, the old and the new value of each setting that was saved; None for entries of other kinds."""
+    return changes_of(entry.words) if entry.kind == SETTINGS else None
 
 
 def entry_words(entry: Entry) -> str:

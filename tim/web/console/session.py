@@ -30,7 +30,7 @@ from tim.errors import IMError, TokenRefused, TooManyFailures
 from tim.operators import Role, Session
 from tim.text import text
 from tim.web.client import address_of
-from tim.web.console.kinds import actor_words, entry_words, kind_words
+from tim.web.console.kinds import actor_words, entry_words, kind_words, setting_changes
 from tim.web.context import service
 from tim.web.dispatch import by_htmx
 from tim.web.responses import go, in_place_of_live, retry_after
@@ -52,6 +52,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(is_admin=is_admin, kind_words=kind_words)
     app.add_template_filter(actor_words)
     app.add_template_filter(entry_words)
+    app.add_template_filter(setting_changes)
 
 
 def check_operator() -> BaseResponse | None:
