@@ -29,6 +29,8 @@ PAGES: Final = sorted(
     if "GET" in route.methods and "/api/" not in route.rule and route.rule != "/console/"
 )
 """The addresses that may be read; an account is "x"."""
+WIDTHS: Final = "each => [each.offsetWidth, (each.style.width = 'auto', each.offsetWidth)]"
+"""Of a field: what it has, and what it needs to show all of its value."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,27 @@ def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
     reaches_every_control(page, path)
     assert page.locator("h1").count() == 1
     assert page.evaluate("sessionStorage.getItem('seen violations')") is None, "what the policy had to stop"
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_audit_fits_a_laptop_and_its_times_are_whole(locale: str, busy: Server, new_window: NewWindow) -> None:
+    admin = sign_in(busy)
+    admin.posts("/accounts/kick", {"userID": f"{LONGEST}0", "words": "a reason of some words"})
+    page = open_console(
+        new_window(locale=locale), busy, path="/audit?since=2026-11-27T22:00:00&until=2036-11-28T23:59:59"
+    )
+    page.set_viewport_size({"width": 1280, "height": 800})
+    inside, outside = page.evaluate(
+        "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.table-scroll'))"
+    )
+    assert inside <= outside
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        for path in ("/audit", "/instances"):
+            page.goto(f"{busy.address}/console{path}")
+            for field in page.locator("[type=datetime-local]").all():
+                given, needed = field.evaluate(WIDTHS)
+                assert given >= needed, f"{path}: {given} of {needed} pixels at {width}"
 
 
 def test_axe_finds_nothing_in_the_states_in_between(busy: Server, new_window: NewWindow) -> None:
