@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tim.errors import BadParameter, MessageTooLong, SettingError
-from tim.input_rules import MAX_NAME, MAX_TEXT, MAX_WORDS, check_name, check_text, check_user_id
+from tim.input_rules import MAX_NAME, MAX_TEXT, MAX_WORDS, check_name, check_text, check_user_id, check_words
 from tim.model import AppSettings, Limits
 from tim.rules import POLICIES
 from tim.setting_rules import LONGEST_LIFE, MAX_LINK, check_settings
@@ -23,13 +23,37 @@ def test_a_name_that_fits_is_left_as_it_is_but_for_blanks_around_it(name: str) -
     assert check_name(name) == check_name(f"  {name}\t") == name
 
 
+INVISIBLE = ("two\nlines", "tab\there", "\u202eright to left", "\0", "\ud800", "👨\u200d👩\u200d👧 family")
+
+
 @pytest.mark.parametrize(
-    "name", ["x" * (MAX_NAME + 1), "two\nlines", "tab\there", "\u202eright to left", "\0", "\ud800", "joined\u200d"]
+    ("name", "rule"),
+    [
+        ("x" * (MAX_NAME + 1), "name must be one line of at most 64 characters; leave it empty for none"),
+        *((name, "name must be one line without control or invisible characters") for name in INVISIBLE),
+    ],
 )
-def test_a_name_that_is_longer_or_more_than_a_line_is_refused_with_the_rule(name: str) -> None:
-    with pytest.raises(BadParameter, match="one line of at most 64 characters, none of them invisible") as refused:
+def test_a_name_that_breaks_a_rule_is_refused_with_that_rule(name: str, rule: str) -> None:
+    with pytest.raises(BadParameter, match=rule) as refused:
         check_name(name)
     assert (refused.value.code, refused.value.name) == (70402, "name")
+
+
+# An operator's words
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        ("x" * (MAX_WORDS + 1), "must be one line of at most 200 characters"),
+        *((words, "must be one line without control or invisible characters") for words in INVISIBLE),
+    ],
+)
+def test_words_that_break_a_rule_are_refused_with_that_rule(words: str, rule: str) -> None:
+    with pytest.raises(BadParameter, match=f"reason {rule}"):
+        check_words(words, "reason")
+    with pytest.raises(SettingError, match=rule):
+        check_settings(AppSettings(help_text=words))
 
 
 # A UserID

@@ -7,7 +7,7 @@ from typing import Final
 
 from tim.error_texts import bad_user_id
 from tim.errors import BadParameter, MessageTooLong
-from tim.text import text
+from tim.text import Text, text
 
 USER_ID: Final = re.compile(r"[\x21-\x7e]{1,32}")
 """Printable ASCII without the space, as the vendor's SDKs accept it; case-sensitive."""
@@ -47,20 +47,23 @@ def check_text(typed: str) -> str:
 def check_words(words: str, name: str) -> str:
     """Return an operator's reason without blanks around it; otherwise raise BadParameter for the parameter `name`."""
     words = words.strip()
-    if len(words) > MAX_WORDS or not words.isprintable():
-        raise BadParameter(
-            name, text("%(name)s must be one line of at most %(most)s characters", name=name, most=MAX_WORDS)
-        )
+    if (rule := broken_rule(words, MAX_WORDS)) is not None:
+        raise BadParameter(name, text("%(name)s %(rule)s", name=name, rule=rule))
     return words
 
 
 def check_name(name: str) -> str:
     """Return the name of an instance without blanks around it; otherwise raise BadParameter. It may be empty."""
     name = name.strip()
-    if len(name) > MAX_NAME or not name.isprintable():
-        why = text(
-            "name must be one line of at most %(most)s characters, none of them invisible; leave it empty for none",
-            most=MAX_NAME,
-        )
-        raise BadParameter("name", why)
+    if (rule := broken_rule(name, MAX_NAME)) is not None:
+        raise BadParameter("name", text("name %(rule)s; leave it empty for none", rule=rule))
     return name
+
+
+def broken_rule(line: str, most: int) -> Text | None:
+    """Return the rule that `line` breaks: one line, nothing invisible, at most `most` characters; None if it fits."""
+    if not line.isprintable():
+        return text("must be one line without control or invisible characters, such as those that join emoji")
+    if len(line) > most:
+        return text("must be one line of at most %(most)s characters", most=most)
+    return None

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Final
 
 from tim.errors import SettingError
-from tim.input_rules import MAX_WORDS
+from tim.input_rules import MAX_WORDS, broken_rule
 from tim.model import AppSettings, Limits
 from tim.receiver import receiver_at
 from tim.rules import MAX_INSTANCES, POLICIES
@@ -58,9 +58,10 @@ def check_settings(settings: AppSettings) -> AppSettings:
             raise SettingError(
                 name, text("must be a whole number of seconds up to %(most)s; 0 for no end", most=LONGEST_LIFE)
             )
-    words = settings.help_text
-    if not (isinstance(words, str) and len(words) <= MAX_WORDS and words.isprintable()):
-        raise SettingError("help_text", text("must be one line of at most %(most)s characters", most=MAX_WORDS))
+    if not isinstance(settings.help_text, str):
+        raise SettingError("help_text", text("must be a string"))
+    if (rule := broken_rule(settings.help_text, MAX_WORDS)) is not None:
+        raise SettingError("help_text", rule)
     if not (isinstance(settings.help_url, str) and LINK.fullmatch(settings.help_url)):
         raise SettingError(
             "help_url",
