@@ -129,6 +129,27 @@ def test_axe_finds_nothing_for_a_viewer_and_in_forced_colours(busy: Server, new_
     passes_axe(page, "usersig", None, TELEPHONE)
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "button"),
+    [
+        ("/accounts", "#userID", "#open-account"),
+        ("/accounts/x", "#words", "#kick-all"),
+        ("/accounts/x", "#reason", "#block"),
+        ("/instances", "#words", "#kick-all"),
+        ("/audit", "#userID", "#find"),
+        ("/settings", "#help-text", "#review"),
+        ("/usersig", "#for", "#make"),
+    ],
+)
+def test_a_field_that_was_refused_has_the_focus_and_the_reason(path: str, field: str, button: str, page: Page) -> None:
+    page.goto(f"{page.url.partition('/console')[0]}/console{path}")
+    page.fill(field, "two words\u200d")
+    page.click(button)
+    expect(page.locator(field)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(field)).to_be_focused()
+    expect(page.locator(f"{field}-hint")).to_contain_text("must be")
+
+
 def test_it_is_read_and_left_by_keyboard(page: Page, busy: Server) -> None:
     keys = page.keyboard
     keys.press("Tab")

@@ -42,7 +42,7 @@ def page() -> Response:
         values = _values() | {"more": _given(), "watch": "watch" in request.args}
     except BadParameter as error:
         return make_response(render_template("console/audit.html", typed=typed, kinds=kinds, error=error), 400)
-    return make_response(render_template("console/audit.html", typed=typed, kinds=kinds, **values))
+    return make_response(render_template("console/audit.html", typed=typed, kinds=kinds, error=None, **values))
 
 
 @blueprint.get("/audit/entries")
