@@ -18,6 +18,7 @@ from tests.support.routes import console_routes
 from tests.support.server import VIEWER_TOKEN, Server
 from tests.support.wire import log_in, post_login
 from tests.web.conftest import MakeServer, NewWindow
+from tim.input_rules import MAX_WORDS
 
 pytestmark = pytest.mark.usefixtures("not_quick")
 
@@ -148,6 +149,18 @@ def test_a_field_that_was_refused_has_the_focus_and_the_reason(path: str, field:
     expect(page.locator(field)).to_have_attribute("aria-invalid", "true")
     expect(page.locator(field)).to_be_focused()
     expect(page.locator(f"{field}-hint")).to_contain_text("must be")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/accounts/x", "words"), ("/accounts/x", "reason"), ("/instances", "words"), ("/settings", "help-text")],
+)
+def test_a_field_for_words_cuts_none_that_fit(path: str, field: str, page: Page, busy: Server) -> None:
+    page.goto(f"{busy.address}/console{path}")
+    page.locator(f"#{field}").fill("")
+    page.locator(f"#{field}").focus()
+    page.keyboard.insert_text("😀" * MAX_WORDS)
+    expect(page.locator(f"#{field}")).to_have_value("😀" * MAX_WORDS)
 
 
 def test_it_is_read_and_left_by_keyboard(page: Page, busy: Server) -> None:

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from tim.app_settings import differences, host_of
 from tim.audit import SETTINGS, AuditFilter
 from tim.errors import SettingError, SettingsChanged
-from tim.input_rules import MAX_WORDS
 from tim.job import APPLY_LIMIT, Job
 from tim.model import AppSettings, Limits
 from tim.rules import MAX_INSTANCES
@@ -215,7 +214,6 @@ def _form(
         "most_failures": MOST_FAILURES,
         "most_messages": MOST_MESSAGES,
         "longest_life": LONGEST_LIFE,
-        "longest_words": MAX_WORDS,
         "longest_link": MAX_LINK,
         "job": _job(),
         "stop_address": _stop_address(),
