@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from tests.support.actors import APP, KEY, Clock, Person
 from tests.support.documents import ROOT, prose
-from tests.support.inside import store_of
+from tests.support.inside import node_of, store_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tim import Backend
 from tim.audit import NOT_ME, UNSEATED
 from tim.errors import IMError, StoreUnavailable
@@ -166,8 +168,8 @@ def test_a_store_that_goes_away_and_comes_back_is_two_lines(
     backend = Backend(redis.url, sdk_app_id=APP, secret_key=KEY, timing=timing)
 
     def seen() -> list[str]:
-        events = [json.loads(line).get("event") for line in lines]
-        return [event for event in events if event and event.startswith("store-")]
+        ours = [each for each in map(json.loads, lines) if each.get("node") == node_of(backend).name]
+        return [each["event"] for each in ours if each["event"].startswith("store-")]
 
     try:
         redis.kill()
@@ -187,6 +189,25 @@ def test_a_store_that_goes_away_and_comes_back_is_two_lines(
         assert seen() == ["store-away", "store-back"], "its reason has changed, and it is the same outage"
     finally:
         backend.close()
+
+
+def test_a_store_that_is_closed_is_not_said_to_be_away(written: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(JSONForm())
+    backend = Backend("sqlite://", sdk_app_id=APP, timing=replace(DEFAULT, renewal_period=0.2))
+    renewing: SimpleQueue[threading.Thread] = SimpleQueue()
+    closed = threading.Event()
+
+    def renew(*_: object) -> None:
+        renewing.put(threading.current_thread())
+        assert closed.wait(PATIENCE)
+        raise StoreUnavailable("closed")
+
+    monkeypatch.setattr(store_of(backend), "renew", renew)
+    renewal = renewing.get(timeout=PATIENCE)
+    backend.close()
+    closed.set()
+    renewal.join(PATIENCE)
+    assert [line for line in lines if "store-away" in line] == []
 
 
 def test_each_event_is_described() -> None:

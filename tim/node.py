@@ -287,7 +287,7 @@ class Node:
                     log_event("store-back", node=self.name)
                 away = False
             except IMError as error:
-                if not away:
+                if not away and not self._stopped.is_set():
                     log_problem("store-away", node=self.name, why=str(error))
                 away = True
             except Exception:
