@@ -92,15 +92,17 @@ class Admin:
         """
         return self._store.audit(self._app, where, before, limit)
 
-    def block(self, user_id: str, until: float | None, words: str) -> list[Instance]:
+    def block(self, user_id: str, until: float | None, words: str, *, shown: float | None = None) -> list[Instance]:
         """End every instance of the account, and refuse its logins until `until`, in unix seconds; None for no end.
 
         Returns the ended instances.
 
         Args:
             words: the reason for the user to read; "" for none.
+            shown: when the block that is to be replaced was made, 0 for none; None for whichever there is.
 
         Raises:
+            BlockChanged: the account has another block than `shown`.
             BadParameter, StoreUnavailable.
         """
         user = check_user_id(user_id, "UserID")
@@ -109,17 +111,18 @@ class Admin:
                 "until",
                 text("until must lie in the future, before the year 9999; leave it out for a block without an end"),
             )
-        ended = self._store.block(self._app, user, until, check_words(words, "reason"), self._actor)
+        ended = self._store.block(self._app, user, until, check_words(words, "reason"), self._actor, shown=shown)
         self._node.notify(self._app, ended=ended)
         return ended
 
-    def unblock(self, user_id: str) -> bool:
+    def unblock(self, user_id: str, *, shown: float | None = None) -> bool:
         """End the block of the account. Returns whether it was blocked.
 
         Raises:
+            BlockChanged: it has another block than the one that was made at `shown`.
             BadParameter, StoreUnavailable.
         """
-        return self._store.unblock(self._app, check_user_id(user_id, "UserID"), self._actor)
+        return self._store.unblock(self._app, check_user_id(user_id, "UserID"), self._actor, shown=shown)
 
     def revoke(self, user_id: str) -> None:
         """Revoke the UserSigs of the account made until now. Returns at the next whole second, as `kick` does.

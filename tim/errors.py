@@ -9,6 +9,7 @@
     ├── AtLimit                 70053: .instances, where the account is online, and .limit; in `tim.seat_errors`
     │   └── MustChoose          70053: the user may choose which instances end; in `tim.seat_errors`
     ├── BadParameter            70402, or 90001 … 90011 for a field of a JSON body: .name, what is malformed
+    │   ├── BlockChanged        70402: the account has another block than the one that was shown
     │   └── NoSuchInstance      70402: the account has none with this id. Beside it `tim.seat_errors`: NotDisplaced
     ├── BadFrame                20001: not a request of the vendor's SDK
     ├── NotAdministrator        70403: only an administrator of the app has this permission
@@ -136,6 +137,16 @@ class BadParameter(IMError):
     def __init__(self, name: str, message: str, code: int = BAD_PARAMETER) -> None:
         super().__init__(code, message)
         self.name = name
+
+
+class BlockChanged(BadParameter):
+    """The account was blocked, or unblocked, since the caller looked at it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "shown",
+            text("not done: the block of this account was changed meanwhile; look at it below, and send yours again"),
+        )
 
 
 class NoSuchInstance(BadParameter):

@@ -8,7 +8,7 @@ from tests.support.actors import APP, DAY, GRACE, Clock, newcomer
 from tests.support.seats import NODE, log_in, reason
 from tim.codes import ACCOUNT_BLOCKED
 from tim.ends import LOGGED_OUT, TYPES, Gone
-from tim.errors import AccountBlocked, InstanceGone, UserSigRevoked
+from tim.errors import AccountBlocked, BlockChanged, InstanceGone, UserSigRevoked
 from tim.model import Account, Block
 from tim.store.base import Store
 
@@ -45,6 +45,37 @@ def test_an_instance_that_was_away_does_not_come_back_after_a_block(store: Store
     with pytest.raises(InstanceGone) as refused:
         store.attach(alice.id, NODE, 10)
     assert refused.value.gone.reason == KICKED
+
+
+def test_only_the_block_that_was_shown_is_replaced(store: Store, clock: Clock) -> None:
+    alice = log_in(store, clock)
+    store.block(APP, "bob", None, "", OPERATOR, shown=0)
+    with pytest.raises(BlockChanged):
+        store.block(APP, "alice", None, "", OPERATOR, shown=clock())
+    assert reason(store, alice) is None
+    first = clock()
+    store.block(APP, "alice", None, "spam", OPERATOR, shown=0)
+    clock.advance(1)
+    for shown in (0, first - 1):
+        with pytest.raises(BlockChanged):
+            store.block(APP, "alice", clock() + DAY, "", OPERATOR, shown=shown)
+    assert store.account(APP, "alice").block == Block(None, "spam", first, OPERATOR)
+    store.block(APP, "alice", clock() + DAY, "less", OPERATOR, shown=first)
+    clock.advance(DAY)
+    store.block(APP, "alice", None, "again", OPERATOR, shown=0)
+
+
+def test_only_the_block_that_was_shown_is_lifted(store: Store, clock: Clock) -> None:
+    first = clock()
+    store.block(APP, "alice", None, "spam", OPERATOR)
+    clock.advance(1)
+    store.block(APP, "alice", None, "threats", OPERATOR)
+    for shown in (0, first):
+        with pytest.raises(BlockChanged):
+            store.unblock(APP, "alice", OPERATOR, shown=shown)
+    assert store.account(APP, "alice").block == Block(None, "threats", clock(), OPERATOR)
+    assert store.unblock(APP, "alice", OPERATOR, shown=clock())
+    assert not store.unblock(APP, "alice", OPERATOR, shown=clock()), "it is unblocked, whoever has done it"
 
 
 def test_a_login_of_a_blocked_account_is_refused_until_when_and_why(store: Store, clock: Clock) -> None:

@@ -72,7 +72,9 @@ class Jobs(Protocol):
 class Blocks(Protocol):
     """What operators decide about an account, whether it exists or not."""
 
-    def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
+    def block(
+        self, app: int, user: str, until: float | None, words: str, actor: str, *, shown: float | None = None
+    ) -> list[Instance]:
         """End every instance of an account for good, and refuse its logins, in place of a block before.
 
         Returns the ended instances.
@@ -81,10 +83,18 @@ class Blocks(Protocol):
             until: unix seconds of the end of the block; None for no end.
             words: the reason for the user to read; "" for none.
             actor: what blocks it.
+            shown: when the block that is to be replaced was made, 0 for none; None for whichever there is.
+
+        Raises:
+            BlockChanged: the account has another block than `shown`.
         """
 
-    def unblock(self, app: int, user: str, actor: str) -> bool:
-        """End the block of an account. Returns whether it was blocked."""
+    def unblock(self, app: int, user: str, actor: str, *, shown: float | None = None) -> bool:
+        """End the block of an account. Returns whether it was blocked.
+
+        Raises:
+            BlockChanged: it has another block than the one that was made at `shown`.
+        """
 
     def revoke(self, app: int, user: str, actor: str) -> float:
         """Revoke the UserSigs that `kick_account` would revoke; the instances of the account stay.

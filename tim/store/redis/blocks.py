@@ -14,13 +14,16 @@ class Blocks:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
-        end = "" if until is None else us(until)
-        [ended] = self._scripts.call(shard_of(app, user), "block", app, user, end, words, actor, call_id())
+    def block(
+        self, app: int, user: str, until: float | None, words: str, actor: str, *, shown: float | None = None
+    ) -> list[Instance]:
+        end, made = ("" if time is None else us(time) for time in (until, shown))
+        [ended] = self._scripts.call(shard_of(app, user), "block", app, user, end, words, actor, made, call_id())
         return instances_of(ended)
 
-    def unblock(self, app: int, user: str, actor: str) -> bool:
-        [was_blocked] = self._scripts.call(shard_of(app, user), "unblock", app, user, actor, call_id())
+    def unblock(self, app: int, user: str, actor: str, *, shown: float | None = None) -> bool:
+        made = "" if shown is None else us(shown)
+        [was_blocked] = self._scripts.call(shard_of(app, user), "unblock", app, user, actor, made, call_id())
         return bool(was_blocked)
 
     def revoke(self, app: int, user: str, actor: str) -> float:

@@ -10,6 +10,7 @@ from tim.audit import Entry
 from tim.ends import Client, Gone
 from tim.errors import (
     AccountBlocked,
+    BlockChanged,
     IMError,
     InstanceGone,
     NodeForgotten,
@@ -64,6 +65,8 @@ def checked(verb: str, reply: list[Any]) -> list[Any]:
             raise TooManyMessages(seconds(left), int(most))
         case ["changed", settings]:
             raise SettingsChanged(settings_of(fields_of(settings)) if settings else AppSettings())
+        case ["other-block"]:
+            raise BlockChanged
         case ["forgotten"]:
             raise NodeForgotten
     if (refusal := _login_refused(reply)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from tim.audit import BLOCKED, REVOKED, UNBLOCKED, Entry
-from tim.errors import AccountBlocked
+from tim.errors import AccountBlocked, BlockChanged
 from tim.model import Account, Block, Instance
 from tim.store.sqlite import accounts, audit, instances
 from tim.store.sqlite.database import Database
@@ -37,8 +37,13 @@ class Blocks:
         self._transaction, self._reading = database.transaction, database.reading
         self._grace = grace
 
-    def block(self, app: int, user: str, until: float | None, words: str, actor: str) -> list[Instance]:
+    def block(
+        self, app: int, user: str, until: float | None, words: str, actor: str, *, shown: float | None = None
+    ) -> list[Instance]:
         with self._transaction() as now:
+            block = _find(self._db, app, user, now)
+            if shown not in (None, 0 if block is None else block.at):
+                raise BlockChanged
             self._db.execute(
                 "INSERT OR REPLACE INTO blocks (app, user, until, words, at, by) VALUES (?, ?, ?, ?, ?, ?)",
                 (app, user, until, words, now, actor),
@@ -46,13 +51,15 @@ class Blocks:
             audit.write(self._db, app, Entry("", now, BLOCKED, user, words=words, actor=actor), now)
             return instances.end_all(self._db, app, user, now, self._grace, actor=actor, words=words)
 
-    def unblock(self, app: int, user: str, actor: str) -> bool:
+    def unblock(self, app: int, user: str, actor: str, *, shown: float | None = None) -> bool:
         with self._transaction() as now:
-            was_blocked = _find(self._db, app, user, now) is not None
+            block = _find(self._db, app, user, now)
+            if block is not None and shown not in (None, block.at):
+                raise BlockChanged
             self._db.execute("DELETE FROM blocks WHERE app = ? AND user = ?", (app, user))
-            if was_blocked:
+            if block is not None:
                 audit.write(self._db, app, Entry("", now, UNBLOCKED, user, actor=actor), now)
-            return was_blocked
+            return block is not None
 
     def revoke(self, app: int, user: str, actor: str) -> float:
         with self._transaction() as now:

@@ -10,9 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tim.admin import Admin
 from tim.audit import AuditFilter
-from tim.errors import BadParameter
+from tim.errors import BadParameter, BlockChanged
 from tim.input_rules import check_user_id
-from tim.model import Block
 from tim.text import text
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
@@ -28,8 +27,6 @@ DURATIONS: Final = ("3600", "86400", "604800", "2592000", FOREVER, UNTIL)
 """Durations of a block to choose from, in seconds."""
 ENTRIES: Final = 30
 """Entries of the account's audit that its page shows, the newest."""
-SHOWN: Final = "shown"
-"""The field that names the block that the page showed."""
 TYPED: Final = ("words", "reason", "duration", UNTIL)
 """Fields of the page that a refusal keeps."""
 
@@ -87,8 +84,7 @@ def revoke() -> BaseResponse:
 @blueprint.post("/accounts/block")
 def block() -> BaseResponse:
     def act(admin: Admin, user: str) -> str:
-        _check_shown(admin.account(user).block)
-        admin.block(user, _until(), _form("reason"))
+        admin.block(user, _until(), _form("reason"), shown=_shown())
         return "blocked"
 
     return _act(act)
@@ -97,9 +93,7 @@ def block() -> BaseResponse:
 @blueprint.post("/accounts/unblock")
 def unblock() -> BaseResponse:
     def act(admin: Admin, user: str) -> str:
-        if (block := admin.account(user).block) is not None:
-            _check_shown(block)
-        admin.unblock(user)
+        admin.unblock(user, shown=_shown())
         return "unblocked"
 
     return _act(act)
@@ -136,7 +130,7 @@ def _act(act: Callable[[Admin, str], str]) -> BaseResponse:
 def _account(user: str, error: BadParameter | None = None) -> Response:
     typed = {name: _form(name) for name in TYPED}
     html = render_template("console/account.html", error=error, typed=typed, **_values(user))
-    return make_response(html, 200 if error is None else 409 if error.name == SHOWN else 400)
+    return make_response(html, 200 if error is None else 409 if isinstance(error, BlockChanged) else 400)
 
 
 def _values(user: str) -> dict[str, Any]:
@@ -155,14 +149,9 @@ def _form(name: str) -> str:
     return request.form.get(name, "").strip()
 
 
-def _check_shown(block: Block | None) -> None:
-    """Raises BadParameter where the form was shown another block than this one. A script need not say which."""
-    at = "" if block is None else str(block.at)
-    if request.form.get(SHOWN, at) != at:
-        raise BadParameter(
-            SHOWN,
-            text("not done: the block of this account was changed meanwhile; look at it below, and send yours again"),
-        )
+def _shown() -> float | None:
+    """When the block that the form showed was made, 0 for none; None for a script, which need not say."""
+    return request.form.get("shown", type=float)
 
 
 def _until() -> float | None:
