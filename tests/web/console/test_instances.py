@@ -271,6 +271,20 @@ def test_back_selects_no_instance_in_place_of_one_that_was_selected(
     expect(page.locator(f'[data-instance="{other.instance}"] input')).not_to_be_checked()
 
 
+@pytest.mark.parametrize(("path", "choice"), [("/instances", "state"), ("/audit", "kind")])
+def test_back_shows_the_search_of_its_address(
+    path: str, choice: str, roomy: Server, new_window: NewWindow, prefix: str
+) -> None:
+    page = open_console(new_window(), roomy, path=path)
+    page.fill("#userID", prefix)
+    page.select_option(f"#{choice}", index=1)
+    page.locator("#userID").press("Enter")
+    expect(page.locator("#userID")).to_have_value(prefix)
+    page.go_back()
+    expect(page.locator("#userID")).to_have_value("")
+    expect(page.locator(f"#{choice}")).to_have_value("")
+
+
 def test_a_whole_kick_by_keyboard_alone(roomy: Server, new_window: NewWindow, prefix: str) -> None:
     victim = log_in(roomy, f"{prefix}a")
     page = open_console(new_window(), roomy, path=f"/instances?userID={prefix}")

@@ -356,6 +356,20 @@ def test_an_operator_saves_in_a_browser(console: Server, new_window: NewWindow) 
     expect(page.locator("#online-web-instances")).to_have_value("3")
 
 
+def test_back_undoes_no_choice_that_another_operator_has_saved(console: Server, new_window: NewWindow) -> None:
+    first = sign_in(console)
+    saves(first, policy="evict")
+    page = open_console(new_window(), console, path="/settings")
+    page.fill("#help-text", "mine")
+    page.click("#review")
+    expect(page.locator("h1")).to_have_text("Review the change")
+    saves(first, policy="reject")
+    page.go_back()
+    expect(page.locator("#help-text")).to_have_value("mine")
+    expect(page.locator("#policy")).to_have_value("reject")
+    saves(first, policy="evict")
+
+
 def test_who_has_disowned_a_login_reads_the_operators_words_and_off_takes_the_button_away(
     console: Server, admin: Operator
 ) -> None:
