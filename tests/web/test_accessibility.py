@@ -271,6 +271,36 @@ def test_the_focus_goes_to_the_heading_of_the_list_where_what_had_it_goes_away(r
     tab.is_quiet()
 
 
+def test_an_answer_that_comes_late_takes_the_focus_from_nothing_that_is_typed_meanwhile(
+    roomy_person: MakePerson,
+) -> None:
+    alice = roomy_person("alice")
+    tab = alice.logs_in()
+    first, second = alice.logs_in_by_script(), alice.logs_in_by_script()
+    tab.lists("online", "detached", "detached")
+    held: list[Route] = []
+    for address in (f"**/{second.instance}/logout", "**/messages"):
+        tab.page.route(address, lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
+    tab.page.click(f"#instance-{second.instance} .sign-out")
+    until(lambda: bool(held), "it is not asked for")
+    tab.page.focus("#text")
+    tab.page.keyboard.type("see")
+    held.pop().continue_()
+    tab.lists("online", "detached")
+    tab.page.keyboard.type(" you")
+    expect(tab.page.locator("#text")).to_have_value("see you")
+    assert list(tab.instances()) == [tab.instance, first.instance]
+    tab.page.fill("#to", alice.user_id)
+    tab.page.click("#send")
+    until(lambda: bool(held), "it is not sent")
+    tab.page.click("#own-name")
+    tab.page.fill("#name", "My pho")
+    held.pop().abort()
+    expect(tab.page.locator("#send-error")).to_contain_text("The server did not answer")
+    tab.page.keyboard.type("ne")
+    expect(tab.page.locator("#name")).to_have_value("My phone")
+
+
 @pytest.mark.parametrize("size", [DESK, TELEPHONE], ids=["desk", "telephone"])
 def test_nothing_jumps_as_fragments_arrive(size: ViewportSize, roomy_person: MakePerson, new_window: NewWindow) -> None:
     window = new_window(viewport=size)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
 
 from flask import Blueprint, g, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from tim.codes import BAD_PARAMETER, STORE_UNAVAILABLE
 from tim.errors import IMError, InstanceGone, NoSuchInstance
-from tim.model import View
 from tim.tab import HISTORY
 from tim.web import tab_page
 from tim.web.context import service
@@ -23,33 +21,27 @@ blueprint = Blueprint("peers", __name__)
 
 STATUS = {BAD_PARAMETER: 400, STORE_UNAVAILABLE: 503}
 """HTTP status of a refusal by error code."""
-TITLE: Final = "title"
-"""Stands for the title of the list, as what gets the focus."""
-NAME: Final = "name"
-"""The same for the tab's own name."""
-NEW_LOGIN: Final = "new-login"
-"""The same for the notice of a new login; the title where there is none."""
 
 
 @blueprint.post("/name")
 def rename() -> BaseResponse:
     name = request.form.get("name", "")
-    return _decided(lambda: service().backend.peers.rename(g.instance, name), lambda _: NAME, name=name)
+    return _decided(lambda: service().backend.peers.rename(g.instance, name), name=name)
 
 
 @blueprint.post("/instances/logout")
 def sign_out_others() -> BaseResponse:
-    return _decided(lambda: service().backend.peers.sign_out_others(g.instance), lambda _: TITLE)
+    return _decided(lambda: service().backend.peers.sign_out_others(g.instance))
 
 
 @blueprint.post("/instances/<other>/logout")
 def sign_out(other: str) -> BaseResponse:
-    return _decided(lambda: service().backend.peers.sign_out(g.instance, other), lambda view: _below(other, view))
+    return _decided(lambda: service().backend.peers.sign_out(g.instance, other))
 
 
 @blueprint.post("/instances/<other>/vouch")
 def vouch(other: str) -> BaseResponse:
-    return _decided(lambda: _vouch(other), lambda _: NEW_LOGIN)
+    return _decided(lambda: _vouch(other))
 
 
 def _vouch(other: str) -> None:
@@ -64,21 +56,8 @@ def _vouch(other: str) -> None:
             here.backend.peers.vouch(oldest.id, other)
 
 
-def _below(id: str, view: View) -> str:
-    """What gets the focus when an instance has left the list: the one that was below it, or the last, or the title."""
-    left = service().backend.find(id)
-    others = tab_page.others(view.instance, view.instances)
-    below = [each.id for each in others if each.ordinal < left.ordinal]
-    return next(iter(below), others[-1].id if others else TITLE)
-
-
-def _decided(decide: Callable[[], object], focus: Callable[[View], str], **typed: str) -> BaseResponse:
-    """Carries out the decision, and shows the instances, or beside them why it was refused.
-
-    Args:
-        focus: what gets the focus then, as the button that had it may be gone.
-        typed: what was typed.
-    """
+def _decided(decide: Callable[[], object], **typed: str) -> BaseResponse:
+    """Carries out the decision, and shows the instances, or beside them why it was refused, and what was `typed`."""
     backend = service().backend
     try:
         decide()
@@ -89,7 +68,7 @@ def _decided(decide: Callable[[], object], focus: Callable[[View], str], **typed
     if not by_htmx(request.environ):
         return go(url_for("tabs.page"))
     view = backend.view(g.instance, 0)
-    return make_response(tab_page.here().instances(view.instance, view.instances, focus=focus(view)))
+    return make_response(tab_page.here().instances(view.instance, view.instances))
 
 
 def _refused(error: IMError, typed: dict[str, str]) -> BaseResponse:
