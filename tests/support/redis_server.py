@@ -149,6 +149,12 @@ class RedisServer:
         self._clock = clock
         clock.leads(self.shows)
 
+    def loses_its_disk(self) -> None:
+        """It cannot save any more, and refuses each write for it where it was given times to save at."""
+        (self._home / "dump.rdb").mkdir()
+        self._admin.bgsave()
+        until(lambda: self._admin.info("persistence")["rdb_last_bgsave_status"] == "err", "it should have failed")
+
     def _require(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "start it first"
         return self._process

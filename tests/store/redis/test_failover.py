@@ -17,6 +17,7 @@ from tim.errors import StoreUnavailable
 from tim.model import Instance
 from tim.store.hints import Ended, Hint
 from tim.store.redis.engine import RedisStore
+from tim.store.redis.sockets import REPLICA
 
 Open = Callable[..., RedisStore]
 
@@ -61,13 +62,19 @@ def listened_to(server: RedisServer) -> bool:
 
 @pytest.fixture
 def pair(make_redis: Callable[..., RedisServer], make_redis_line: Callable[[RedisServer], RedisLine]) -> Iterator[Pair]:
-    master, replica = make_redis(repl_diskless_sync_delay="0"), make_redis()
+    master = make_redis(repl_diskless_sync_delay="0", save="3600 1", replica_ignore_disk_write_errors="yes")
+    replica = make_redis()
     yield Pair(master, replica, make_redis_line(master))
 
 
-def test_the_next_call_reaches_the_new_master(pair: Pair, open_redis: Open) -> None:
+@pytest.mark.parametrize("disk", [True, False], ids=["with its disk", "without its disk"])
+def test_the_next_call_reaches_the_new_master(disk: bool, pair: Pair, open_redis: Open) -> None:
     store = open_redis(pair.line.url, "node-1")
     alice = log_in(store, "alice")
+    if not disk:
+        pair.master.loses_its_disk()
+        with pytest.raises(StoreUnavailable, match="MISCONF"):
+            log_in(store, "bob")
     pair.demotes()
     pair.promotes()
     bob = log_in(store, "bob")
@@ -111,7 +118,7 @@ def test_while_none_has_taken_over_every_call_says_so(
             call()
     tried = pair.line.accepted
     until(lambda: pair.line.accepted > tried + 3, "it should try to listen again")
-    assert sum("hints:" in line and "replica" in line for line in caplog.messages) <= 1
+    assert [line for line in caplog.messages if "hints:" in line] == ["hints: " + REPLICA]
     pair.promotes()
     log_in(store, "bob")
     until(lambda: listened_to(pair.replica), "it should listen to the new master")

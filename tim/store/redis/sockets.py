@@ -12,7 +12,7 @@ from typing import Any, Final
 import hiredis
 from redis import ConnectionPool
 from redis._parsers.base import BaseParser
-from redis.exceptions import ConnectionError, InvalidResponse, ReadOnlyError
+from redis.exceptions import ConnectionError, InvalidResponse, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 AT_A_TIME: Final = 1 << 16
@@ -20,6 +20,8 @@ AT_A_TIME: Final = 1 << 16
 NOT_YET: Final = object()
 """Stands for a reply of which some is still to come."""
 
+REFUSALS: Final = frozenset({ReadOnlyError, ResponseError})
+"""Errors by which a replica refuses a write: where its disk has failed it says so first."""
 REPLICA: Final = "it is a replica, which accepts no writes; TIM_STORE must lead to its master"
 
 Words = tuple[str | float, ...]
@@ -48,8 +50,8 @@ class Sockets:
             socket = self.open()
         try:
             replies = socket.exchange(commands)
-            if ReadOnlyError in map(type, replies):
-                self._close_all()  # the address leads to another server now
+            if not REFUSALS.isdisjoint(map(type, replies)) and socket.leads_to_a_replica():
+                self._close_all(REPLICA)  # the address leads to another server now
                 raise ConnectionError(REPLICA)
         except BaseException as error:
             # Whoever had it next would read the replies to these commands.
@@ -81,11 +83,12 @@ class Sockets:
     def close(self) -> None:
         """Close all connections for good. Exchanges that are under way fail."""
         self._closed = True
-        self._close_all()
+        self._close_all("closed")
 
-    def _close_all(self) -> None:
+    def _close_all(self, why: str) -> None:
         for socket in list(self._all):
-            self.drop(socket)
+            self._all.discard(socket)
+            socket.close(why)
 
 
 class Socket:
@@ -94,7 +97,7 @@ class Socket:
     def __init__(self, pool: ConnectionPool) -> None:
         self._connection: Any = pool.connection_class(**pool.connection_kwargs)
         self._socket: Any = None
-        self._closed = False
+        self._closed = ""  # why, once it is closed
         self._reader = hiredis.Reader(
             encoding="utf-8",
             protocolError=InvalidResponse,
@@ -112,7 +115,11 @@ class Socket:
         except TimeoutError:
             raise RedisTimeout("no reply in time") from None
         except OSError as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(self._closed or str(error)) from error
+
+    def leads_to_a_replica(self) -> bool:
+        """Whether the server has a master. Raises as `exchange`."""
+        return "role:slave" in str(self.exchange([("INFO", "replication")])[0])
 
     def send(self, *words: str | float) -> None:
         """Send a command to whose reply `arrived` waits.
@@ -129,16 +136,21 @@ class Socket:
             TimeoutError: it has said nothing.
             ConnectionError, OSError: the connection broke.
         """
-        self._receive()
+        try:
+            self._receive()
+        except (OSError, ConnectionError) as error:
+            if self._closed:
+                raise ConnectionError(self._closed) from error
+            raise
         return list(iter(self._reader.gets, NOT_YET))
 
     def wait_at_most(self, seconds: float) -> None:
         """From now on `arrived` waits so long; then it raises TimeoutError."""
         self._socket.settimeout(seconds)
 
-    def close(self) -> None:
-        """Close it; an exchange that is under way fails."""
-        self._closed = True
+    def close(self, why: str = "closed") -> None:
+        """Close it; what is under way on it fails, and says `why`."""
+        self._closed = self._closed or why
         self._connection.disconnect()
 
     def _open(self) -> None:
@@ -150,10 +162,9 @@ class Socket:
                 raise
         if self._closed:
             self._connection.disconnect()
-            raise ConnectionError("closed")
+            raise ConnectionError(self._closed)
         self._socket = self._connection._sock
-        self._send([("INFO", "replication")])
-        if "role:slave" in str(self._reply()):
+        if self.leads_to_a_replica():
             raise ConnectionError(REPLICA)
 
     def _send(self, commands: Sequence[Words]) -> None:
