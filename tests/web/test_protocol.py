@@ -182,13 +182,15 @@ def test_the_longest_message_that_is_read_is_answered(target: Server) -> None:
         assert peer.hears(2).answered == [1, 2]
 
 
-def test_a_longer_one_closes_its_connection(target: Server) -> None:
-    peer, size = Peer(target), LONGEST_FRAME + 1
+@pytest.mark.parametrize("text", ["xyz", "漢"], ids=["in ASCII", "of fewer characters"])
+def test_a_longer_one_closes_its_connection(text: str, target: Server) -> None:
+    peer = Peer(target)
+    left = memoryview(request(1) + text.encode() * (LONGEST_FRAME // 3))
     with peer.line:
-        peer.line.sendall(bytes([0x81, 0xFF]) + size.to_bytes(8) + MASK)
+        peer.line.sendall(bytes([0x81, 0xFF]) + len(left).to_bytes(8) + bytes(4))
         with suppress(ConnectionError):  # it may be closed between the look and the sending
-            while size and not select.select([peer.line], [], [], 0)[0]:
-                size -= peer.line.send(bytes(min(2**16, size)))
+            while left and not select.select([peer.line], [], [], 0)[0]:
+                left = left[peer.line.send(left[: 2**16]) :]
         assert peer.hears(1).code == TOO_LARGE
 
 

@@ -175,6 +175,8 @@ class Reader(threading.Thread):
         """
         if not isinstance(event, Message):
             return event
+        if isinstance(event.data, str):  # of a text the library counts the characters
+            self._ws.incoming_message_len += len(event.data.encode()) - len(event.data)
         size = self._ws.incoming_message_len + len(event.data)
         if size <= self._largest:
             self._inbox.size = None
