@@ -35,14 +35,19 @@ def test_settings_whose_reading_took_long_replace_none_that_were_read_meanwhile(
     assert [each.limits for each in used] == [Limits(3)]
 
 
-TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(str.strip)
+PARTS = st.sampled_from(
+    [", ", " → ", '"', "\\", "", "nothing", "another webhook-token", "help-url x → y", "session-life 1 → 2", "帮助"]
+)
+TEXTS = st.lists(PARTS | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=9), max_size=6).map(
+    lambda parts: "".join(parts).strip()
+)
 
 
 @given(
     st.lists(st.sampled_from(POLICIES), min_size=2, max_size=2),
     st.lists(st.integers(0, 100), min_size=2, max_size=2),
     st.lists(TEXTS, min_size=2, max_size=2),
-    st.sampled_from(["", "https://a.example/x,y"]),
+    st.sampled_from(["", "https://a.example/x,y", "https://a.example/,"]),
 )
 def test_what_a_save_has_changed_is_read_back_from_its_words(
     policies: list[str], lives: list[int], texts: list[str], url: str
@@ -53,3 +58,8 @@ def test_what_a_save_has_changed_is_read_back_from_its_words(
     assert changes_of(summary(one, other)) == changed
     assert changes_of(summary(one, one)) == []
     assert changes_of("of an earlier version 1 → 2") is None
+
+
+@given(TEXTS, TEXTS)
+def test_words_with_a_text_that_is_not_quoted_are_not_read_as_changes(one: str, other: str) -> None:
+    assert changes_of(f"policy evict → ask, help-text {one} → {other}, another webhook-token") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import threading
@@ -122,14 +123,17 @@ def summary(before: AppSettings, after: AppSettings) -> str:
 
 
 def changes_of(words: str) -> list[tuple[str, str, str]] | None:
-    """Return the `differences` that `summary` has put into these words, with the hosts of webhooks; None for others."""
+    """Return the `differences` that `summary` has put into these words, with the hosts of webhooks; None for others.
+
+    Words of an earlier version in which a text was not quoted are others: they may have several meanings.
+    """
     if words == "nothing":
         return []
     found = SUMMARY.fullmatch(words)
     if found is None:
         return None
     parts = found.groups("")
-    return [each for each in zip(parts[::3], parts[1::3], parts[2::3], strict=True) if each[0]]
+    return [_read(*each) for each in zip(parts[::3], parts[1::3], parts[2::3], strict=True) if each[0]]
 
 
 def _said(name: str, was: str, now: str) -> str:
@@ -138,7 +142,18 @@ def _said(name: str, was: str, now: str) -> str:
             return "another webhook-token"
         case "webhook-url":
             return f"{name} {host_of(was) or 'none'} → {host_of(now) or 'none'}"
+        case "help-text":  # It may contain what separates settings. Earlier entries have neither quotes nor this colon.
+            return f"{name}: {_quoted(was)} → {_quoted(now)}"
     return f"{name} {was} → {now}"
+
+
+def _read(name: str, was: str, now: str) -> tuple[str, str, str]:
+    """The values of one setting, as `_said` was given them; of an address the host."""
+    return (name, json.loads(was), json.loads(now)) if name == "help-text" else (name, was, now)
+
+
+def _quoted(line: str) -> str:
+    return json.dumps(line, ensure_ascii=False)
 
 
 def _values(settings: AppSettings) -> dict[str, str]:
@@ -165,12 +180,14 @@ def _pattern(name: str) -> str:
         case "webhook-url":
             part = rf"({name}) (?:none|(\S*)) → (?:none|(\S*))"
         case "help-text":
-            part = rf"({name}) (.*?) → (.*?)"
+            part = rf"({name}): {QUOTED} → {QUOTED}"
         case _:
             part = rf"({name}) (\S*) → (\S*?)"
     return rf"(?:(?:, |\A){part}(?=, |\Z))?"
 
 
+QUOTED: Final = r'("(?:[^"\\]|\\["\\])*")'
+"""What `_quoted` makes of a line of printable characters."""
 SUMMARY: Final = re.compile("".join(map(_pattern, _values(AppSettings()))))
 
 

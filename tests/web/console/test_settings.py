@@ -241,7 +241,9 @@ def test_what_an_account_has_to_say_is_set_and_reviewed_in_words(console: Server
     chinese = admin.gets("/audit?kind=settings", Accept_Language="zh").body
     assert "登录最长时长（秒）：不限 → 12小时" in chinese
     assert "session-life" not in chinese
-    assert "session-life 0 → 43200" in admin.gets("/audit/export?form=csv&kind=settings").body
+    exported = admin.gets("/audit/export?form=jsonl&kind=settings").body
+    assert "session-life 0 → 43200" in exported
+    assert r"help-text: \"\" → \"Ask the <desk>, floor 3\"" in exported
     again = admin.posts(
         "/settings/review", changed(admin, policy="evict", not_me="on", session_life="0", idle_life="0")
     )
