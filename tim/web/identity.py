@@ -53,6 +53,7 @@ class Identity:
         self._choice = Signer(keys, "tim.choice", clock, latest)
         self._session = Signer(keys, "tim.session", clock, latest)
         self._console = Signer(keys, "tim.console", clock, latest)
+        self.webhook_token = Signer(keys, "tim.webhook-token", clock, latest)
 
     def set_tab(self, request: Request, response: Response, instance: str) -> None:
         """Sets the cookie that makes the browser the tab of `instance`, for the paths of that tab alone.

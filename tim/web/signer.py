@@ -59,6 +59,14 @@ class Signer:
     def sign(self, value: str) -> str:
         return self._signer.sign(value).decode()
 
+    def digest(self, secret: str) -> str:
+        """A keyed digest, by which `is_digest` recognizes the secret; it tells nothing else of it."""
+        return self._signer.get_signature(secret).decode()
+
+    def is_digest(self, digest: str, secret: str) -> bool:
+        """Whether this is the digest of `secret`, under any of the keys."""
+        return self._signer.verify_signature(secret, digest)
+
     def signs(self, signed: str | None, value: str, *, life: float) -> bool:
         """Whether `signed` is an unaltered signature of `value`, at most `life` seconds old."""
         return self.read(signed, life=life) == value

@@ -160,6 +160,43 @@ def test_what_an_operator_has_not_touched_follows_what_another_one_saves(console
     saves(first, help_text="")
 
 
+def test_of_a_token_that_another_operator_has_changed_too_the_review_says_so_and_shows_neither(console: Server) -> None:
+    first, second = sign_in(console), sign_in(console)
+    saves(first, webhook_url="https://example.com/a", webhook_token="the-token-of-before")
+    opened = form(second.gets("/settings"))
+    mine = opened | {"webhook-token": TOKEN}
+    saves(first, messages_a_minute="75")
+    reviewed = second.posts("/settings/review", mine)
+    assert element(reviewed.body, "conflict")
+    assert "meanwhile" not in row(reviewed, "webhook-token"), "the token is that of before"
+    saves(first, webhook_token="the-token-of-theirs")
+    reviewed = second.posts("/settings/review", mine)
+    assert "the saved one was changed meanwhile" in row(reviewed, "webhook-token")
+    assert "the-token" not in reviewed.body
+    assert "the-token" not in str(opened)
+    # A token that was left alone stays as it is saved.
+    assert reviewed_settings(second.posts("/settings/review", opened | {"messages-a-minute": "74"})) == [
+        "messages-a-minute"
+    ]
+    saves(first, webhook_url="")
+
+
+def test_a_token_for_which_no_address_is_left_is_refused_at_its_field(console: Server) -> None:
+    first, second = sign_in(console), sign_in(console)
+    saves(first, webhook_url="https://example.com/a", webhook_token="the-token-of-before")
+    mine = changed(second, webhook_token=TOKEN)
+    reviewed = second.posts("/settings/review", mine)
+    saves(first, webhook_url="")
+    for path, fields in (("/settings/review", mine), ("/settings", form(reviewed) | {"do": "save"})):
+        refused = second.posts(path, fields)
+        assert refused.status == 400
+        assert "needs an address" in text(refused, "webhook-token-hint")
+        assert "by console admin" in text(refused, "conflict")
+        assert form(refused)["webhook-token"] == TOKEN
+    assert saves(second, webhook_url="https://example.com/b", webhook_token=TOKEN).status == 303
+    saves(first, webhook_url="")
+
+
 def test_a_save_that_comes_too_late_leaves_what_was_not_touched_as_the_other_operator_has_saved_it(
     console: Server,
 ) -> None:

@@ -24,6 +24,7 @@ from tim.web.responses import go
 blueprint = Blueprint("console_settings", __name__, url_prefix="/console")
 
 SAVES: Final = AuditFilter(kinds=frozenset({SETTINGS}))
+TOKEN: Final = "webhook-token"
 
 
 @blueprint.get("/settings")
@@ -45,7 +46,7 @@ def review() -> Response:
         render_template(
             "console/settings_review.html",
             typed=typed,
-            saved=_shown(current),
+            saved=_hidden(current),
             stale=_is_stale(current),
             base=_base(current),
             changes=differences(current, wanted),
@@ -122,7 +123,17 @@ def _typed(current: AppSettings) -> dict[str, str]:
 
 def _base(current: AppSettings) -> dict[str, str]:
     """What the form showed before anything was typed, as its hidden fields say; without them, the current settings."""
-    return {name: request.form.get(f"base-{name}", value).strip() for name, value in _shown(current).items()}
+    hidden = _hidden(current)
+    base = {name: request.form.get(f"base-{name}", value).strip() for name, value in hidden.items()}
+    if service().identity.webhook_token.is_digest(base[TOKEN], current.webhook_token):
+        base[TOKEN] = hidden[TOKEN]  # the key of the digest may be another one by now
+    return base
+
+
+def _hidden(settings: AppSettings) -> dict[str, str]:
+    """The settings as the form's hidden fields have them: of the token a digest, which tells whether it has changed."""
+    token = settings.webhook_token if is_admin() else ""
+    return _shown(settings) | {TOKEN: token and service().identity.webhook_token.digest(token)}
 
 
 def _is_stale(current: AppSettings) -> bool:
@@ -150,7 +161,7 @@ def _shown(settings: AppSettings) -> dict[str, str]:
         "help-text": settings.help_text,
         "help-url": settings.help_url,
         "webhook-url": settings.webhook_url if is_admin() else host_of(settings.webhook_url),
-        "webhook-token": "",
+        TOKEN: "",
     }
 
 
@@ -158,10 +169,13 @@ def _wanted(typed: dict[str, str], current: AppSettings) -> AppSettings:
     """The typed settings. The webhook keeps its token where none is typed, and has none without an address.
 
     Raises:
-        SettingError: the webhook cannot be used, or a switch is neither on nor off.
+        SettingError: the webhook cannot be used, a token is typed without an address, or a switch is neither on nor
+            off.
     """
+    if typed[TOKEN] and not typed["webhook-url"]:
+        raise SettingError("webhook_token", text("needs an address of the webhook; type one, or leave this empty"))
     numbers = {name.replace("-", "_"): _number(text) for name, text in typed.items() if _is_limit(name)}
-    token = typed["webhook-token"] or current.webhook_token
+    token = typed[TOKEN] or current.webhook_token
     wanted = AppSettings(
         limits=Limits(**numbers),
         policy=typed["policy"],
@@ -205,7 +219,7 @@ def _form(
     values: dict[str, Any] = {
         "typed": typed,
         "current": current,
-        "saved": _shown(current),
+        "saved": _hidden(current),
         "conflict": refused or _is_stale(current),
         "receiver": service().backend.webhook.receiver,
         "errors": {} if error is None else {error.name.replace("_", "-"): error},
