@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -331,6 +332,51 @@ def test_a_poll_without_a_session_says_so_in_place_of_what_it_would_show(server:
     assert 'href="/console/sign-in"' in answers[0].body
     assert {answer.body for answer in answers} == {answers[0].body}, "they tell routes apart"
     assert not any(answer.header("HX-Redirect") for answer in answers)
+
+
+POLLED = {
+    "/overview": "",
+    "/instances/live?userID=a&state=online&shown=": "/instances",
+    "/account-status?userID=a%2Fb": "/accounts",
+    "/audit/entries?userID=a": "/audit",
+    "/webhook/live": "/webhook",
+    "/settings/job": "/settings",
+}
+
+
+@pytest.mark.parametrize("path", POLLED)
+def test_each_poll_of_a_page_of_another_role_says_so_and_has_its_address(path: str, server: Server) -> None:
+    for role, other in (("admin", "viewer"), ("viewer", "admin")):
+        operator = sign_in(server, TOKENS[role])
+        said = operator.gets(path, HX_Request="true", HX_Target="div#live", Page_Role=other)
+        assert said.status == 409
+        assert element(said.body, "other-role")
+        link = re.search(r'href="([^"]*)"', said.body)
+        assert link
+        query = path.partition("?")[2]
+        assert unescape(link[1]) == f"/console{POLLED[path]}{f'?{query}' if query else ''}"
+        assert operator.gets(path, HX_Request="true", HX_Target="div#live", Page_Role=role).status == 200
+    assert operator.gets("/nowhere", HX_Request="true", Page_Role="viewer").status == 404
+
+
+def test_a_page_whose_role_has_changed_in_another_tab_says_so_until_it_changes_back(
+    server: Server, new_window: NewWindow
+) -> None:
+    window = new_window(own=True)
+    page = open_console(window, server, path="/accounts/role/of?x")
+    changed = page.locator("#other-role")
+    page.fill("#reason", "typed with care")
+    open_console(window, server, VIEWER_TOKEN)
+    expect(changed).to_contain_text("to read only now")
+    expect(page.locator("#instances")).to_have_count(0)
+    open_console(window, server)
+    expect(page.locator("#instances")).to_have_count(1)
+    expect(changed).to_have_count(0)
+    expect(page.locator("#reason")).to_have_value("typed with care")
+    open_console(window, server, VIEWER_TOKEN)
+    changed.get_by_role("link").click()
+    expect(page.locator(".operator .tag")).to_have_text("read-only")
+    expect(page.locator("h1")).to_have_text("role/of")
 
 
 # Without a token

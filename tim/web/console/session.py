@@ -6,7 +6,8 @@ How another page joins:
                 `app.py`. Its first route is named `page`. A line in `templates/console/_nav.html` links to it.
     guard       Nothing to do: `check_operator` runs before every route below `/console`, also one that does not exist.
                 Without a session no route answers; a viewer may GET only. `/console/api/…` takes a token in the header
-                `Authorization: Bearer …`, as every other route does. `actor()` names the operator for the audit.
+                `Authorization: Bearer …`, as every other route does. `actor()` names the operator for the audit. A page
+                that polls after a sign-in of another role says so.
     template    `{% extends "console/base.html" %}` with the blocks `title` (also the heading), `lead` (what stands
                 beside the heading) and `page`. A form that changes something stands inside `{% if is_admin() %}`.
     macros      `{% from "console/_macros.html" import field, choice, problem, table, stat, nothing, when %}`; each says
@@ -40,6 +41,8 @@ blueprint = Blueprint("console_session", __name__, url_prefix="/console")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BELOW: Final = re.compile(r"/console(/[!-\[\]-~]*|\?[!-\[\]-~]*)?")
 """An address of the console, without the prefix of the service, where a sign-in may lead."""
+PAGE_ROLE: Final = "Page-Role"
+"""The header by which an open page says for which role it was made."""
 BEARER: Final = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 READ_ONLY: Final = text(
     "you are signed in with the viewer's token, which changes nothing; sign in with the admin token"
@@ -77,7 +80,7 @@ def check_operator() -> BaseResponse | None:
     g.role = session.role
     if session.role is Role.VIEWER and request.method not in SAFE and path != "/console/sign-out":
         return make_response(render_template("console/problem.html", words=READ_ONLY), 403)
-    return None
+    return _of_another_role() if by_htmx(request.environ) else None
 
 
 def is_admin() -> bool:
@@ -163,6 +166,15 @@ def _without_session() -> BaseResponse:
         return make_response(render_template("console/problem.html", signed_out=True), 401)
     g.next = request.full_path.removesuffix("?")
     return go(_address())
+
+
+def _of_another_role() -> BaseResponse | None:
+    """Says so to a page that polls and was made for another role; its buttons are not those of this one."""
+    if request.blueprint is None or request.headers.get(PAGE_ROLE, g.role) == g.role:
+        return None
+    query = request.query_string.decode("latin-1")
+    page = url_for(f"{request.blueprint}.page") + (f"?{query}" if query else "")
+    return in_place_of_live(render_template("console/_other_role.html", page=page), 409)
 
 
 def _check_header() -> BaseResponse | None:
