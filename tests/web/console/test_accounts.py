@@ -83,7 +83,7 @@ def done(operator: Operator, action: str, user: str, **form: str) -> Answer:
 def test_each_account_has_a_page_whatever_its_user_id(user: str, admin: Operator, roomy: Server) -> None:
     instance = log_in(roomy, user).instance
     page = page_of(admin, user)
-    assert f"<h1>{html.escape(user)}</h1>".replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page.body
+    assert f">{html.escape(user)}</h1>".replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page.body
     assert listed(page) == [instance]
     assert instance in admin.gets(f"/account-status?{urlencode({'userID': user})}").body
     after = admin.posts("/accounts/kick", {"userID": user, "instance": instance})
@@ -350,6 +350,40 @@ def test_the_forms_follow_the_block_and_no_notice_contradicts_it(
     expect(page.locator("#block")).to_have_text("Block")
     expect(page.locator("#block")).to_be_focused()
     expect(page.locator("#unblock")).to_have_count(0)
+
+
+def test_a_heading_gets_the_focus_of_what_a_poll_takes_away(
+    admin: Operator, roomy: Server, new_window: NewWindow, account: Callable[[str], str]
+) -> None:
+    alice = account("alice")
+    done(admin, "block", alice, duration="forever")
+    page = open_console(new_window(), roomy, path=f"/accounts/{alice}")
+    page.focus("#unblock")
+    done(admin, "block", alice, duration="3600")
+    expect(page.locator("#blocked")).to_contain_text("blocked until")
+    expect(page.locator("#unblock")).to_be_focused()
+    done(admin, "unblock", alice)
+    expect(page.locator("#unblock")).to_have_count(0)
+    expect(page.locator("#block-title")).to_be_focused()
+    expect(page.locator("#block-title")).to_have_text("Block the account")
+    goes, stays = log_in(roomy, alice), log_in(roomy, alice)
+    page.focus(f"#instance-{goes.instance} .kick")
+    goes.posts("logout")
+    expect(page.locator("[data-instance]")).to_have_count(1)
+    expect(page.locator("#title")).to_be_focused()
+    expect(page.locator("#title")).to_have_text(alice)
+    page.focus(f"#instance-{stays.instance} .kick")
+    goes = log_in(roomy, alice)
+    expect(page.locator("[data-instance]")).to_have_count(2)
+    goes.posts("logout")
+    expect(page.locator("[data-instance]")).to_have_count(1)
+    expect(page.locator(f"#instance-{stays.instance} .kick")).to_be_focused()
+    page.focus("#reason")
+    done(admin, "block", alice, duration="forever")
+    expect(page.locator("[data-instance]")).to_have_count(0)
+    done(admin, "unblock", alice)
+    expect(page.locator("#unblock")).to_have_count(0)
+    expect(page.locator("#reason")).to_be_focused()
 
 
 assert set(string.printable[:94]) == set(ALPHABET)
