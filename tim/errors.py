@@ -143,10 +143,7 @@ class BlockChanged(BadParameter):
     """The account was blocked, or unblocked, since the caller looked at it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "shown",
-            text("not done: the block of this account was changed meanwhile; look at it below, and send yours again"),
-        )
+        super().__init__("shown", text("not done: the block was changed meanwhile; look at it, and send yours again"))
 
 
 class NoSuchInstance(BadParameter):
