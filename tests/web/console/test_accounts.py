@@ -12,6 +12,7 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 import pytest
+from flask import Flask
 from playwright.sync_api import ViewportSize, expect
 
 from tests.support.accessible import fits_everywhere, passes_axe
@@ -21,6 +22,7 @@ from tests.support.sdk_script import Script
 from tests.support.server import ADMINISTRATOR, VIEWER_TOKEN, Server
 from tests.support.wire import Answer, element, log_in, login_page_of, post_login
 from tests.web.conftest import MakePerson, NewWindow
+from tim.web.console import accounts
 
 LARGE, TELEPHONE = ViewportSize(width=1920, height=1080), ViewportSize(width=360, height=740)
 STRANGE = (
@@ -263,6 +265,12 @@ def test_a_block_that_another_operator_has_changed_meanwhile_stays(
     done(admin, "block", alice, duration="forever", reason="theirs")
     assert admin.posts("/accounts/unblock", {"userID": alice, "shown": seen}).status == 409
     assert text(page_of(admin, alice), "blocked") == "blocked without an end"
+
+
+@pytest.mark.parametrize("said", ["nan", "inf", "1e308", "-5"])
+def test_what_is_no_time_is_no_block(said: str) -> None:
+    with Flask(__name__).test_request_context(method="POST", data={"shown": said}):
+        assert accounts._shown() == -1
 
 
 def shown_block(page: Answer) -> str:

@@ -12,6 +12,7 @@ from tim.admin import Admin
 from tim.audit import AuditFilter
 from tim.errors import BadParameter, BlockChanged
 from tim.input_rules import check_user_id
+from tim.rules import LATEST
 from tim.text import text
 from tim.web.console.session import actor
 from tim.web.console.times import typed_time
@@ -150,8 +151,12 @@ def _form(name: str) -> str:
 
 
 def _shown() -> float | None:
-    """When the block that the form showed was made, 0 for none; None for a script, which need not say."""
-    return request.form.get("shown", type=float)
+    """When the block that the form showed was made, 0 for none; None for a script, which need not say.
+
+    No block was made at -1, which stands for what is no time.
+    """
+    shown = request.form.get("shown", type=float)
+    return shown if shown is None or 0 <= shown < LATEST else -1.0
 
 
 def _until() -> float | None:
